@@ -1,0 +1,89 @@
+"""Names that are contract: group, labels, annotations, field manager."""
+
+from enum import StrEnum
+
+GROUP = "mixserve.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+FIELD_MANAGER = "mixserve"
+"""The one field manager of everything that the operator applies."""
+
+LABEL_POOL = f"{GROUP}/pool"
+LABEL_VARIANT = f"{GROUP}/variant"
+LABEL_ROUTABLE = f"{GROUP}/routable"
+"""Pods carry it with the value "true" until they drain; Services and clients select by it, ReplicaSets do not."""
+
+LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
+LABEL_NAME = "app.kubernetes.io/name"
+LABEL_INSTANCE = "app.kubernetes.io/instance"
+MANAGED_BY = "mixserve"
+
+ANNOTATION_DESIRED_HASH = f"{GROUP}/desired-hash"
+"""SHA-256 of the object as it was last applied: unchanged hash and generation mean that nothing is sent."""
+ANNOTATION_MEMORY_PLAN = f"{GROUP}/memory-plan"
+"""On pods: what was planned, as JSON with camelCase keys (weightsBytes, kvBytesPerToken, parameters, ...)."""
+ANNOTATION_DRAINING_SINCE = f"{GROUP}/draining-since"
+"""On pods that drain before a scale-down: seconds since the epoch, as a decimal string."""
+ANNOTATION_DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+
+ENGINE_CONTAINER = "engine"
+"""Name of the container that runs the engine."""
+ENGINE_PORT_NAME = "http"
+
+
+class ConditionType(StrEnum):
+    """Condition types of a pool; all positive: True is good."""
+
+    READY = "Ready"
+    VALIDATED = "Validated"
+    FITS = "Fits"
+    WORKLOAD_READY = "WorkloadReady"
+    METRICS_FRESH = "MetricsFresh"
+    NO_FOREIGN_CHANGES = "NoForeignChanges"
+
+
+class Reason(StrEnum):
+    """Reasons of conditions and events: API contract, low cardinality."""
+
+    # Validated
+    VALID = "Valid"
+    INVALID_SPEC = "InvalidSpec"
+    UNKNOWN_QUANTIZATION = "UnknownQuantizationFormat"
+    UNKNOWN_ACCELERATOR = "UnknownAcceleratorClass"
+    UNSUPPORTED_QUANTIZATION = "UnsupportedQuantization"
+    OWNED_FLAG = "OwnedFlag"
+    SERVED_NAME_TAKEN = "ServedNameTaken"
+    UNSUPPORTED_VERSION = "UnsupportedEngineVersion"
+    # Fits
+    FITS = "Fits"
+    DOES_NOT_FIT = "DoesNotFit"
+    INDIVISIBLE_HEADS = "IndivisibleHeads"
+    UNKNOWN_MODEL_FACTS = "UnknownModelFacts"
+    INVALID_MODEL_FACTS = "InvalidModelFacts"
+    CONTEXT_TOO_LONG = "ContextTooLong"
+    NOT_CHECKED = "NotChecked"
+    # WorkloadReady
+    ALL_REPLICAS_READY = "AllReplicasReady"
+    PROGRESSING = "Progressing"
+    UNSCHEDULABLE = "Unschedulable"
+    IMAGE_UNAVAILABLE = "ImageUnavailable"
+    SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, not a secret
+    CONTAINER_CONFIG_ERROR = "ContainerConfigError"
+    ENGINE_START_FAILED = "EngineStartFailed"
+    APPLY_FAILED = "ApplyFailed"
+    # MetricsFresh
+    FRESH = "Fresh"
+    STALE = "Stale"
+    NO_PODS = "NoPods"
+    # NoForeignChanges
+    AS_APPLIED = "AsApplied"
+    FOREIGN_FIELDS = "ForeignFields"
+    # Ready
+    READY = "Ready"
+    NOT_READY = "NotReady"
+    # Events only
+    SCALE_UP = "ScaleUp"
+    SCALE_DOWN = "ScaleDown"
+    DRAINING = "Draining"
+    REPAIRED = "Repaired"

@@ -1,0 +1,107 @@
+"""The status of an `LLMServingPool`; numbers that are not whole are decimal strings."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mixserve.api.base import StrictModel
+
+
+class Condition(StrictModel):
+    """A condition as Kubernetes tools expect it."""
+
+    type: str
+    """What the condition is about, for example Ready."""
+    status: Literal["True", "False", "Unknown"]
+    """Unknown means that it could not be checked and will be tried again."""
+    reason: str
+    """One CamelCase word, part of the API's contract."""
+    message: str
+    """What is wrong and what to do, for people."""
+    last_transition_time: str
+    """When the status last changed, RFC 3339."""
+    observed_generation: int
+    """The generation of the pool that was looked at."""
+
+
+class VariantStatus(StrictModel):
+    """One variant's replicas."""
+
+    name: str
+    """The variant."""
+    deployment: str
+    """The Deployment that runs it."""
+    desired: int
+    """Replicas that the last decision wants."""
+    replicas: int
+    """Replicas that the Deployment has."""
+    ready: int
+    """Replicas that are ready and take requests."""
+
+
+class ScaleTerm(StrictModel):
+    """One term of the demand."""
+
+    name: str
+    """running, kvCache or minimum."""
+    replicas: str
+    """The replicas that this term alone asks for, as a decimal."""
+    detail: str
+    """How the number came about."""
+
+
+class BlockReason(StrEnum):
+    """Why a pool that could shrink does not, or a pool that should grow can not."""
+
+    STABILIZING = "Stabilizing"
+    METRICS_MISSING = "MetricsMissing"
+    ROLLOUT = "RolloutInProgress"
+    PODS_STARTING = "PodsStarting"
+    DRAINING = "Draining"
+    AT_MAXIMUM = "AtMaximum"
+    NOT_NATIVE = "NotNative"
+
+
+class LastDecision(StrictModel):
+    """The last scale decision that differed from the one before."""
+
+    time: str
+    """When, RFC 3339."""
+    current: int
+    """Replicas at that time."""
+    desired: int
+    """Replicas that were wanted."""
+    binding_term: str
+    """The term that decided."""
+    terms: tuple[ScaleTerm, ...]
+    """All terms."""
+    blocked_by: BlockReason | None = None
+    """Why the pool did not follow the demand."""
+    message: str
+    """The decision as a sentence."""
+
+
+class PoolStatus(StrictModel):
+    """What was seen and decided. Live numbers are metrics of the operator, not status."""
+
+    observed_generation: int | None = None
+    """The generation of the spec that this status belongs to."""
+    conditions: Annotated[tuple[Condition, ...], Field(json_schema_extra={"x-list-map-key": "type"})] = ()
+    """Ready sums up the others."""
+    desired: int | None = None
+    """Replicas wanted, over all variants."""
+    ready: int | None = None
+    """Replicas ready, over all variants."""
+    starting: int | None = None
+    """Replicas that exist but are not ready yet."""
+    limited_by: str | None = None
+    """What the size depends on: the binding term, or what blocks."""
+    last_scale: str | None = None
+    """When replicas were last written, RFC 3339."""
+    cost_per_hour: str | None = None
+    """USD per hour of the wanted replicas, on demand."""
+    variants: Annotated[tuple[VariantStatus, ...], Field(json_schema_extra={"x-list-map-key": "name"})] = ()
+    """Replicas by variant."""
+    last_decision: LastDecision | None = None
+    """Inputs, terms and outcome of the last decision."""

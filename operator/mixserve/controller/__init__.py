@@ -1,0 +1,4 @@
+"""The kopf handlers, the queue, the reconcile loop, settings, and their wiring.
+
+Here belongs the order of the steps. Here must not be formulas (see the pure rooms) or HTTP details (see `observe` and `apply`).
+"""

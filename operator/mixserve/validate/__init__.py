@@ -1,0 +1,4 @@
+"""Pure checks of a pool against the catalogue: violations, each with field path, what is wrong, what to do.
+
+Here belong checks that the CRD's schema can't express. Here must not be I/O or anything that changes a pool.
+"""
