@@ -1,0 +1,73 @@
+"""The few calls that bring a cluster up, over plain HTTPS and without a client library's start-up time.
+
+ApiError: the API server refused (`status` says how), or could not be reached (`status` is None).
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import ssl
+import tempfile
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import yaml
+
+
+class ApiError(Exception):
+    """A call failed; `status` is the HTTP status, or None where there was no answer."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ApiConnection:
+    """Calls to one API server, one TCP connection each: for a handful of calls, not for a workload."""
+
+    def __init__(self, server: str, context: ssl.SSLContext) -> None:
+        self._address = urlsplit(server).netloc
+        self._context = context
+
+    @classmethod
+    def from_kubeconfig(cls, path: Path) -> Self:
+        """Read a kubeconfig of `mixserve_devcluster.kubeconfig` that has a client certificate."""
+        content = yaml.safe_load(path.read_text())
+        cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
+        authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
+        context = ssl.create_default_context(cadata=authority)
+        # OpenSSL reads a client certificate from files only; this one has mode 0600 and lives for a moment.
+        with tempfile.NamedTemporaryFile() as pair:
+            pair.write(base64.b64decode(user["client-certificate-data"]))
+            pair.write(base64.b64decode(user["client-key-data"]))
+            pair.flush()
+            context.load_cert_chain(pair.name)
+        return cls(cluster["server"], context)
+
+    def get(self, path: str) -> bytes:
+        """Return the body of a GET."""
+        return self._call("GET", path, None)
+
+    def create(self, path: str, manifest: dict[str, Any]) -> dict[str, Any]:
+        """POST an object to a collection or subresource; return what the server answers."""
+        answer: dict[str, Any] = json.loads(self._call("POST", path, json.dumps(manifest)))
+        return answer
+
+    def _call(self, method: str, path: str, body: str | None) -> bytes:
+        # 10 s: everything is local; a server that starts up answers late, never that late.
+        connection = http.client.HTTPSConnection(self._address, context=self._context, timeout=10)
+        try:
+            connection.request(method, path, body, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            content = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise ApiError(f"{method} {path}: no answer from {self._address}: {error}") from error
+        finally:
+            connection.close()
+        if response.status >= http.HTTPStatus.BAD_REQUEST:
+            message = f"{method} {path}: {response.status} {response.reason}: {content.decode(errors='replace')}"
+            raise ApiError(message, response.status)
+        return content

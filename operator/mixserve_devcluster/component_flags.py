@@ -1,0 +1,110 @@
+"""The command lines of the control plane's components; paths in them are relative to its directory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# The order in which they start.
+COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+
+# A unix socket, whose file in the directory has the name "etcd-clients:0" (etcd insists on the form of a port). No port
+# to collide on, and the directory's mode keeps others out, where an open etcd on loopback would be a way around RBAC
+# for every pod and user of the machine.
+_ETCD_CLIENTS = "unix://etcd-clients:0"
+_ETCD_PEERS = "unix://etcd-peers:0"
+# What etcd leaves in the directory: its data and, when it is killed, its sockets.
+ETCD_FILES = ("etcd", "etcd-clients:0", "etcd-peers:0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlPlaneSettings:
+    """How a control plane runs.
+
+    Attributes:
+        client_qps: requests per second that each controller, and the scheduler, may send. The default of
+            Kubernetes, 20, gives 500 Deployments their pods only after 90 s.
+        concurrent_syncs: objects of one kind that a controller works on at once.
+        start_deadline_s: seconds until a control plane that is not ready counts as failed.
+    """
+
+    client_qps: int = 500
+    concurrent_syncs: int = 20
+    start_deadline_s: float = 60.0
+
+
+def etcd() -> list[str]:
+    """etcd on unix sockets; without fsync, since the data does not outlive the cluster."""
+    return [
+        "--data-dir=etcd",
+        f"--listen-client-urls={_ETCD_CLIENTS}",
+        f"--advertise-client-urls={_ETCD_CLIENTS}",
+        f"--listen-peer-urls={_ETCD_PEERS}",
+        f"--initial-advertise-peer-urls={_ETCD_PEERS}",
+        f"--initial-cluster=devcluster={_ETCD_PEERS}",
+        "--name=devcluster",
+        "--unsafe-no-fsync",
+        "--log-level=warn",
+    ]
+
+
+def kube_apiserver(port: int) -> list[str]:
+    """The API server on 127.0.0.1:`port`, sharing the port with the socket that reserves it."""
+    return [
+        f"--etcd-servers={_ETCD_CLIENTS}",
+        "--bind-address=127.0.0.1",
+        # Said, because it is otherwise looked up from the default route, which not every machine has.
+        "--advertise-address=127.0.0.1",
+        f"--secure-port={port}",
+        "--permit-port-sharing",
+        "--tls-cert-file=apiserver.crt",
+        "--tls-private-key-file=apiserver.key",
+        "--client-ca-file=ca.crt",
+        "--authorization-mode=RBAC",
+        "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+        "--service-account-key-file=service-account.pub",
+        "--service-account-signing-key-file=service-account.key",
+        "--service-cluster-ip-range=10.96.0.0/16",
+        # Nobody asks for the endpoints of the `kubernetes` Service, and they may not be loopback addresses.
+        "--endpoint-reconciler-type=none",
+        "--allow-privileged",
+        "--profiling=false",
+    ]
+
+
+def kube_controller_manager(settings: ControlPlaneSettings) -> list[str]:
+    """The controllers, except those of endpoints: they refuse loopback addresses and would warn without end."""
+    off = ("endpoints-controller", "endpointslice-controller", "endpointslice-mirroring-controller")
+    concurrent = ("deployment", "replicaset", "statefulset", "daemonset", "job", "namespace", "gc")
+    return [
+        "--kubeconfig=kube-controller-manager.kubeconfig",
+        "--controllers=" + ",".join(["*", *(f"-{name}" for name in off)]),
+        "--root-ca-file=ca.crt",
+        "--service-account-private-key-file=service-account.key",
+        "--use-service-account-credentials",
+        "--leader-elect=false",
+        "--secure-port=0",
+        "--profiling=false",
+        f"--kube-api-qps={settings.client_qps}",
+        f"--kube-api-burst={2 * settings.client_qps}",
+        *(f"--concurrent-{kind}-syncs={settings.concurrent_syncs}" for kind in concurrent),
+    ]
+
+
+def kube_scheduler() -> list[str]:
+    """The scheduler, configured by `scheduler_configuration` in scheduler.yaml."""
+    return ["--config=scheduler.yaml", "--secure-port=0"]
+
+
+def scheduler_configuration(settings: ControlPlaneSettings) -> dict[str, object]:
+    """What scheduler.yaml holds: its flags for this are deprecated."""
+    return {
+        "apiVersion": "kubescheduler.config.k8s.io/v1",
+        "kind": "KubeSchedulerConfiguration",
+        "clientConnection": {
+            "kubeconfig": "kube-scheduler.kubeconfig",
+            "qps": settings.client_qps,
+            "burst": 2 * settings.client_qps,
+        },
+        "leaderElection": {"leaderElect": False},
+        "enableProfiling": False,
+    }
