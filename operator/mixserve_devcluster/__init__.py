@@ -5,6 +5,6 @@ kube-controller-manager, kube-scheduler), the local node that runs pods as proce
 server that pods run where there is no GPU.
 
 Here does not belong: anything that the operator needs in a real cluster. The product must not import this
-package (`mixserve dev` alone does), and nothing here may know what the operator decides: to it, Mixserve's objects
-are like anybody's.
+package (`mixserve dev` alone does), and nothing here may know what the operator decides: to it, Mixserve's
+objects are like anybody's.
 """

@@ -10,11 +10,13 @@ import http.client
 import json
 import ssl
 import tempfile
-from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 import yaml
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class ApiError(Exception):
@@ -68,6 +70,8 @@ class ApiConnection:
         finally:
             connection.close()
         if response.status >= http.HTTPStatus.BAD_REQUEST:
-            message = f"{method} {path}: {response.status} {response.reason}: {content.decode(errors='replace')}"
+            message = (
+                f"{method} {path}: {response.status} {response.reason}: {content.decode(errors='replace')}"
+            )
             raise ApiError(message, response.status)
         return content

@@ -1,9 +1,124 @@
-"""Where the cluster's binaries are."""
+"""Where the cluster's binaries come from.
+
+In this order: the directory KUBEBUILDER_ASSETS, where it is set and has the binary; the user's cache; for
+kubectl and helm, a suitable one of the system; else it is built from its pinned Go module into the cache.
+
+BinaryError: a binary is not there and cannot be built.
+"""
+
 from __future__ import annotations
 
 import os
+import re
+import shutil
+import subprocess
+from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
+
+import platformdirs
+
+from mixserve_devcluster import go_build
+from mixserve_devcluster.go_build import BuildError, GoProgram
+
+_MODULES = Path(__file__).parent / "gomodules"
+
+
+class BinaryError(Exception):
+    """A binary is not there and cannot be built."""
+
+
+class Origin(StrEnum):
+    """Where a binary comes from."""
+
+    ASSETS = "KUBEBUILDER_ASSETS"
+    CACHE = "cache"
+    SYSTEM = "system"
+
+
+class Binary(NamedTuple):
+    """An executable, and where it comes from."""
+
+    path: Path
+    origin: Origin
+
+
+def _kubernetes(name: str) -> GoProgram:
+    return GoProgram(
+        name=name,
+        module=_MODULES / "kubernetes",
+        package=f"k8s.io/kubernetes/cmd/{name}",
+        version_package="k8s.io/component-base/version",
+    )
+
+
+_PROGRAMS = {
+    program.name: program
+    for program in (
+        # The largest first: what it compiles, its sisters share.
+        _kubernetes("kube-apiserver"),
+        _kubernetes("kube-controller-manager"),
+        _kubernetes("kube-scheduler"),
+        _kubernetes("kubectl"),
+        GoProgram(name="etcd", module=_MODULES / "etcd", package="go.etcd.io/etcd/server/v3"),
+        GoProgram(name="helm", module=_MODULES / "helm", package="helm.sh/helm/v4/cmd/helm"),
+    )
+}
+
+NAMES = tuple(_PROGRAMS)
 
 
 def find(name: str) -> Path:
-    return Path(os.environ["KUBEBUILDER_ASSETS"]) / name
+    """Return the path of one of NAMES, building it first if it is nowhere.
+
+    Raises:
+        BinaryError: it is not there and cannot be built; says why and what to do.
+    """
+    if found := locate(name):
+        return found.path
+    try:
+        return go_build.build(_PROGRAMS[name], cache_directory())
+    except BuildError as error:
+        raise BinaryError(str(error)) from error
+
+
+def locate(name: str) -> Binary | None:
+    """Return where one of NAMES is, or None if it would have to be built."""
+    assets = os.environ.get("KUBEBUILDER_ASSETS")
+    if assets and os.access(Path(assets) / name, os.X_OK):
+        return Binary(Path(assets) / name, Origin.ASSETS)
+    cached = _PROGRAMS[name].cached(cache_directory())
+    if cached.exists():
+        return Binary(cached, Origin.CACHE)
+    system = shutil.which(name)
+    if system and _suits(name, Path(system)):
+        return Binary(Path(system), Origin.SYSTEM)
+    return None
+
+
+def cache_directory() -> Path:
+    """Where binaries are cached; follows XDG_CACHE_HOME."""
+    return platformdirs.user_cache_path("mixserve") / "binaries"
+
+
+def _suits(name: str, system: Path) -> bool:
+    """Whether the system's will do: kubectl within one minor version of the server, helm of one major."""
+    pinned = _numbers(_PROGRAMS[name].version)
+    if name == "kubectl":
+        major, minor = _version([system, "version", "--client"])
+        return major == pinned[0] and abs(minor - pinned[1]) <= 1
+    return name == "helm" and _version([system, "version", "--short"])[0] == pinned[0]
+
+
+def _version(command: list[Path | str]) -> tuple[int, int]:
+    try:
+        # 10 s: a wrapper that hangs must not stop us; these commands answer at once and offline.
+        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return (0, 0)
+    return _numbers(answer.stdout)
+
+
+def _numbers(text: str) -> tuple[int, int]:
+    found = re.search(r"v(\d+)\.(\d+)", text)
+    return (int(found[1]), int(found[2])) if found else (0, 0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ipaddress
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
     from pathlib import Path
 
 # A development cluster is thrown away long before; there is no renewal.
-_VALIDITY = datetime.timedelta(days=365)
+_VALIDITY = dt.timedelta(days=365)
 # Tolerates a clock that is set back a little while the cluster runs.
-_BACKDATING = datetime.timedelta(minutes=5)
+_BACKDATING = dt.timedelta(minutes=5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class CertificateAuthority:
         return self._issue(_name(names[0], []), ExtendedKeyUsageOID.SERVER_AUTH, alternatives)
 
     def client(self, user: str, groups: Sequence[str]) -> KeyPair:
-        """A client certificate: Kubernetes reads the user from its common name, groups from its organizations."""
+        """A client certificate; Kubernetes takes the user from common name, the groups from organizations."""
         return self._issue(_name(user, groups), ExtendedKeyUsageOID.CLIENT_AUTH, None)
 
     def _issue(
@@ -104,11 +104,9 @@ def write_private(path: Path, content: bytes) -> Path:
     path.unlink(missing_ok=True)
 
     def open_private(name: str | os.PathLike[str], flags: int) -> int:
-        import os  # noqa: PLC0415
-
         return os.open(name, flags | os.O_EXCL, 0o600)
 
-    with open(path, "wb", opener=open_private) as file:  # noqa: PTH123 - Path.open takes no opener
+    with open(path, "wb", opener=open_private) as file:
         file.write(content)
     return path
 
@@ -127,7 +125,7 @@ def _builder(
     issuer: x509.Name,
     public_key: ec.EllipticCurvePublicKey,
 ) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -157,7 +155,6 @@ def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
 def _private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM,
-        # controller-manager's key parser takes "EC PRIVATE KEY", RSA and PKCS 8 alike; PKCS 8 is the modern one.
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 # The order in which they start.
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
-# A unix socket, whose file in the directory has the name "etcd-clients:0" (etcd insists on the form of a port). No port
-# to collide on, and the directory's mode keeps others out, where an open etcd on loopback would be a way around RBAC
-# for every pod and user of the machine.
+# A unix socket: a file "etcd-clients:0" in the directory (etcd insists on the form of a port). No port to
+# collide on, and the directory's mode keeps others out, where an open etcd on loopback would be a way around
+# RBAC for every pod and user of the machine.
 _ETCD_CLIENTS = "unix://etcd-clients:0"
 _ETCD_PEERS = "unix://etcd-peers:0"
 # What etcd leaves in the directory: its data and, when it is killed, its sockets.
@@ -33,7 +33,7 @@ class ControlPlaneSettings:
 
 
 def etcd() -> list[str]:
-    """etcd on unix sockets; without fsync, since the data does not outlive the cluster."""
+    """Return the flags of etcd: unix sockets, and no fsync, since its data does not outlive it."""
     return [
         "--data-dir=etcd",
         f"--listen-client-urls={_ETCD_CLIENTS}",
@@ -48,7 +48,7 @@ def etcd() -> list[str]:
 
 
 def kube_apiserver(port: int) -> list[str]:
-    """The API server on 127.0.0.1:`port`, sharing the port with the socket that reserves it."""
+    """Return the flags of the API server on 127.0.0.1:`port`, which a socket beside it reserves."""
     return [
         f"--etcd-servers={_ETCD_CLIENTS}",
         "--bind-address=127.0.0.1",
@@ -72,7 +72,10 @@ def kube_apiserver(port: int) -> list[str]:
 
 
 def kube_controller_manager(settings: ControlPlaneSettings) -> list[str]:
-    """The controllers, except those of endpoints: they refuse loopback addresses and would warn without end."""
+    """Return the flags of the controllers, all but those of endpoints.
+
+    They refuse the loopback addresses that pods have here, and would warn without end.
+    """
     off = ("endpoints-controller", "endpointslice-controller", "endpointslice-mirroring-controller")
     concurrent = ("deployment", "replicaset", "statefulset", "daemonset", "job", "namespace", "gc")
     return [
@@ -91,12 +94,12 @@ def kube_controller_manager(settings: ControlPlaneSettings) -> list[str]:
 
 
 def kube_scheduler() -> list[str]:
-    """The scheduler, configured by `scheduler_configuration` in scheduler.yaml."""
+    """Return the flags of the scheduler; its `scheduler_configuration` is in scheduler.yaml."""
     return ["--config=scheduler.yaml", "--secure-port=0"]
 
 
 def scheduler_configuration(settings: ControlPlaneSettings) -> dict[str, object]:
-    """What scheduler.yaml holds: its flags for this are deprecated."""
+    """Return what scheduler.yaml holds; the flags that say the same are deprecated."""
     return {
         "apiVersion": "kubescheduler.config.k8s.io/v1",
         "kind": "KubeSchedulerConfiguration",

@@ -1,8 +1,8 @@
 """A real Kubernetes control plane on loopback: etcd, kube-apiserver, kube-controller-manager, kube-scheduler.
 
 Authentication is by client certificates and service-account tokens, authorization by RBAC, and ServiceAccount
-admission is on, as in a cluster that somebody runs for a living. Not there: endpoints (EndpointSlices refuse the
-loopback addresses that the local node's pods have) and an aggregation layer.
+admission is on, as in a cluster that somebody runs for a living. Not there: endpoints (EndpointSlices refuse
+the loopback addresses that the local node's pods have) and an aggregation layer.
 """
 
 from __future__ import annotations
@@ -159,8 +159,8 @@ class ControlPlane:
 def _reserved_port() -> Iterator[int]:
     """A loopback port that nobody else is given while the context lasts.
 
-    The socket is bound, but never listens, so it takes no connection; the API server binds the same port beside it
-    (`--permit-port-sharing`). So there is no moment at which another process could take the port.
+    The socket is bound, but never listens, so it takes no connection; the API server binds the same port
+    beside it (`--permit-port-sharing`). So there is no moment at which another process could take the port.
     """
     with socket.socket() as reservation:
         reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from mixserve_devcluster import guard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 
 class ProcessError(Exception):
@@ -59,6 +59,23 @@ class GuardedProcess:
             )
             return cls(name, popen.result(), log_file)
 
+    @classmethod
+    @contextlib.contextmanager
+    def running(
+        cls,
+        name: str,
+        command: Sequence[str],
+        *,
+        log_file: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> Iterator[GuardedProcess]:
+        """Start a process as `start` does, and kill it if it still runs at the end of the context."""
+        process = cls.start(name, command, log_file=log_file, environment=environment)
+        try:
+            yield process
+        finally:
+            kill_all([process])
+
     @property
     def pid(self) -> int:
         """The process id, the same before and after the guard became the program."""
@@ -72,20 +89,30 @@ class GuardedProcess:
     def ensure_running(self) -> None:
         """Raise ProcessError with the end of the log if the process has ended."""
         if self.exit_code is not None:
-            raise ProcessError(f"{self.name} {_ending(self.exit_code)}; the end of {self.log_file}:\n{self.log_tail()}")
+            raise ProcessError(
+                f"{self.name} {_ending(self.exit_code)}; the end of {self.log_file}:\n{self.log_tail()}"
+            )
 
     def log_tail(self, lines: int = 20) -> str:
         """The last lines of the log."""
         with self.log_file.open(errors="replace") as log:
             return "".join(deque(log, maxlen=lines)).rstrip()
 
+    def wait(self, timeout_s: float | None) -> int | None:
+        """Wait for the end, at most `timeout_s` seconds; return the exit code, or None if it still runs."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._popen.wait(timeout_s)
+        return self._popen.returncode
+
     def stop(self, grace_s: float) -> None:
         """Ask the process to stop, and kill it after `grace_s` seconds; it is gone when this returns."""
         self._signal(signal.SIGTERM)
-        try:
-            self._popen.wait(grace_s)
-        except subprocess.TimeoutExpired:
+        if self.wait(grace_s) is None:
             kill_all([self])
+
+    def kill(self) -> None:
+        """Kill the process, without waiting for its end."""
+        self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -96,9 +123,9 @@ def kill_all(processes: Iterable[GuardedProcess]) -> None:
     """Kill the processes; they are gone when this returns."""
     doomed = list(processes)
     for process in doomed:
-        process._signal(signal.SIGKILL)
+        process.kill()
     for process in doomed:
-        process._popen.wait()
+        process.wait(None)
 
 
 def guarded(command: Sequence[str]) -> list[str]:

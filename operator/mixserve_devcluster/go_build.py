@@ -1,0 +1,163 @@
+"""Compile a program from a pinned Go module into the user's cache, once.
+
+BuildError: it could not be compiled, or not here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import platform
+import re
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import filelock
+
+from mixserve_devcluster import go_toolchain
+from mixserve_devcluster.processes import GuardedProcess
+from mixserve_devcluster.progress import ProgressLine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+# Between two looks at a running build or at another one's lock.
+_POLL_S = 1.0
+
+
+class BuildError(Exception):
+    """A program could not be compiled."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoProgram:
+    """A program and the module that pins everything it is made of.
+
+    Attributes:
+        name: of the executable.
+        module: directory with go.mod and go.sum; it may be read-only.
+        package: import path of the command.
+        version_package: import path of the package whose variables take the version, as Kubernetes has it.
+    """
+
+    name: str
+    module: Path
+    package: str
+    version_package: str | None = None
+
+    @property
+    def version(self) -> str:
+        """The version of what go.mod requires first, such as `v1.36.1`; `local` where it requires nothing."""
+        required = re.search(r"^require \S+ (v\S+)$", (self.module / "go.mod").read_text(), re.MULTILINE)
+        return required[1] if required else "local"
+
+    def cached(self, cache: Path) -> Path:
+        """Where the compiled program is, or will be: the path names the version and all that went into it."""
+        content = hashlib.sha256(f"{platform.machine()} {self.package} {self._ldflags()}".encode())
+        for file in sorted(self.module.iterdir()):
+            content.update(file.name.encode() + b"\0" + file.read_bytes())
+        return cache / self.name / f"{self.version}-{content.hexdigest()[:12]}" / self.name
+
+    def command(self, go: Path, output: Path) -> list[str]:
+        """The command that compiles it; `-v` names each package, which shows how far it is."""
+        flags = ["-v", "-trimpath", "-mod=readonly", "-buildvcs=false", "-ldflags", self._ldflags()]
+        return [str(go), "build", "-C", str(self.module), *flags, "-o", str(output), self.package]
+
+    def _ldflags(self) -> str:
+        if self.version_package is None:
+            return "-s -w"
+        major, minor = self.version.removeprefix("v").split(".")[:2]
+        values = {"gitVersion": self.version, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
+        stamps = [f"-X {self.version_package}.{variable}={value}" for variable, value in values.items()]
+        return " ".join(["-s", "-w", *stamps])
+
+
+def build(program: GoProgram, cache: Path) -> Path:
+    """Return the compiled program, compiling it first if the cache lacks it.
+
+    Of two that build at once, the second waits for the first.
+
+    Raises:
+        BuildError: with the end of the compiler's output.
+    """
+    target = program.cached(cache)
+    with _locked(cache, program):
+        if not target.exists():
+            _compile(program, target, cache)
+    return target
+
+
+@contextlib.contextmanager
+def _locked(cache: Path, program: GoProgram) -> Iterator[None]:
+    """Hold the cache's lock, whose hold the kernel ends when its holder dies.
+
+    One lock for all programs: two compilations at once take 4 GB of memory and are no faster.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(cache / "build.lock")
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        _wait_for(lock, f"waiting for another build before {program.name}")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _wait_for(lock: filelock.FileLock, what: str) -> None:
+    with ProgressLine(what) as progress:
+        while not lock.is_locked:
+            progress.update()
+            with contextlib.suppress(filelock.Timeout):
+                lock.acquire(timeout=_POLL_S)
+
+
+def _compile(program: GoProgram, target: Path, cache: Path) -> None:
+    if platform.system() != "Linux":
+        raise BuildError(
+            f"{program.name} is built on Linux only; install it, or use kind (https://kind.sigs.k8s.io)"
+        )
+    try:
+        go = go_toolchain.find(program.module / "go.mod", cache / "go")
+    except go_toolchain.GoToolchainError as error:
+        raise BuildError(f"{program.name} cannot be built: {error}") from error
+    # All that an interrupted build leaves; Go's own cache lets the next one go on where it stopped.
+    scratch = target.parent / "building"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    try:
+        _run(program, program.command(go, scratch / program.name), scratch)
+        (scratch / program.name).rename(target)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _run(program: GoProgram, command: list[str], scratch: Path) -> None:
+    with (
+        ProgressLine(f"building {program.name} {program.version} (once, it is cached)") as progress,
+        GuardedProcess.running(
+            "go", command, log_file=scratch / "go.log", environment=_environment(scratch)
+        ) as go,
+    ):
+        while go.wait(_POLL_S) is None:
+            progress.update(go.log_tail(1))
+        if go.exit_code != 0:
+            raise BuildError(
+                f"{program.name} could not be built; the end of what Go says:\n{go.log_tail(20)}"
+            )
+
+
+def _environment(scratch: Path) -> dict[str, str]:
+    # The user's flags and workspace stay out, so that everybody builds the same program.
+    fixed = {
+        "GOFLAGS": "",
+        "GOWORK": "off",
+        "GOTOOLCHAIN": "local",
+        "CGO_ENABLED": "0",
+        "GOTMPDIR": str(scratch),
+    }
+    return {**os.environ, **fixed}
