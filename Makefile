@@ -1,0 +1,127 @@
+# Every target installs what it needs: the environment into .venv, tools and compiled binaries into the user's cache.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+UV_VERSION := 0.13.8
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mixserve
+UV_HOME := $(CACHE)/uv-$(UV_VERSION)
+UV := $(UV_HOME)/bin/uv
+BIN := .venv/bin
+# uv reads its own configuration and cache as usual; the lock file alone decides the versions.
+export UV_NO_PROGRESS := 1
+export PATH := $(UV_HOME)/bin:$(PATH)
+PURE := operator/mixserve/api operator/mixserve/catalog operator/mixserve/engines operator/mixserve/validate \
+	operator/mixserve/plan operator/mixserve/autoscale operator/mixserve/status operator/mixserve/simulate
+empty :=
+comma := ,
+space := $(empty) $(empty)
+
+##@ Use it
+.PHONY: demo
+demo: .venv/.installed ## Run the main job on the embedded cluster: a pool that follows its load (ENGINE=vllm: real vLLM on the CPU)
+	@$(BIN)/mixserve dev demo --engine $(or $(ENGINE),simulated) $(DEMO_ARGS)
+
+##@ Test it
+.PHONY: test
+test: unit integration ## All tests that need neither a GPU nor a real vLLM
+
+.PHONY: unit
+unit: .venv/.installed ## Fast tests without network; the pure rooms must be covered in full
+	@$(BIN)/coverage erase
+	@$(BIN)/pytest tests/unit -n 2 -q --cov --cov-report= $(PYTEST_ARGS)
+	@$(BIN)/coverage report --fail-under=100 --include="$(subst $(space),/*$(comma),$(PURE))/*"
+
+.PHONY: integration
+integration: .venv/.installed binaries ## Contract, integration and end-to-end tests on the embedded cluster
+	@$(BIN)/pytest tests/contract tests/integration tests/e2e -n 2 --dist loadfile -q -m "not vllm" $(PYTEST_ARGS)
+
+.PHONY: e2e-vllm
+e2e-vllm: .venv/.installed binaries ## The operator with real vLLM on the CPU (installs 5 GB into the cache)
+	@$(BIN)/python -m mixserve_devcluster.real_vllm install
+	@$(BIN)/pytest tests/e2e -q -m vllm $(PYTEST_ARGS)
+
+.PHONY: bench-reconcile
+bench-reconcile: .venv/.installed binaries ## Reaction time, 500 pools against 500 bare Deployments, cost of an idle fleet
+	@$(BIN)/python -m mixserve_devcluster.bench_reconcile $(BENCH_ARGS)
+
+##@ Check it
+.PHONY: verify
+verify: verify-format lint types layers generated chart ## Everything that must hold besides the tests
+
+.PHONY: verify-format
+verify-format: .venv/.installed
+	@$(BIN)/ruff format --check .
+
+.PHONY: lint
+lint: .venv/.installed ## ruff, all rules
+	@$(BIN)/ruff check .
+
+.PHONY: types
+types: .venv/.installed ## mypy, strict
+	@$(BIN)/mypy
+
+.PHONY: layers
+layers: .venv/.installed ## import-linter: rooms lie in layers, pure rooms stay pure
+	@$(BIN)/lint-imports
+
+.PHONY: generated
+generated: .venv/.installed ## Generated files are what the code generates
+	@$(BIN)/mixserve dev generate --check
+
+.PHONY: chart
+chart: .venv/.installed binaries ## helm lint and a server-side dry run of the rendered chart
+	@$(BIN)/pytest tests/integration/test_chart.py -q
+
+##@ Work on it
+.PHONY: format
+format: .venv/.installed ## Format, and fix what can be fixed
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+.PHONY: generate
+generate: .venv/.installed ## Write crds/, the chart's CRDs and docs/reference/ from the models
+	@$(BIN)/mixserve dev generate
+
+.PHONY: lock
+lock: $(UV) ## Resolve pyproject.toml into requirements.lock
+	@$(UV) pip compile -q pyproject.toml --all-extras --group test --group check --universal --generate-hashes \
+		--python-version 3.11 --no-header $(LOCK_ARGS) -o requirements.lock
+
+.PHONY: binaries
+binaries: .venv/.installed ## Build the control plane and the clients once, into the user's cache
+	@$(BIN)/mixserve dev binaries
+
+.PHONY: clean
+clean: ## Remove the environment and everything generated besides the cache
+	@rm -rf .venv out .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The environment: the locked versions with their hashes, then the project itself, editable.
+.venv/.installed: pyproject.toml requirements.lock $(UV)
+	@echo "Installing the environment into .venv" >&2
+	@test -x $(BIN)/python || $(UV) venv -q --python "$$(command -v $(PYTHON))" .venv
+	@$(UV) pip sync -q --python .venv --require-hashes requirements.lock
+	@$(UV) pip install -q --python .venv --no-deps -e .
+	@touch $@
+
+# uv comes from the package index, with the pip of whatever Python is there.
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name it with make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@mkdir -p $(CACHE)
+	@tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
+	if ! $(PYTHON) -m pip --version >/dev/null 2>&1; then \
+		$(PYTHON) -m venv "$$tmp/venv" || { echo "Python needs pip or the venv module (Debian: apt install python3-venv)" >&2; exit 1; }; \
+		python="$$tmp/venv/bin/python"; \
+	else python="$(PYTHON)"; fi; \
+	echo "Installing uv $(UV_VERSION) into the cache" >&2; \
+	"$$python" -m pip install -q --disable-pip-version-check --root-user-action=ignore \
+		--target "$$tmp/uv" "uv==$(UV_VERSION)" && \
+	rm -rf "$(UV_HOME)" && mv "$$tmp/uv" "$(UV_HOME)" && touch $@
