@@ -39,7 +39,7 @@ def setns(descriptor: int, flags: int) -> None:
 
 
 def mount(source: str, target: str, kind: str, *, flags: int = 0, data: str = "") -> None:
-    """Call mount(2)."""
+    """Mount a file system or change how one is mounted; see the manual page of the same name."""
     result = _libc.mount(source.encode(), target.encode(), kind.encode(), flags, data.encode())
     _check(result, f"mount {source} on {target}")
 
