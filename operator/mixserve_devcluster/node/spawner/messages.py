@@ -29,7 +29,7 @@ class Program:
     Attributes:
         argv: the command; its first word is looked up in the environment's PATH.
         environment: the whole environment.
-        directory: where it starts; made in the process's own view if it does not exist.
+        directory: where it starts; made in the process's own view, if it has one, where it does not exist.
         output: the file that its stdout and stderr are appended to.
         mounts: its view of the file system; none are made where the spawner has no right to.
         stage: an empty directory of the host that may be mounted on.

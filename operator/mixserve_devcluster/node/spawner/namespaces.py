@@ -12,6 +12,7 @@ from mixserve_devcluster.node.spawner.syscalls import (
     CLONE_NEWUSER,
     MS_PRIVATE,
     MS_REC,
+    die_with_parent,
     mount,
     setns,
     unshare,
@@ -50,7 +51,11 @@ class ProcessNamespaces:
 
 
 def isolate() -> bool:
-    """Gain the right to make namespaces, in a user namespace if need be; whether that was possible."""
+    """Gain the right to make namespaces, in a user namespace if need be; whether that was possible.
+
+    In a user namespace the rest of this process is done by a child, which then has a process namespace too: nobody
+    may return into one that belongs to a user namespace further out.
+    """
     if _succeeds(_try_namespaces):
         return True
     if not _succeeds(_try_user_namespace):
@@ -66,11 +71,16 @@ def _try_user_namespace() -> None:
 
 def _enter_user_namespace() -> None:
     user, group = os.getuid(), os.getgid()
-    unshare(CLONE_NEWUSER)
+    unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID)
     # The order and `setgroups` are rules of user_namespaces(7) for the unprivileged.
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
     Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+    child = os.fork()
+    if child != 0:
+        os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF)
+    die_with_parent()
+    _mount_proc()
 
 
 def _try_namespaces() -> None:
@@ -81,9 +91,13 @@ def _try_namespaces() -> None:
 
 def _try_mounts() -> None:
     unshare(CLONE_NEWNS)
+    _mount_proc()
+    mount("tmpfs", "/proc", "tmpfs")
+
+
+def _mount_proc() -> None:
     mount("none", "/", "", flags=MS_REC | MS_PRIVATE)
     mount("proc", "/proc", "proc")
-    mount("tmpfs", "/proc", "tmpfs")
 
 
 def _succeeds(attempt: Callable[[], None]) -> bool:

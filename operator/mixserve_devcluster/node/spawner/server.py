@@ -1,8 +1,8 @@
 """The spawner's process: `python -m mixserve_devcluster.node.spawner.server DESCRIPTOR isolated|shared`.
 
-DESCRIPTOR is the inherited socket to the node; "isolated" asks for namespaces, where this user may make them. At its end of file, that is when the node has ended for
-whatever reason, everything that was started is killed. If the spawner itself is killed, the kernel kills its
-children.
+DESCRIPTOR is the inherited socket to the node; "isolated" asks for namespaces, where this user may make them.
+At the socket's end of file, that is when the node has ended for whatever reason, everything that was started is
+killed. If the spawner itself is killed, the kernel kills its children.
 """
 
 from __future__ import annotations
@@ -107,7 +107,6 @@ class Server:
 
     def _enter_view(self, program: Program) -> None:
         if self._namespaces is None:
-            Path(program.directory).mkdir(parents=True, exist_ok=True)
             os.chdir(program.directory)
         elif program.join is None:
             new_view(program.mounts, program.directory, program.stage)
