@@ -1,4 +1,4 @@
-"""The few calls that bring a cluster up, over plain HTTPS and without a client library's start-up time.
+"""The few calls that a cluster needs to come up, over plain HTTPS: a client library takes a second to import.
 
 ApiError: the API server refused (`status` says how), or could not be reached (`status` is None).
 """
@@ -15,7 +15,10 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from mixserve_devcluster import kubeconfig
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 
@@ -37,28 +40,42 @@ class ApiConnection:
     @classmethod
     def from_kubeconfig(cls, path: Path) -> Self:
         """Read a kubeconfig of `mixserve_devcluster.kubeconfig` that has a client certificate."""
-        content = yaml.safe_load(path.read_text())
-        cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
-        authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
-        context = ssl.create_default_context(cadata=authority)
+        endpoint = kubeconfig.read_endpoint(path)
+        user = yaml.safe_load(path.read_text())["users"][0]["user"]
+        context = ssl.create_default_context(cadata=endpoint.authority.decode())
         # OpenSSL reads a client certificate from files only; this one has mode 0600 and lives for a moment.
         with tempfile.NamedTemporaryFile() as pair:
             pair.write(base64.b64decode(user["client-certificate-data"]))
             pair.write(base64.b64decode(user["client-key-data"]))
             pair.flush()
             context.load_cert_chain(pair.name)
-        return cls(cluster["server"], context)
+        return cls(endpoint.server, context)
 
-    def get(self, path: str) -> bytes:
-        """Return the body of a GET."""
-        return self._call("GET", path, None)
+    def get(self, path: str) -> dict[str, Any]:
+        """Return an object, or a list of them."""
+        return self._call("GET", path)
 
-    def create(self, path: str, manifest: dict[str, Any]) -> dict[str, Any]:
-        """POST an object to a collection or subresource; return what the server answers."""
-        answer: dict[str, Any] = json.loads(self._call("POST", path, json.dumps(manifest)))
+    def create(self, path: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """POST an object to a collection or subresource; return what the server made of it."""
+        return self._call("POST", path, json.dumps(manifest))
+
+    def delete(self, path: str) -> dict[str, Any]:
+        """Delete an object, its dependents in the background; return what the server answers."""
+        return self._call("DELETE", path)
+
+    def is_ready(self) -> bool:
+        """Whether the server says that it is ready to serve; False if it does not answer."""
+        try:
+            self._send("GET", "/readyz", None)
+        except ApiError:
+            return False
+        return True
+
+    def _call(self, method: str, path: str, body: str | None = None) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self._send(method, path, body))
         return answer
 
-    def _call(self, method: str, path: str, body: str | None) -> bytes:
+    def _send(self, method: str, path: str, body: str | None) -> bytes:
         # 10 s: everything is local; a server that starts up answers late, never that late.
         connection = http.client.HTTPSConnection(self._address, context=self._context, timeout=10)
         try:
@@ -70,8 +87,6 @@ class ApiConnection:
         finally:
             connection.close()
         if response.status >= http.HTTPStatus.BAD_REQUEST:
-            message = (
-                f"{method} {path}: {response.status} {response.reason}: {content.decode(errors='replace')}"
-            )
+            message = f"{method} {path}: {response.status} {response.reason}: {content.decode(errors='replace')}"
             raise ApiError(message, response.status)
         return content

@@ -12,17 +12,18 @@ import shutil
 import socket
 import time
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import yaml
 
-from mixserve_devcluster import binaries, component_flags, kubeconfig
-from mixserve_devcluster.api_connection import ApiConnection, ApiError
+from mixserve_devcluster import binaries, component_flags, kubeconfig, service_account
+from mixserve_devcluster.api_connection import ApiConnection
 from mixserve_devcluster.certificates import CertificateAuthority, service_account_keys, write_private
 from mixserve_devcluster.component_flags import ControlPlaneSettings
 from mixserve_devcluster.processes import GuardedProcess, ProcessError, kill_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 # Between two looks at a starting API server.
@@ -43,6 +44,7 @@ class ControlPlane:
         server: the API server's URL.
         ca_file: the authority of its certificate, PEM.
         kubeconfig: of the administrator (group system:masters).
+        api: the administrator's connection.
     """
 
     def __init__(self, directory: Path, port: int) -> None:
@@ -53,6 +55,9 @@ class ControlPlane:
         self._processes: list[GuardedProcess] = []
         self._authority = CertificateAuthority()
         self._endpoint = kubeconfig.Endpoint(server=self.server, authority=self._authority.certificate)
+        client = self._authority.client("admin", ["system:masters"])
+        kubeconfig.write_for_certificate(self.kubeconfig, self._endpoint, client)
+        self.api = ApiConnection.from_kubeconfig(self.kubeconfig)
 
     @classmethod
     @contextlib.contextmanager
@@ -78,8 +83,12 @@ class ControlPlane:
 
     def kubeconfig_for(self, *, user: str, groups: Sequence[str] = ()) -> Path:
         """Write a kubeconfig with a client certificate for `user` (at most 64 characters) in `groups`."""
-        path = self.directory / f"{user.replace(':', '-').replace('/', '-')}.kubeconfig"
+        path = self.directory / f"user_{quote(user, safe='')}.kubeconfig"
         return kubeconfig.write_for_certificate(path, self._endpoint, self._authority.client(user, groups))
+
+    def kubeconfig_for_service_account(self, namespace: str, name: str) -> Path:
+        """Write a kubeconfig with a token for a ServiceAccount that exists."""
+        return service_account.write_kubeconfig(self.api, self.kubeconfig, namespace=namespace, name=name)
 
     def check(self) -> None:
         """Raise ControlPlaneError, with the end of its log, if a component has ended."""
@@ -93,16 +102,19 @@ class ControlPlane:
         found = {name: binaries.find(name) for name in component_flags.COMPONENTS}
         self._remove_data()  # what a killed predecessor has left
         self._write_files(settings)
-        api = self._administrator()
         deadline = time.monotonic() + settings.start_deadline_s
         self._launch(found["etcd"], component_flags.etcd())
         self._launch(found["kube-apiserver"], component_flags.kube_apiserver(port))
-        self._wait_for(api, "/readyz", deadline)
+        self._wait_until(self.api.is_ready, "the API server to be ready", deadline)
         self._launch(found["kube-controller-manager"], component_flags.kube_controller_manager(settings))
         self._launch(found["kube-scheduler"], component_flags.kube_scheduler())
-        api.create("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", _node_binding())
-        # Pods are refused until the controllers have made it.
-        self._wait_for(api, "/api/v1/namespaces/default/serviceaccounts/default", deadline)
+        self.api.create("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", _node_binding())
+        # Until the controllers have made it, pods are refused.
+        self._wait_until(self._has_default_account, "the default ServiceAccount", deadline)
+
+    def _has_default_account(self) -> bool:
+        accounts = self.api.get("/api/v1/namespaces/default/serviceaccounts")["items"]
+        return any(account["metadata"]["name"] == "default" for account in accounts)
 
     def _remove_data(self) -> None:
         for name in component_flags.ETCD_FILES:
@@ -127,11 +139,6 @@ class ControlPlane:
         scheduler = component_flags.scheduler_configuration(settings)
         (self.directory / "scheduler.yaml").write_text(yaml.safe_dump(scheduler))
 
-    def _administrator(self) -> ApiConnection:
-        client = self._authority.client("admin", ["system:masters"])
-        kubeconfig.write_for_certificate(self.kubeconfig, self._endpoint, client)
-        return ApiConnection.from_kubeconfig(self.kubeconfig)
-
     def _launch(self, binary: Path, flags: Sequence[str]) -> None:
         process = GuardedProcess.start(
             binary.name,
@@ -141,18 +148,13 @@ class ControlPlane:
         )
         self._processes.append(process)
 
-    def _wait_for(self, api: ApiConnection, path: str, deadline: float) -> None:
-        while True:
+    def _wait_until(self, condition: Callable[[], bool], what: str, deadline: float) -> None:
+        while not condition():
             self.check()
-            try:
-                api.get(path)
-            except ApiError as error:
-                if time.monotonic() > deadline:
-                    logs = "\n".join(f"{p.name}:\n{p.log_tail()}" for p in self._processes)
-                    raise ControlPlaneError(f"no control plane in time: {error}\n{logs}") from error
-                time.sleep(_POLL_S)
-            else:
-                return
+            if time.monotonic() > deadline:
+                logs = "\n".join(f"{process.log_file}:\n{process.log_tail()}" for process in self._processes)
+                raise ControlPlaneError(f"waited in vain for {what}; the ends of the logs:\n{logs}")
+            time.sleep(_POLL_S)
 
 
 @contextlib.contextmanager

@@ -118,9 +118,7 @@ def _wait_for(lock: filelock.FileLock, what: str) -> None:
 
 def _compile(program: GoProgram, target: Path, cache: Path) -> None:
     if platform.system() != "Linux":
-        raise BuildError(
-            f"{program.name} is built on Linux only; install it, or use kind (https://kind.sigs.k8s.io)"
-        )
+        raise BuildError(f"{program.name} is built on Linux only; install it, or use kind (https://kind.sigs.k8s.io)")
     try:
         go = go_toolchain.find(program.module / "go.mod", cache / "go")
     except go_toolchain.GoToolchainError as error:
@@ -139,16 +137,12 @@ def _compile(program: GoProgram, target: Path, cache: Path) -> None:
 def _run(program: GoProgram, command: list[str], scratch: Path) -> None:
     with (
         ProgressLine(f"building {program.name} {program.version} (once, it is cached)") as progress,
-        GuardedProcess.running(
-            "go", command, log_file=scratch / "go.log", environment=_environment(scratch)
-        ) as go,
+        GuardedProcess.running("go", command, log_file=scratch / "go.log", environment=_environment(scratch)) as go,
     ):
         while go.wait(_POLL_S) is None:
             progress.update(go.log_tail(1))
         if go.exit_code != 0:
-            raise BuildError(
-                f"{program.name} could not be built; the end of what Go says:\n{go.log_tail(20)}"
-            )
+            raise BuildError(f"{program.name} could not be built; the end of what Go says:\n{go.log_tail(20)}")
 
 
 def _environment(scratch: Path) -> dict[str, str]:

@@ -22,6 +22,13 @@ class Endpoint:
     authority: bytes
 
 
+def read_endpoint(path: Path) -> Endpoint:
+    """Return the API server that a kubeconfig written here leads to."""
+    cluster = yaml.safe_load(path.read_text())["clusters"][0]["cluster"]
+    authority = base64.b64decode(cluster["certificate-authority-data"])
+    return Endpoint(server=cluster["server"], authority=authority)
+
+
 def write_for_certificate(path: Path, endpoint: Endpoint, client: KeyPair) -> Path:
     """Write a kubeconfig that authenticates with a client certificate; return `path`."""
     user = {

@@ -89,9 +89,7 @@ class GuardedProcess:
     def ensure_running(self) -> None:
         """Raise ProcessError with the end of the log if the process has ended."""
         if self.exit_code is not None:
-            raise ProcessError(
-                f"{self.name} {_ending(self.exit_code)}; the end of {self.log_file}:\n{self.log_tail()}"
-            )
+            raise ProcessError(f"{self.name} {_ending(self.exit_code)}; the end of {self.log_file}:\n{self.log_tail()}")
 
     def log_tail(self, lines: int = 20) -> str:
         """The last lines of the log."""

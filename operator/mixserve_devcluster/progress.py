@@ -28,9 +28,7 @@ class ProgressLine:
         self.update()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
         self._write("done" if kind is None else "stopped", last=True)
 
     def update(self, detail: str = "") -> None:
