@@ -87,8 +87,10 @@ def summary_rows(summary: Summary) -> list[tuple[str, str]]:
         ("Replicas", f"{summary.smallest} to {summary.peak}, {summary.last} at the end"),
         (
             "Replica hours",
-            f"{summary.replica_hours:.3f}; the peak held all the time: {summary.peak_replica_hours:.3f} "
-            f"(saved {summary.saved_percent:.0f} %)",
+            (
+                f"{summary.replica_hours:.3f}; the peak held all the time: {summary.peak_replica_hours:.3f} "
+                f"(saved {summary.saved_percent:.0f} %)"
+            ),
         ),
     ]
 

@@ -1,0 +1,133 @@
+"""Looks at the pool once a second: Deployments, pods, engine metrics, the pool's last decision."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+from kubernetes.aio import config
+from kubernetes.aio.client import ApiClient
+from kubernetes.aio.dynamic import DynamicClient
+from mixserve.observe.scrape import scrape
+
+from mixserve.api.names import API_VERSION, LABEL_POOL, LABEL_ROUTABLE
+from mixserve.api.observation import EngineSample
+from mixserve.engines.protocol import EngineAdapter
+from mixserve_devcluster.demo.client import Client
+from mixserve_devcluster.demo.recording import Recording, Sample, percentile
+
+# What "now" means for the TTFT: long enough for a percentile, short enough to show a change.
+_TTFT_WINDOW_S = 15.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """The pool to watch."""
+
+    namespace: str
+    name: str
+    adapter: EngineAdapter
+    version: str
+
+
+class Watcher:
+    """Keeps the client's endpoints up to date and records what it sees."""
+
+    def __init__(self, *, api: DynamicClient, session: aiohttp.ClientSession, target: Target) -> None:
+        self._api = api
+        self._session = session
+        self._target = target
+
+    @classmethod
+    async def connect(cls, *, kubeconfig: Path, session: aiohttp.ClientSession, target: Target) -> Self:
+        """Read the cluster's discovery once; the kubeconfig's user has to see pods, Deployments and pools."""
+        configuration = await config.new_client_from_config(str(kubeconfig))
+        return cls(api=await DynamicClient(configuration), session=session, target=target)
+
+    @property
+    def connection(self) -> ApiClient:
+        """What has to be closed in the end."""
+        return self._api.client
+
+    async def pool(self) -> dict[str, Any]:
+        """The pool as the API server has it."""
+        kind = await self._api.resources.get(api_version=API_VERSION, kind="LLMServingPool")
+        found = await self._api.get(kind, name=self._target.name, namespace=self._target.namespace)
+        return dict(found.to_dict())
+
+    async def _owned(self, api_version: str, kind: str) -> list[dict[str, Any]]:
+        resource = await self._api.resources.get(api_version=api_version, kind=kind)
+        found = await self._api.get(
+            resource,
+            namespace=self._target.namespace,
+            label_selector=f"{LABEL_POOL}={self._target.name}",
+        )
+        return [dict(item) for item in found.to_dict()["items"]]
+
+    async def look(self, client: Client, began_s: float) -> Sample:
+        """Take one sample and refresh the client's endpoints."""
+        pods = await self._owned("v1", "Pod")
+        deployments = await self._owned("apps/v1", "Deployment")
+        status = (await self.pool()).get("status") or {}
+        live = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
+        routable = [pod for pod in live if _is_routable(pod)]
+        client.endpoints.clear()
+        client.endpoints.update({pod["metadata"]["name"]: self._url(pod) for pod in routable if _is_ready(pod)})
+        engines = [sample for sample in await self._scrape(pods) if isinstance(sample, EngineSample)]
+        now_s = time.monotonic() - began_s
+        return Sample(
+            at_s=now_s,
+            replicas=sum(deployment["spec"]["replicas"] for deployment in deployments),
+            ready=len(client.endpoints),
+            starting=sum(not _is_ready(pod) for pod in routable),
+            draining=len(pods) - len(routable),
+            running=sum(engine.running for engine in engines),
+            waiting=sum(engine.waiting for engine in engines),
+            kv_cache_usage=sum(engine.kv_cache_usage for engine in engines) / len(engines) if engines else None,
+            ttft_p95_s=_recent_ttft(client, now_s),
+            decision=(status.get("lastDecision") or {}).get("message", ""),
+        )
+
+    def _url(self, pod: Mapping[str, Any]) -> str:
+        return f"http://{pod['status']['podIP']}:{self._target.adapter.port}"
+
+    async def _scrape(self, pods: list[dict[str, Any]]) -> list[object]:
+        names = self._target.adapter.metric_names(self._target.version)
+        path = self._target.adapter.metrics_path
+        return await asyncio.gather(
+            *(
+                scrape(session=self._session, url=self._url(pod) + path, names=names, now_s=time.time())
+                for pod in pods
+                if _is_ready(pod)
+            )
+        )
+
+    async def record(self, *, client: Client, recording: Recording, show: Callable[[Sample], None]) -> None:
+        """Sample once a second until cancelled."""
+        began_s = time.monotonic()
+        while True:
+            sample = await self.look(client, began_s)
+            recording.add(sample)
+            show(sample)
+            await asyncio.sleep(1.0)
+
+
+def _is_routable(pod: Mapping[str, Any]) -> bool:
+    return bool((pod["metadata"].get("labels") or {}).get(LABEL_ROUTABLE) == "true")
+
+
+def _is_ready(pod: Mapping[str, Any]) -> bool:
+    conditions = pod["status"].get("conditions") or []
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+
+
+def _recent_ttft(client: Client, now_s: float) -> float | None:
+    recent = [
+        result.ttft_s
+        for result in client.results
+        if result.ttft_s is not None and result.sent_at_s + result.duration_s > now_s - _TTFT_WINDOW_S
+    ]
+    return percentile(recent, 0.95)

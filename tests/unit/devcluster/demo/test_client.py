@@ -1,0 +1,87 @@
+import asyncio
+import json
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from mixserve_devcluster.demo.client import Client, prompt_text
+from mixserve_devcluster.demo.workload import Arrival, Lengths
+
+CHUNK = b'data: {"choices":[{"delta":{"content":"word"}}]}\n\n'
+ROLE = b'data: {"choices":[{"delta":{"role":"assistant"}}]}\n\n'
+DONE = b"data: [DONE]\n\n"
+
+
+async def answer(request: web.Request) -> web.StreamResponse:
+    body = await request.json()
+    if body["model"] == "unknown":
+        return web.json_response({"error": {"message": "no such model"}}, status=404)
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write(ROLE + CHUNK * body["max_tokens"] + (b"" if body["model"] == "cut" else DONE))
+    return response
+
+
+@pytest.fixture
+async def endpoint():
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", answer)
+    async with TestServer(app) as server:
+        yield str(server.make_url("")).rstrip("/")
+
+
+async def send(model: str, endpoints: dict[str, str], count: int = 3) -> Client:
+    async with aiohttp.ClientSession() as session:
+        client = Client(model=model, session=session, endpoints=endpoints)
+        await client.run(Arrival(at_s=0.0, lengths=Lengths(100, 7)) for _ in range(count))
+        return client
+
+
+async def test_a_finished_stream_counts_its_tokens_and_its_time_to_first_token(endpoint):
+    client = await send("small", {"pod-a": endpoint})
+    assert [result.answer_tokens for result in client.results] == [7, 7, 7]
+    assert all(not result.error and 0 < result.ttft_s <= result.duration_s for result in client.results)
+
+
+async def test_a_stream_without_its_end_is_an_error(endpoint):
+    client = await send("cut", {"pod-a": endpoint}, count=1)
+    assert client.results[0].error == "the stream was cut short"
+
+
+async def test_a_refusal_is_an_error_with_the_servers_words(endpoint):
+    client = await send("unknown", {"pod-a": endpoint}, count=1)
+    assert client.results[0].error.startswith("HTTP 404: ")
+    assert "no such model" in client.results[0].error
+
+
+async def test_nobody_there_is_an_error():
+    client = await send("small", {"pod-a": "http://127.0.0.1:1"}, count=1)
+    assert "ClientConnectorError" in client.results[0].error
+
+
+async def test_no_routable_pod_is_an_error():
+    client = await send("small", {}, count=1)
+    assert client.results[0].error == "no pod is routable"
+
+
+async def test_requests_go_to_the_pod_with_the_fewest_in_flight(endpoint):
+    client = await send("small", {"pod-a": endpoint, "pod-b": endpoint}, count=4)
+    assert sorted(result.pod for result in client.results) == ["pod-a", "pod-a", "pod-b", "pod-b"]
+    assert not any(client.in_flight.values())
+
+
+async def test_requests_are_sent_at_their_time(endpoint):
+    async with aiohttp.ClientSession() as session:
+        client = Client(model="small", session=session, endpoints={"a": endpoint})
+        began_s = asyncio.get_running_loop().time()
+        await client.run([Arrival(at_s=0.2, lengths=Lengths(10, 1))])
+        assert asyncio.get_running_loop().time() - began_s >= 0.2
+
+
+@pytest.mark.parametrize("tokens", [1, 100, 4096])
+def test_prompts_are_about_as_long_as_asked_and_differ(tokens):
+    assert len(prompt_text(1, tokens)) == pytest.approx(max(1, 4 * tokens - 280), abs=4)
+    assert tokens < 100 or prompt_text(1, tokens) != prompt_text(2, tokens)
+    assert json.dumps(prompt_text(1, tokens)).isascii()
