@@ -1,0 +1,158 @@
+"""The one way to the API server: requests of `kubernetes.aio`, with errors, time limits and counts of our own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from kubernetes.aio.client.exceptions import ApiException
+
+from mixserve.apply.errors import ApiError, Conflict, Forbidden, NotFound, Rejected, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from kubernetes.aio.dynamic import DynamicClient
+
+    from mixserve.apply.resources import Resource
+
+# Longer than any call to a healthy API server takes; the queue tries again later.
+CALL_TIMEOUT_S = 15.0
+
+APPLY_PATCH = "application/apply-patch+yaml"
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+
+
+class Connection:
+    """Calls to one API server.
+
+    Args:
+        client: carries the requests; only `request` is used, so it needs no discovery.
+        count: called after each call with verb, plural of the resource and outcome (the HTTP status or "error").
+    """
+
+    def __init__(self, client: DynamicClient, count: Callable[[str, str, str], None]) -> None:
+        self._client = client
+        self._count = count
+
+    async def get(
+        self,
+        resource: Resource,
+        *,
+        namespace: str = "",
+        name: str = "",
+        label_selector: str | None = None,
+    ) -> dict[str, Any]:
+        """Read an object, or the list of them where there is no name."""
+        path = resource.path(namespace=namespace, name=name)
+        verb = "get" if name else "list"
+        return await self._json(verb, resource, "get", path, label_selector=label_selector)
+
+    async def create(self, resource: Resource, body: Mapping[str, Any], *, field_manager: str) -> dict[str, Any]:
+        """POST a new object.
+
+        Raises:
+            Conflict: there is one of this name already.
+        """
+        path = resource.path(namespace=_namespace(resource, body))
+        return await self._json("create", resource, "post", path, body=body, field_manager=field_manager)
+
+    async def apply(self, resource: Resource, body: Mapping[str, Any], *, field_manager: str) -> dict[str, Any]:
+        """Server-side apply, taking fields from whoever has them."""
+        path = resource.path(namespace=_namespace(resource, body), name=body["metadata"]["name"])
+        return await self._json(
+            "apply",
+            resource,
+            "patch",
+            path,
+            body=body,
+            content_type=APPLY_PATCH,
+            field_manager=field_manager,
+            force_conflicts=True,
+        )
+
+    async def patch(
+        self,
+        resource: Resource,
+        body: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        *,
+        namespace: str,
+        name: str,
+        field_manager: str,
+        subresource: str = "",
+    ) -> dict[str, Any]:
+        """Patch an object or one of its subresources: a list is a JSON patch, a mapping a merge patch."""
+        path = resource.path(namespace=namespace, name=name, subresource=subresource)
+        content_type = MERGE_PATCH if hasattr(body, "keys") else JSON_PATCH
+        return await self._json(
+            "patch", resource, "patch", path, body=body, content_type=content_type, field_manager=field_manager
+        )
+
+    async def delete(self, resource: Resource, *, namespace: str, name: str, uid: str) -> None:
+        """Delete the object with this uid, and in the background what it owns; gone already is as good."""
+        path = resource.path(namespace=namespace, name=name)
+        body = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        try:
+            await self._json("delete", resource, "delete", path, body=body)
+        except NotFound:
+            return
+
+    async def pod_log(self, pods: Resource, *, namespace: str, name: str, query: Mapping[str, str]) -> str:
+        """The text of a container's log; `query` as in the API (container, previous, tailLines, limitBytes)."""
+        path = pods.path(namespace=namespace, name=name, subresource="log")
+        response = await self._send("log", pods, "get", path, query_params=list(query.items()))
+        return (await response.read()).decode(errors="replace")
+
+    async def _json(self, verb: str, resource: Resource, method: str, path: str, **options: Any) -> dict[str, Any]:
+        response = await self._send(verb, resource, method, path, **options)
+        content: dict[str, Any] = json.loads(await response.read())
+        return content
+
+    async def _send(self, verb: str, resource: Resource, method: str, path: str, **options: Any) -> Any:
+        outcome = "error"
+        try:
+            response = await self._client.request(
+                method, path, serialize=False, _request_timeout=CALL_TIMEOUT_S, **options
+            )
+            outcome = str(response.status)
+        except ApiException as error:
+            outcome = str(error.status)
+            raise _as_error(error, f"{verb} {path}") from error
+        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+            raise Unavailable(f"{verb} {path}: no answer: {type(error).__name__}: {error}") from error
+        else:
+            return response
+        finally:
+            self._count(verb, resource.plural, outcome)
+
+
+def _namespace(resource: Resource, body: Mapping[str, Any]) -> str:
+    return str(body["metadata"]["namespace"]) if resource.namespaced else ""
+
+
+_BY_STATUS: dict[int, type[Rejected]] = {401: Forbidden, 403: Forbidden, 404: NotFound, 409: Conflict}
+_TOO_MANY_REQUESTS = 429
+_SERVER_FAULTS = 500
+
+
+def _as_error(error: ApiException, what: str) -> ApiError:
+    status = int(error.status or 0)
+    message = f"{what}: {status}: {_message(error)}"
+    if status == _TOO_MANY_REQUESTS or status >= _SERVER_FAULTS or status == 0:
+        return Unavailable(message, status=status, retry_after_s=_retry_after_s(error))
+    return _BY_STATUS.get(status, Rejected)(message, status=status)
+
+
+def _message(error: ApiException) -> str:
+    try:
+        return str(json.loads(error.body)["message"])
+    except (ValueError, TypeError, KeyError):
+        return str(error.reason)
+
+
+def _retry_after_s(error: ApiException) -> float | None:
+    value = (error.headers or {}).get("Retry-After", "")
+    return float(value) if value.isdigit() else None

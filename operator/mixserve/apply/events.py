@@ -1,0 +1,72 @@
+"""Post events: what `kubectl describe` shows below a pool."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from mixserve.api.names import FIELD_MANAGER, GROUP
+from mixserve.apply.resources import EVENTS, POOLS
+from mixserve.observe.timestamps import format_time
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mixserve.apply.connection import Connection
+
+# The API's limit for `note`.
+MAX_NOTE_CHARACTERS = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolEvent:
+    """Something that happened to a pool.
+
+    Attributes:
+        type: "Warning" where somebody should look.
+        reason: CamelCase, part of the API's contract.
+        action: what the operator did or tried, CamelCase.
+        note: for people, with numbers.
+    """
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    action: str
+    note: str
+
+
+async def post_event(
+    connection: Connection, event: PoolEvent, *, pool: Mapping[str, Any], instance: str, now_s: float
+) -> None:
+    """Post one event about a pool.
+
+    Raises:
+        ApiError: the API server refused or did not answer.
+    """
+    metadata = pool["metadata"]
+    body: dict[str, Any] = {
+        "apiVersion": EVENTS.api_version,
+        "kind": EVENTS.kind,
+        "metadata": {"name": f"{metadata['name']}.{uuid.uuid4().hex[:16]}", "namespace": metadata["namespace"]},
+        "eventTime": format_time(now_s),
+        "reportingController": f"{GROUP}/operator",
+        "reportingInstance": instance[:128],
+        "type": event.type,
+        "reason": event.reason,
+        "action": event.action,
+        "note": _shortened(event.note),
+        "regarding": {
+            "apiVersion": POOLS.api_version,
+            "kind": POOLS.kind,
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "uid": metadata["uid"],
+            "resourceVersion": metadata.get("resourceVersion", ""),
+        },
+    }
+    await connection.create(EVENTS, body, field_manager=FIELD_MANAGER)
+
+
+def _shortened(note: str) -> str:
+    return note if len(note) <= MAX_NOTE_CHARACTERS else note[: MAX_NOTE_CHARACTERS - 1] + "…"

@@ -1,0 +1,47 @@
+"""Write replicas: through the scale subresource, and nowhere else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mixserve.api.names import FIELD_MANAGER
+from mixserve.apply.errors import Conflict, Rejected
+from mixserve.apply.resources import DEPLOYMENTS
+
+if TYPE_CHECKING:
+    from mixserve.apply.connection import Connection
+
+UNPROCESSABLE = 422
+"""What a JSON patch is answered with whose test does not hold."""
+
+
+async def write_replicas(
+    connection: Connection,
+    *,
+    namespace: str,
+    deployment: str,
+    seen: int,
+    wanted: int,
+) -> None:
+    """Change a Deployment's replicas from `seen` to `wanted`.
+
+    Raises:
+        Conflict: the Deployment has other replicas than `seen` by now, so the decision was made about something else.
+        ApiError: the API server refused or did not answer.
+    """
+    # A zero is left out of the object, and a test for null holds where there is nothing.
+    test = {"op": "test", "path": "/spec/replicas", "value": seen or None}
+    write = {"op": "add", "path": "/spec/replicas", "value": wanted}
+    try:
+        await connection.patch(
+            DEPLOYMENTS,
+            [test, write],
+            namespace=namespace,
+            name=deployment,
+            subresource="scale",
+            field_manager=FIELD_MANAGER,
+        )
+    except Rejected as error:
+        if error.status == UNPROCESSABLE:
+            raise Conflict(f"{deployment} no longer has {seen} replicas", status=error.status) from error
+        raise

@@ -1,0 +1,59 @@
+"""How the operator's process runs: environment variables that begin with MIXSERVE_, each with a default."""
+
+from __future__ import annotations
+
+import socket
+import uuid
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["auto", "json", "console"]
+
+
+def _unique_identity() -> str:
+    return f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"
+
+
+class Settings(BaseSettings):
+    """The operator's settings; the environment variable of `lease_name` is MIXSERVE_LEASE_NAME."""
+
+    model_config = SettingsConfigDict(env_prefix="MIXSERVE_", frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    namespace: Annotated[str, Field(min_length=1)] = "mixserve-system"
+    """Namespace of the Lease that makes one of several operators the leader."""
+    lease_name: Annotated[str, Field(min_length=1)] = "mixserve-operator"
+    """Name of the Lease."""
+    lease_duration_s: Annotated[int, Field(ge=3, le=3600)] = 15
+    """Seconds after which a leader that does not renew the Lease is replaced; it renews five times as often."""
+    identity: Annotated[str, Field(min_length=1, max_length=253)] = Field(default_factory=_unique_identity)
+    """Name in the Lease. With the pod's name a restarted container need not wait for the Lease to expire; it must
+    then be certain that no other process has the same name. Unset: hostname and a random suffix."""
+    scrape_interval_s: Annotated[float, Field(ge=0.1, le=300)] = 5.0
+    """Seconds between two looks at an engine's metrics, which is also how often each pool is decided about."""
+    resync_interval_s: Annotated[float, Field(ge=1, le=86400)] = 600.0
+    """Seconds between two full lists of everything, which find what a broken watch has missed."""
+    workers: Annotated[int, Field(ge=1, le=64)] = 8
+    """Pools that are reconciled at the same time."""
+    watch_namespaces: Annotated[tuple[str, ...], NoDecode] = ()
+    """Namespaces to look after, separated by commas; empty: all."""
+    kubeconfig: Path | None = None
+    """Kubeconfig file; unset: the ServiceAccount of the pod, else KUBECONFIG or ~/.kube/config."""
+    http_host: str = "0.0.0.0"  # noqa: S104 - probes and Prometheus come from outside the pod
+    """Address of /metrics, /healthz and /readyz."""
+    http_port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    """Port of /metrics, /healthz and /readyz; 0 takes a free one, which the log names."""
+    log_level: LogLevel = "info"
+    """Lowest level that is logged."""
+    log_format: LogFormat = "auto"
+    """auto: for people on a terminal, else one JSON object per line."""
+
+    @field_validator("watch_namespaces", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value

@@ -1,0 +1,54 @@
+"""Read a model's config.json where the operator can see it: `host://` sources, while developing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# config.json of the largest models has 20 KB; quantization lists may make it longer.
+MAX_CONFIG_BYTES = 2**20
+
+_HOST = "host://"
+
+
+class ModelConfigReader:
+    """Reads config.json files and keeps what they said while they do not change."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[tuple[int, int], Mapping[str, Any] | None]] = {}
+
+    async def read(self, source: str) -> Mapping[str, Any] | None:
+        """The content of the source's config.json; None for other sources, and where there is no readable one."""
+        if not source.startswith(_HOST):
+            return None
+        return await asyncio.to_thread(self._read, source)
+
+    def keep_only(self, sources: set[str]) -> None:
+        """Forget the files of sources that no pool has any more."""
+        for source in self._known.keys() - sources:
+            del self._known[source]
+
+    def _read(self, source: str) -> Mapping[str, Any] | None:
+        path = Path(source.removeprefix(_HOST), "config.json")
+        try:
+            found = path.stat()
+            version = (found.st_mtime_ns, found.st_size)
+            if source not in self._known or self._known[source][0] != version:
+                self._known[source] = (version, _parse(path, found.st_mode, found.st_size))
+        except (OSError, ValueError):
+            return None
+        return self._known[source][1]
+
+
+def _parse(path: Path, mode: int, size: int) -> Mapping[str, Any] | None:
+    # A named pipe would never end, and nobody's configuration is that long.
+    if not stat.S_ISREG(mode) or size > MAX_CONFIG_BYTES:
+        return None
+    content = json.loads(path.read_bytes())
+    return content if isinstance(content, dict) else None

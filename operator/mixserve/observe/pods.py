@@ -1,0 +1,125 @@
+"""A Pod, as the API server has it, becomes a `PodObservation`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mixserve.api.names import ANNOTATION_DRAINING_SINCE, LABEL_ROUTABLE
+from mixserve.api.observation import EngineSample, Missing, PodObservation, PodProblem, Trouble
+from mixserve.observe.timestamps import parse_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+_WAITING_PROBLEMS = {
+    "ErrImagePull": PodProblem.IMAGE_UNAVAILABLE,
+    "ImagePullBackOff": PodProblem.IMAGE_UNAVAILABLE,
+    "InvalidImageName": PodProblem.IMAGE_UNAVAILABLE,
+    "ErrImageNeverPull": PodProblem.IMAGE_UNAVAILABLE,
+    "ImageInspectError": PodProblem.IMAGE_UNAVAILABLE,
+    "RegistryUnavailable": PodProblem.IMAGE_UNAVAILABLE,
+    "CreateContainerConfigError": PodProblem.CONFIG_ERROR,
+    "CreateContainerError": PodProblem.CONFIG_ERROR,
+    "RunContainerError": PodProblem.CONFIG_ERROR,
+    "CrashLoopBackOff": PodProblem.CRASHING,
+}
+"""Reasons of kubelet for a container that waits, as far as they are problems."""
+
+
+def is_over(pod: Mapping[str, Any]) -> bool:
+    """The pod has ended for good (evicted, or its node is gone): its ReplicaSet counts it no more, and so do we."""
+    return pod.get("status", {}).get("phase") in {"Failed", "Succeeded"}
+
+
+def observe_pod(
+    pod: Mapping[str, Any],
+    *,
+    sample: EngineSample | Missing,
+    log_tail: str,
+) -> PodObservation:
+    """What decisions need to know of a pod.
+
+    Args:
+        pod: the Pod as the API server sent it.
+        sample: the newest signals of its engine, or why there are none.
+        log_tail: the end of the log of its crashed container; empty if there is none.
+    """
+    metadata, status = pod["metadata"], pod.get("status", {})
+    terminating = "deletionTimestamp" in metadata
+    ready = _condition(status, "Ready").get("status") == "True" and not terminating
+    return PodObservation(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        created_at_s=parse_time(metadata["creationTimestamp"]),
+        address=status.get("podIP", ""),
+        ready=ready,
+        terminating=terminating,
+        routable=metadata.get("labels", {}).get(LABEL_ROUTABLE) == "true",
+        draining_since_s=_draining_since(metadata.get("annotations", {})),
+        sample=sample,
+        trouble=None if ready or terminating else find_trouble(status, log_tail),
+    )
+
+
+def find_trouble(status: Mapping[str, Any], log_tail: str) -> Trouble | None:
+    """What keeps the pod from becoming ready, in the words of scheduler and kubelet."""
+    scheduled = _condition(status, "PodScheduled")
+    if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
+        return Trouble(PodProblem.UNSCHEDULABLE, scheduled.get("message", ""))
+    return next(filter(None, (_container_trouble(c, log_tail) for c in container_statuses(status))), None)
+
+
+def container_statuses(status: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The statuses of all containers of a pod, those that run first first."""
+    yield from status.get("initContainerStatuses", ())
+    yield from status.get("containerStatuses", ())
+
+
+def crash_of(container: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """How the container last ended, if it ended with an error and has not been ready since."""
+    if container.get("ready"):
+        return None
+    for state in (container.get("state", {}), container.get("lastState", {})):
+        ended: Mapping[str, Any] | None = state.get("terminated")
+        if ended is not None:
+            return ended if ended.get("exitCode", 0) != 0 else None
+    return None
+
+
+def _container_trouble(container: Mapping[str, Any], log_tail: str) -> Trouble | None:
+    name = container.get("name", "")
+    waiting = container.get("state", {}).get("waiting", {})
+    problem = _WAITING_PROBLEMS.get(waiting.get("reason", ""))
+    crash = crash_of(container)
+    if problem in {PodProblem.IMAGE_UNAVAILABLE, PodProblem.CONFIG_ERROR}:
+        return Trouble(problem, f"container {name}: {_words(waiting)}")
+    if crash is not None:
+        return Trouble(PodProblem.CRASHING, f"container {name}: {_how_it_ended(crash)}", log_tail)
+    if problem is PodProblem.CRASHING:
+        return Trouble(problem, f"container {name}: {_words(waiting)}", log_tail)
+    return None
+
+
+def _words(waiting: Mapping[str, Any]) -> str:
+    return ": ".join(filter(None, (waiting.get("reason"), waiting.get("message"))))
+
+
+def _how_it_ended(ended: Mapping[str, Any]) -> str:
+    signal, reason = ended.get("signal"), ended.get("reason", "Error")
+    code = ended.get("exitCode", 0)
+    return f"ended with exit code {code}" + (f", signal {signal}" if signal else "") + f" ({reason})"
+
+
+def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    conditions: Iterable[Mapping[str, Any]] = status.get("conditions", ())
+    return next((c for c in conditions if c.get("type") == kind), {})
+
+
+def _draining_since(annotations: Mapping[str, str]) -> float | None:
+    value = annotations.get(ANNOTATION_DRAINING_SINCE)
+    if value is None:
+        return None
+    try:
+        return float(value)
+    except ValueError:  # somebody else's hand: as good as drained for ever, so that the pod gets out of this state
+        return 0.0

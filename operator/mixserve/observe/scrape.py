@@ -1,0 +1,72 @@
+"""Get an engine's signals from its pod, within bounds of time and size."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import aiohttp
+from yarl import URL
+
+from mixserve.api.observation import EngineSample, Missing, MissingReason
+from mixserve.observe.metrics_page import read_metrics_page
+
+if TYPE_CHECKING:
+    from mixserve.engines.protocol import MetricNames
+
+# An engine on a local network answers in milliseconds; one that needs longer than this has no news worth waiting for.
+SCRAPE_TIMEOUT_S = 2.0
+# vLLM's page has 50 KB; anything far beyond that is not an engine.
+MAX_PAGE_BYTES = 4 * 2**20
+# At a time: room for 500 pods that hang, and well below the usual limit of 1024 open files.
+MAX_CONNECTIONS = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScrapeTarget:
+    """Where a pod's metrics page is and what to read from it."""
+
+    address: str
+    port: int
+    path: str
+    names: MetricNames
+
+
+def scrape_session() -> aiohttp.ClientSession:
+    """A session for scrapes; no proxy, no kept connections, which would be one per pod."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, force_close=True),
+        timeout=aiohttp.ClientTimeout(total=SCRAPE_TIMEOUT_S),
+        headers={"Accept": "text/plain", "Accept-Encoding": "identity"},
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+    )
+
+
+async def scrape(session: aiohttp.ClientSession, target: ScrapeTarget) -> EngineSample | Missing:
+    """The signals of one pod now, or why there are none; never raises for what the pod does."""
+    url = URL.build(scheme="http", host=target.address, port=target.port, path=target.path)
+    try:
+        async with session.get(url, allow_redirects=False) as response:
+            if response.status != 200:  # noqa: PLR2004 - OK
+                return Missing(MissingReason.BAD_STATUS, f"{url} answers {response.status}")
+            page = await _bounded(response)
+    except (asyncio.TimeoutError, TimeoutError):
+        return Missing(MissingReason.TIMEOUT, f"{url} has not answered within {SCRAPE_TIMEOUT_S:g} s")
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        return Missing(MissingReason.UNREACHABLE, f"{url}: {error}")
+    if page is None:
+        return Missing(MissingReason.UNPARSABLE, f"{url} has sent more than {MAX_PAGE_BYTES} bytes")
+    return read_metrics_page(page, target.names, scraped_at_s=time.time())
+
+
+async def _bounded(response: aiohttp.ClientResponse) -> bytes | None:
+    """The body, or None where it is longer than it may be."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > MAX_PAGE_BYTES:
+            return None
+    return bytes(body)
