@@ -1,6 +1,6 @@
 """The few calls that a cluster needs to come up, over plain HTTPS: a client library takes a second to import.
 
-ApiError: the API server refused (`status` says how), or could not be reached (`status` is None).
+All of them raise ApiError where the server refuses (`status` says how) or cannot be reached (`status` is None).
 """
 
 from __future__ import annotations
@@ -16,24 +16,18 @@ from urllib.parse import urlsplit
 import yaml
 
 from mixserve_devcluster import kubeconfig
+from mixserve_devcluster.errors import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 
-class ApiError(Exception):
-    """A call failed; `status` is the HTTP status, or None where there was no answer."""
-
-    def __init__(self, message: str, status: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-
-
 class ApiConnection:
     """Calls to one API server, one TCP connection each: for a handful of calls, not for a workload."""
 
     def __init__(self, server: str, context: ssl.SSLContext) -> None:
+        self.server = server
         self._address = urlsplit(server).netloc
         self._context = context
 

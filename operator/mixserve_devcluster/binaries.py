@@ -2,8 +2,6 @@
 
 In this order: the directory KUBEBUILDER_ASSETS, where it is set and has the binary; the user's cache; for
 kubectl and helm, a suitable one of the system; else it is built from its pinned Go module into the cache.
-
-BinaryError: a binary is not there and cannot be built.
 """
 
 from __future__ import annotations
@@ -19,13 +17,9 @@ from typing import NamedTuple
 import platformdirs
 
 from mixserve_devcluster import go_build
-from mixserve_devcluster.go_build import BuildError, GoProgram
+from mixserve_devcluster.go_build import GoProgram
 
 _MODULES = Path(__file__).parent / "gomodules"
-
-
-class BinaryError(Exception):
-    """A binary is not there and cannot be built."""
 
 
 class Origin(StrEnum):
@@ -72,14 +66,14 @@ def find(name: str) -> Path:
     """Return the path of one of NAMES, building it first if it is nowhere.
 
     Raises:
-        BinaryError: it is not there and cannot be built; says why and what to do.
+        BuildError: it is not there and cannot be built; says why and what to do.
     """
-    if found := locate(name):
-        return found.path
-    try:
-        return go_build.build(_PROGRAMS[name], cache_directory())
-    except BuildError as error:
-        raise BinaryError(str(error)) from error
+    return get(name).path
+
+
+def get(name: str) -> Binary:
+    """Return one of NAMES with its origin; raises as `find` does."""
+    return locate(name) or Binary(go_build.build(_PROGRAMS[name], cache_directory()), Origin.CACHE)
 
 
 def locate(name: str) -> Binary | None:

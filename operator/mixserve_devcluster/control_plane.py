@@ -20,7 +20,8 @@ from mixserve_devcluster import binaries, component_flags, kubeconfig, service_a
 from mixserve_devcluster.api_connection import ApiConnection
 from mixserve_devcluster.certificates import CertificateAuthority, service_account_keys, write_private
 from mixserve_devcluster.component_flags import ControlPlaneSettings
-from mixserve_devcluster.processes import GuardedProcess, ProcessError, kill_all
+from mixserve_devcluster.errors import ControlPlaneError
+from mixserve_devcluster.processes import GuardedProcess, kill_all, require_linux
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,10 +31,6 @@ if TYPE_CHECKING:
 _POLL_S = 0.05
 # The group of local nodes; bound to the ClusterRole that Kubernetes ships for kubelets.
 NODE_GROUP = "mixserve-devcluster:nodes"
-
-
-class ControlPlaneError(Exception):
-    """The control plane did not come up, or one of its components ended."""
 
 
 class ControlPlane:
@@ -67,9 +64,12 @@ class ControlPlane:
         On leaving the context its processes are gone and its data is removed; logs and kubeconfigs stay.
 
         Raises:
-            ControlPlaneError: a component ended, or the deadline passed; with the end of its log.
-            binaries.BinaryError: a binary is missing and cannot be built.
+            PlatformError: this is not Linux.
+            BuildError: a binary is not there and cannot be built.
+            ProcessError: a component ended; with the end of its log.
+            ControlPlaneError: the deadline passed; with the ends of all logs.
         """
+        require_linux()
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _reserved_port() as port:
             plane = cls(directory.resolve(), port)
@@ -91,12 +91,9 @@ class ControlPlane:
         return service_account.write_kubeconfig(self.api, self.kubeconfig, namespace=namespace, name=name)
 
     def check(self) -> None:
-        """Raise ControlPlaneError, with the end of its log, if a component has ended."""
-        try:
-            for process in self._processes:
-                process.ensure_running()
-        except ProcessError as error:
-            raise ControlPlaneError(str(error)) from error
+        """Raise ProcessError, with the end of its log, if a component has ended."""
+        for process in self._processes:
+            process.ensure_running()
 
     def _boot(self, settings: ControlPlaneSettings, port: int) -> None:
         found = {name: binaries.find(name) for name in component_flags.COMPONENTS}

@@ -1,7 +1,4 @@
-"""Compile a program from a pinned Go module into the user's cache, once.
-
-BuildError: it could not be compiled, or not here.
-"""
+"""Compile a program from a pinned Go module into the user's cache, once."""
 
 from __future__ import annotations
 
@@ -10,15 +7,16 @@ import hashlib
 import os
 import platform
 import re
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import filelock
 
 from mixserve_devcluster import go_toolchain
+from mixserve_devcluster.errors import BuildError
 from mixserve_devcluster.processes import GuardedProcess
 from mixserve_devcluster.progress import ProgressLine
+from mixserve_devcluster.scratch import scratch_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,10 +24,6 @@ if TYPE_CHECKING:
 
 # Between two looks at a running build or at another one's lock.
 _POLL_S = 1.0
-
-
-class BuildError(Exception):
-    """A program could not be compiled."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,21 +111,17 @@ def _wait_for(lock: filelock.FileLock, what: str) -> None:
 
 
 def _compile(program: GoProgram, target: Path, cache: Path) -> None:
-    if platform.system() != "Linux":
-        raise BuildError(f"{program.name} is built on Linux only; install it, or use kind (https://kind.sigs.k8s.io)")
     try:
         go = go_toolchain.find(program.module / "go.mod", cache / "go")
-    except go_toolchain.GoToolchainError as error:
-        raise BuildError(f"{program.name} cannot be built: {error}") from error
-    # All that an interrupted build leaves; Go's own cache lets the next one go on where it stopped.
-    scratch = target.parent / "building"
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    try:
-        _run(program, program.command(go, scratch / program.name), scratch)
-        (scratch / program.name).rename(target)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        # Go's own cache outlives an interrupted build: the next one goes on where it stopped.
+        with scratch_directory(target.parent / "building") as scratch:
+            _run(program, program.command(go, scratch / program.name), scratch)
+            (scratch / program.name).rename(target)
+    except BuildError as error:
+        raise BuildError(
+            f"{program.name} cannot be built: {error}\n"
+            "Install Go from https://go.dev/dl, or set KUBEBUILDER_ASSETS to a directory with the binaries.",
+        ) from error
 
 
 def _run(program: GoProgram, command: list[str], scratch: Path) -> None:
@@ -142,7 +132,7 @@ def _run(program: GoProgram, command: list[str], scratch: Path) -> None:
         while go.wait(_POLL_S) is None:
             progress.update(go.log_tail(1))
         if go.exit_code != 0:
-            raise BuildError(f"{program.name} could not be built; the end of what Go says:\n{go.log_tail(20)}")
+            raise BuildError(f"the end of what Go says:\n{go.log_tail(20)}")
 
 
 def _environment(scratch: Path) -> dict[str, str]:

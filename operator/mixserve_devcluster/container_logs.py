@@ -1,0 +1,50 @@
+"""What the containers of a cluster's pods have said, from the files that the local node writes."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from mixserve_devcluster.errors import ClusterError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+# How soon a new line is shown.
+_POLL_S = 0.2
+_BLOCK_BYTES = 1 << 16
+
+
+def find(logs: Path, *, namespace: str, pod: str, container: str | None) -> Path:
+    """Return the log file of a container; `container` may be None for a pod that has one.
+
+    Raises:
+        ClusterError: there is no such log; names those that there are.
+    """
+    found = sorted((logs / f"{namespace}_{pod}").glob("*.log"))
+    if not found:
+        pods = sorted(path.name.partition("_")[2] for path in logs.glob(f"{namespace}_*"))
+        raise ClusterError(
+            f"no container of pod {pod!r} in namespace {namespace!r} has started here; "
+            f"pods with logs there: {', '.join(pods) or 'none'}",
+        )
+    names = [path.stem for path in found]
+    if container is None and len(found) == 1:
+        return found[0]
+    if container not in names:
+        problem = f"pod {pod!r} has no container {container!r}" if container else f"pod {pod!r} has several containers"
+        raise ClusterError(f"{problem}; name one with --container: {', '.join(names)}")
+    return found[names.index(container)]
+
+
+def read(path: Path, *, follow: bool) -> Iterator[bytes]:
+    """Yield what a log file holds and, with `follow`, what is added, until the file is removed."""
+    with path.open("rb") as file:
+        while True:
+            while block := file.read(_BLOCK_BYTES):
+                yield block
+            if not follow or os.fstat(file.fileno()).st_nlink == 0:
+                return
+            time.sleep(_POLL_S)

@@ -1,0 +1,42 @@
+"""What can go wrong with the embedded cluster; each message says what to do about it.
+
+DevClusterError
+├── PlatformError       this is not Linux
+├── BuildError          a binary is not there and cannot be compiled
+├── ProcessError        a child process ended although it should be running
+├── ControlPlaneError   the control plane did not come up in time
+├── ApiError            the API server refused a call, or did not answer
+└── ClusterError        a named cluster is unknown, runs already, or was asked for in the wrong way
+"""
+
+
+class DevClusterError(Exception):
+    """Something is wrong with the embedded cluster."""
+
+
+class PlatformError(DevClusterError):
+    """This is not Linux."""
+
+
+class BuildError(DevClusterError):
+    """A binary is not there and cannot be compiled."""
+
+
+class ProcessError(DevClusterError):
+    """A child process ended although it should be running."""
+
+
+class ControlPlaneError(DevClusterError):
+    """The control plane did not come up in time."""
+
+
+class ClusterError(DevClusterError):
+    """A named cluster is unknown, runs already, or was asked for in the wrong way."""
+
+
+class ApiError(DevClusterError):
+    """A call failed; `status` is the HTTP status, or None where there was no answer."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
