@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from mixserve.apply.connection import Connection
 
-# Start-up errors of engines are at the end; a Python traceback through vLLM's layers has about 40 lines.
-TAIL_LINES = 60
-# What the kubelet may send: it cuts the end of what is longer, so this is far above 60 usual lines ...
+# When a worker of vLLM fails, the processes above it log their tracebacks as well: 120 lines after the cause.
+TAIL_LINES = 200
+# What the kubelet may send: it cuts the end of what is longer, so this is far above 200 usual lines ...
 MAX_LOG_BYTES = 256 * 2**10
 # ... and what is kept of it, the end.
 MAX_TAIL_CHARACTERS = 16 * 2**10
