@@ -4,8 +4,7 @@ As vLLM's scheduler does it: first every running request in order of arrival (a 
 as the step has room for), then waiting ones, first come first served, as long as sequences, tokens and KV blocks
 last. A waiting request is admitted when blocks for all of its prompt are free, though it takes them chunk by chunk
 (vLLM reserves the full input length by default). When blocks run out under a running request, the latest arrival
-loses its blocks, goes back to the head of the queue and will be computed again (preemption by recomputing); nothing
-new is admitted in such a step.
+loses its blocks, goes back to the head of the queue and will be computed again (preemption by recomputing).
 """
 
 from __future__ import annotations
@@ -97,8 +96,8 @@ class ContinuousBatching:
         """Choose the next step's work and take the blocks for it."""
         batch = Batch()
         self._schedule_running(batch)
-        if not batch.preemptions:
-            self._admit(batch, now_s)
+        # After a preemption this admits nobody: the victim is first in line and does not fit.
+        self._admit(batch, now_s)
         return batch
 
     def remove(self, sequence: Sequence) -> None:
@@ -137,7 +136,7 @@ class ContinuousBatching:
 
     def _preempt(self, victim: Sequence) -> None:
         self._pool.release(victim.lease)
-        victim.computed = victim.published = 0
+        victim.computed = 0
         victim.preemptions += 1
         self.waiting.appendleft(victim)
 
