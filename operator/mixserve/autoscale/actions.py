@@ -14,9 +14,10 @@ class VariantDecision:
 
 @dataclass(frozen=True)
 class SetReplicas:
-    """Write the size of a variant's Deployment through /scale. `reason` is a sentence for people."""
+    """Change the size of a variant's Deployment from `seen` to `replicas` through /scale; `reason` is a sentence."""
 
     variant: str
+    seen: int
     replicas: int
     reason: str
 

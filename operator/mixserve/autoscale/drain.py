@@ -112,7 +112,7 @@ def _steer_variant(
     if victims:
         actions.append(Drain(variant=fleet.name, pods=victims))
     if size != fleet.replicas:
-        actions.append(SetReplicas(variant=fleet.name, replicas=size, reason=reason))
+        actions.append(SetReplicas(variant=fleet.name, seen=fleet.replicas, replicas=size, reason=reason))
     return actions
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mixserve.api.base import format_duration
+from mixserve.api.scalars import format_duration
 from mixserve.api.pool import Autoscaling
 from mixserve.api.pool_status import BlockReason
 from mixserve.autoscale.actions import VariantDecision

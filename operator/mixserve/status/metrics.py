@@ -1,0 +1,25 @@
+"""MetricsFresh: whether autoscaling can see. See `conditions` for the meaning."""
+
+from mixserve.api.names import ConditionType, Reason
+from mixserve.api.observation import EngineSample, MissingReason, PoolObservation
+from mixserve.autoscale.fleet import FRESH_S, fresh_sample
+from mixserve.status.verdict import Verdict
+
+
+def judge_metrics(observation: PoolObservation | None) -> Verdict:
+    """The verdict on the metrics of the ready replicas; None is a pool that could not be observed."""
+    kind = ConditionType.METRICS_FRESH
+    if observation is None:
+        return Verdict(kind, "Unknown", Reason.NOT_CHECKED, "The pool's pods have not been looked at yet")
+    ready = [pod for variant in observation.variants for pod in variant.pods if pod.ready and not pod.terminating]
+    if not ready:
+        return Verdict(kind, "Unknown", Reason.NO_PODS, "No replica is ready, so there are no metrics to read")
+    lost = [pod.sample for pod in ready if fresh_sample(pod, observation.now_s) is None]
+    if not lost:
+        return Verdict(kind, "True", Reason.FRESH, f"The metrics of all ready replicas are at most {FRESH_S:.0f} s old")
+    reasons = {MissingReason.STALE if isinstance(sample, EngineSample) else sample.reason for sample in lost}
+    message = (
+        f"{len(lost)} of {len(ready)} ready replicas have no fresh metrics ({', '.join(sorted(reasons))}), "
+        "so the pool does not shrink on their account. Check that the operator reaches the engines' port"
+    )
+    return Verdict(kind, "False", Reason.STALE, message)

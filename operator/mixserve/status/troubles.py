@@ -1,0 +1,105 @@
+"""What keeps pods from becoming ready, as a reason and a sentence with field path, cause and remedy.
+
+Texts name variants, not pods, and no numbers that change by themselves: a crash loop then writes the status once.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mixserve.api.names import ENGINE_CONTAINER, LABEL_POOL, LABEL_VARIANT, Reason
+from mixserve.api.observation import PodProblem, Trouble
+from mixserve.engines.protocol import StartupAdvice
+
+Advise = Callable[[str], StartupAdvice | None]
+"""`EngineAdapter.advise` of the pool's engine."""
+
+_SECRET_MISSING = re.compile(r'secret "(?P<name>[^"]+)" not found')
+"""The kubelet's words for a Secret that does not exist."""
+_KEY_MISSING = re.compile(r"couldn't find key (?P<key>\S+) in Secret (?:[^/\s]+/)?(?P<name>\S+)")
+"""The kubelet's words for a key that a Secret does not have."""
+_EXCEPTION = re.compile(r"\b((?:\w+\.)*\w+(?:Error|Exception|Interrupt|Exit)\b.*)")
+"""The line of a traceback that names the exception, wherever a logger's prefix ends."""
+
+_CREDENTIAL = re.compile(r"\b(?:hf_|sk-)[A-Za-z0-9_-]{6,}|(?<=://)[^/\s@]+(?=@)")
+"""Hugging Face and OpenAI tokens, and user and password in a URL: an exception may quote what it was called with."""
+
+LONGEST_EXCEPTION = 200
+"""Characters of an unknown exception that fit beside the rest of a message."""
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A trouble for people; `reason` is one of the reasons of WorkloadReady."""
+
+    reason: Reason
+    text: str
+
+
+def explain(trouble: Trouble, *, pool: str, variant: str, index: int, advise: Advise) -> Explained:
+    """What a pod's trouble means and what to do.
+
+    Args:
+        trouble: what was seen.
+        pool: name of the pool.
+        variant: name of the variant, and `index` its place in spec.variants.
+        index: see `variant`.
+        advise: what the engine knows about its own start-up errors.
+    """
+    match trouble.problem:
+        case PodProblem.UNSCHEDULABLE:
+            return Explained(
+                Reason.UNSCHEDULABLE,
+                f"spec.variants[{index}]: no node takes a replica of {variant}: {_plain(trouble.message)}. "
+                "Add nodes of this accelerator, free some, or lower replicas.max or tensorParallel",
+            )
+        case PodProblem.IMAGE_UNAVAILABLE:
+            return Explained(
+                Reason.IMAGE_UNAVAILABLE,
+                f"spec.engine.image: the image of {variant} can't be pulled: {_plain(trouble.message)}. "
+                "Correct spec.engine.version or spec.engine.image, or let the nodes reach the registry",
+            )
+        case PodProblem.CONFIG_ERROR:
+            return _explain_config_error(trouble.message, variant=variant)
+        case PodProblem.CRASHING:
+            return _explain_crash(trouble, pool=pool, variant=variant, advise=advise)
+
+
+def _explain_config_error(message: str, *, variant: str) -> Explained:
+    if missing := _SECRET_MISSING.search(message):
+        return Explained(
+            Reason.SECRET_NOT_FOUND,
+            f"spec.model.tokenSecretRef.name: there is no Secret {missing['name']} in this namespace. "
+            "Create it; the pods then start by themselves",
+        )
+    if missing := _KEY_MISSING.search(message):
+        return Explained(
+            Reason.SECRET_NOT_FOUND,
+            f"spec.model.tokenSecretRef.key: Secret {missing['name']} has no key {missing['key']}. "
+            "Add it or correct the key; the pods then start by themselves",
+        )
+    return Explained(
+        Reason.CONTAINER_CONFIG_ERROR,
+        f"spec.engine: the container of {variant} can't be created: {_plain(message)}. Correct what the message names",
+    )
+
+
+def _explain_crash(trouble: Trouble, *, pool: str, variant: str, advise: Advise) -> Explained:
+    advice = advise(trouble.log_tail)
+    if advice is not None:
+        return Explained(
+            Reason.ENGINE_START_FAILED,
+            f"spec.engine: the engine of {variant} does not start: {_plain(advice.cause)}. {_plain(advice.remedy)}",
+        )
+    exceptions = [found[1] for line in trouble.log_tail.splitlines() if (found := _EXCEPTION.search(line))]
+    cause = _CREDENTIAL.sub("***", exceptions[-1])[:LONGEST_EXCEPTION] if exceptions else trouble.message
+    selector = f"{LABEL_POOL}={pool},{LABEL_VARIANT}={variant}"
+    return Explained(
+        Reason.ENGINE_START_FAILED,
+        f"spec.engine: the engine of {variant} does not start: {_plain(cause)}. "
+        f"Read its log: kubectl logs -l {selector} -c {ENGINE_CONTAINER} --previous",
+    )
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split()).rstrip(".")

@@ -1,0 +1,18 @@
+"""One condition without the times: what was judged and why."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mixserve.api.names import ConditionType, Reason
+
+ConditionStatus = Literal["True", "False", "Unknown"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a condition says now; `message` is empty where there is nothing to say."""
+
+    type: ConditionType
+    status: ConditionStatus
+    reason: Reason
+    message: str
