@@ -118,7 +118,10 @@ class Cluster:
         self._wait_until_registered(self._node)
 
     def _node_surroundings(self) -> dict[str, str]:
+        certificate, key = self.plane.serving_certificate("local-node", ["127.0.0.1"])
         return {
+            "servingCertificateFile": str(certificate),
+            "servingKeyFile": str(key),
             "logDirectory": str(self.paths.container_logs),
             "workDirectory": str(self.paths.directory / "node"),
             "apiServer": self.plane.server,

@@ -64,6 +64,12 @@ def kube_apiserver(port: int) -> list[str]:
         "--service-account-key-file=service-account.pub",
         "--service-account-signing-key-file=service-account.key",
         "--service-cluster-ip-range=10.96.0.0/16",
+        # For `kubectl logs`: how it proves itself to a node, and whom it believes to be one.
+        "--kubelet-client-certificate=kubelet-client.crt",
+        "--kubelet-client-key=kubelet-client.key",
+        "--kubelet-certificate-authority=ca.crt",
+        # Names of nodes are in no name server.
+        "--kubelet-preferred-address-types=InternalIP",
         # Nobody asks for the endpoints of the `kubernetes` Service, and they may not be loopback addresses.
         "--endpoint-reconciler-type=none",
         "--allow-privileged",

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from mixserve_devcluster.certificates import KeyPair
+
 # Between two looks at a starting API server.
 _POLL_S = 0.05
 # The group of local nodes; bound to the ClusterRole that Kubernetes ships for kubelets.
@@ -90,6 +92,10 @@ class ControlPlane:
         """Write a kubeconfig with a token for a ServiceAccount that exists."""
         return service_account.write_kubeconfig(self.api, self.kubeconfig, namespace=namespace, name=name)
 
+    def serving_certificate(self, name: str, addresses: Sequence[str]) -> tuple[Path, Path]:
+        """Write a server certificate for IP addresses; return the files of the certificate and of its key."""
+        return self._write_pair(name, self._authority.server([name], addresses))
+
     def check(self) -> None:
         """Raise ProcessError, with the end of its log, if a component has ended."""
         for process in self._processes:
@@ -124,9 +130,8 @@ class ControlPlane:
     def _write_files(self, settings: ControlPlaneSettings) -> None:
         self.ca_file.write_bytes(self._authority.certificate)
         names = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"]
-        server = self._authority.server(names, ["127.0.0.1", "10.96.0.1"])
-        (self.directory / "apiserver.crt").write_bytes(server.certificate)
-        write_private(self.directory / "apiserver.key", server.key)
+        self._write_pair("apiserver", self._authority.server(names, ["127.0.0.1", "10.96.0.1"]))
+        self._write_pair("kubelet-client", self._authority.client("kube-apiserver-kubelet-client", []))
         private, public = service_account_keys()
         write_private(self.directory / "service-account.key", private)
         (self.directory / "service-account.pub").write_bytes(public)
@@ -135,6 +140,11 @@ class ControlPlane:
             kubeconfig.write_for_certificate(self.directory / f"{name}.kubeconfig", self._endpoint, client)
         scheduler = component_flags.scheduler_configuration(settings)
         (self.directory / "scheduler.yaml").write_text(yaml.safe_dump(scheduler))
+
+    def _write_pair(self, name: str, pair: KeyPair) -> tuple[Path, Path]:
+        certificate, key = self.directory / f"{name}.crt", self.directory / f"{name}.key"
+        certificate.write_bytes(pair.certificate)
+        return certificate, write_private(key, pair.key)
 
     def _launch(self, binary: Path, flags: Sequence[str]) -> None:
         process = GuardedProcess.start(

@@ -3,6 +3,7 @@
 DevClusterError
 ├── PlatformError       this is not Linux
 ├── BuildError          a binary is not there and cannot be compiled
+├── InstallError        the real vLLM is not there, or cannot be installed
 ├── ProcessError        a child process ended although it should be running
 ├── ControlPlaneError   the control plane did not come up in time
 ├── ApiError            the API server refused a call, or did not answer
@@ -20,6 +21,10 @@ class PlatformError(DevClusterError):
 
 class BuildError(DevClusterError):
     """A binary is not there and cannot be compiled."""
+
+
+class InstallError(DevClusterError):
+    """The real vLLM is not there, or cannot be installed."""
 
 
 class ProcessError(DevClusterError):

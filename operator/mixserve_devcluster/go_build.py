@@ -14,7 +14,7 @@ import filelock
 
 from mixserve_devcluster import go_toolchain
 from mixserve_devcluster.errors import BuildError
-from mixserve_devcluster.processes import GuardedProcess
+from mixserve_devcluster.processes import GuardedProcess, require_linux
 from mixserve_devcluster.progress import ProgressLine
 from mixserve_devcluster.scratch import scratch_directory
 
@@ -75,8 +75,10 @@ def build(program: GoProgram, cache: Path) -> Path:
     Of two that build at once, the second waits for the first.
 
     Raises:
+        PlatformError: this is not Linux.
         BuildError: with the end of the compiler's output.
     """
+    require_linux()
     target = program.cached(cache)
     with _locked(cache, program):
         if not target.exists():

@@ -21,7 +21,10 @@ def main() -> None:
     if os.getppid() != parent:
         # The parent died before prctl took effect, so its signal will never come.
         sys.exit("guard: the parent is gone")
-    os.execvp(command[0], command)  # noqa: S606 - replacing this process without a shell is the purpose
+    try:
+        os.execvp(command[0], command)  # noqa: S606 - replacing this process without a shell is the purpose
+    except OSError as error:
+        sys.exit(f"guard: cannot run {command[0]}: {error.strerror}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mixserve_devcluster import container_logs
+from mixserve_devcluster.errors import ClusterError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    """Two pods, one of which has two containers and a previous run of the first."""
+    for pod, container in (("llm_one", "server"), ("llm_two", "server"), ("llm_two", "sidecar"), ("other_x", "c")):
+        (tmp_path / pod).mkdir(exist_ok=True)
+        (tmp_path / pod / f"{container}.log").write_text(f"{container} of {pod}\n")
+    (tmp_path / "llm_two" / "server.log.1").write_text("before the restart\n")
+    return tmp_path
+
+
+def text(logs: Path, pod: str, container: str | None = None) -> str:
+    path = container_logs.find(logs, namespace="llm", pod=pod, container=container)
+    return b"".join(container_logs.read(path, follow=False)).decode()
+
+
+def test_the_only_container_need_not_be_named(logs: Path) -> None:
+    assert text(logs, "one") == "server of llm_one\n"
+
+
+def test_one_of_several_containers_is_named(logs: Path) -> None:
+    assert text(logs, "two", "sidecar") == "sidecar of llm_two\n"
+
+
+def test_several_containers_are_listed_when_none_is_named(logs: Path) -> None:
+    with pytest.raises(ClusterError, match=r"several containers; name one with --container: server, sidecar$"):
+        text(logs, "two")
+
+
+def test_an_unknown_container_is_an_error_that_names_the_known_ones(logs: Path) -> None:
+    with pytest.raises(ClusterError, match=r"pod 'one' has no container 'x'.*: server$"):
+        text(logs, "one", "x")
+
+
+def test_an_unknown_pod_is_an_error_that_names_the_known_ones(logs: Path) -> None:
+    with pytest.raises(ClusterError, match=r"pod 'three' in namespace 'llm'.*: one, two$"):
+        text(logs, "three")
+
+
+def test_following_goes_on_until_the_file_is_removed(logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = container_logs.find(logs, namespace="llm", pod="one", container=None)
+
+    def meanwhile(_: float) -> None:
+        if "and more" in path.read_text():
+            path.unlink()
+        else:
+            path.write_text(path.read_text() + "and more\n")
+
+    monkeypatch.setattr("time.sleep", meanwhile)
+    assert list(container_logs.read(path, follow=True)) == [b"server of llm_one\n", b"and more\n"]
