@@ -1,12 +1,20 @@
 """`AcceleratorClass`: a kind of GPU, its roofline, its price, and how to find its nodes."""
 
+import re
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from mixserve.api.base import CelRule, DecimalString, Memory, ObjectMeta, StrictModel
+from mixserve.api.base import CelRule, ObjectMeta, StrictModel
 from mixserve.api.quantization import ComputeCapability
+from mixserve.api.scalars import NAME_IS_A_LABEL, DecimalString, Memory
+
+_LABEL_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+LABEL_KEY_PATTERN = rf"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?{_LABEL_NAME}$"
+LABEL_VALUE_PATTERN = rf"^({_LABEL_NAME})?$"
+# Nine digits fit every integer type that a scheduler might read them into.
+_INTEGER_PATTERN = "^[0-9]{1,9}$"
 
 
 class NodeOperator(StrEnum):
@@ -20,68 +28,82 @@ class NodeOperator(StrEnum):
     LESS = "Lt"
 
 
-class NodeRequirement(StrictModel):
-    """One condition on a node's labels."""
+_WITHOUT_VALUES = frozenset({NodeOperator.EXISTS, NodeOperator.DOES_NOT_EXIST})
+_WITH_ONE_INTEGER = frozenset({NodeOperator.GREATER, NodeOperator.LESS})
 
-    key: Annotated[str, Field(min_length=1, max_length=316)]
+
+class NodeRequirement(StrictModel):
+    """One condition on a node's labels, as in a Pod's node affinity."""
+
+    key: Annotated[str, Field(min_length=1, max_length=316, pattern=LABEL_KEY_PATTERN)]
     """The label, for example nvidia.com/gpu.compute.major."""
     operator: NodeOperator
-    """How the label is compared; Gt and Lt read it as an integer."""
-    values: Annotated[tuple[Annotated[str, Field(max_length=63)], ...], Field(max_length=32)] = ()
-    """What the label is compared with; none for Exists and DoesNotExist, one for Gt and Lt."""
+    """How the label is compared. NotIn and DoesNotExist hold for nodes without the label; Gt and Lt read it as an
+    integer and leave the bound itself out."""
+    values: Annotated[
+        tuple[Annotated[str, Field(max_length=63, pattern=LABEL_VALUE_PATTERN)], ...], Field(max_length=32)
+    ] = ()
+    """What the label is compared with: none for Exists and DoesNotExist, one integer in quotes for Gt and Lt."""
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
             rule="(self.operator in ['Exists', 'DoesNotExist']) == (!has(self.values) || size(self.values) == 0)",
             message="values must be given, except for Exists and DoesNotExist",
-            holds=lambda r: (r.operator in {NodeOperator.EXISTS, NodeOperator.DOES_NOT_EXIST}) == (not r.values),
+            holds=lambda r: (r.operator in _WITHOUT_VALUES) == (not r.values),
         ),
         CelRule(
             rule="!(self.operator in ['Gt', 'Lt']) || "
-            "(has(self.values) && size(self.values) == 1 && self.values[0].matches('^[0-9]{1,9}$'))",
+            f"(has(self.values) && size(self.values) == 1 && self.values[0].matches('{_INTEGER_PATTERN}'))",
             message="Gt and Lt need one integer in values",
             holds=lambda r: (
-                r.operator not in {NodeOperator.GREATER, NodeOperator.LESS}
-                or (len(r.values) == 1 and r.values[0].isascii() and r.values[0].isdigit() and len(r.values[0]) <= 9)  # noqa: PLR2004 - as the pattern
+                r.operator not in _WITH_ONE_INTEGER
+                or (len(r.values) == 1 and re.fullmatch(_INTEGER_PATTERN, r.values[0]) is not None)
             ),
         ),
     )
 
 
 class Tflops(StrictModel):
-    """Dense matrix throughput by precision, in TFLOP/s."""
+    """Dense matrix throughput of one GPU by precision, in TFLOP/s (10^12 per second), without sparsity."""
 
     bf16: Annotated[int, Field(ge=1, le=1000000)]
     """BF16 and FP16."""
     fp8: Annotated[int, Field(ge=1, le=1000000)] | None = None
-    """FP8; unset where the GPU has no FP8 units."""
+    """FP8. Unset: the GPU has no FP8 units."""
 
 
 class AcceleratorClassSpec(StrictModel):
-    """What the GPU is."""
+    """What the GPU is, what it costs, and where it is."""
 
     memory: Memory
-    """Memory of one GPU that a process can use, such as 22528Mi."""
+    """Memory of one GPU that a process can use, in Mi or Gi: 22528Mi. A little less than what the GPU is sold with."""
     memory_bandwidth_gigabytes_per_second: Annotated[int, Field(ge=1, le=1000000)]
-    """Memory bandwidth of one GPU in GB/s (10^9 bytes)."""
+    """Memory bandwidth of one GPU in GB/s (10^9 bytes per second)."""
     compute_capability: ComputeCapability
-    """NVIDIA compute capability, in quotes: "8.9"."""
+    """NVIDIA compute capability in quotes: "8.9". Decides which quantization formats run here."""
     tflops: Tflops
-    """Dense matrix throughput of one GPU."""
     price_per_hour: DecimalString
-    """USD per GPU and hour on demand, in quotes."""
+    """Price of one GPU in USD per hour, as a decimal in quotes: "0.8048". Costs in status and plans are made of it, so
+    put your own price here."""
     resource_name: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$")] = (
         "nvidia.com/gpu"
     )
     """The extended resource that pods ask for, one per GPU."""
     node_requirements: Annotated[tuple[NodeRequirement, ...], Field(min_length=1, max_length=16)]
-    """What a node's labels must satisfy, all of it; labels of GPU Feature Discovery are the usual choice."""
+    """What a node's labels must satisfy, all of it. Labels of GPU Feature Discovery are the usual choice: compute
+    capability and memory are surer than the product name, which has suffixes when a GPU is shared or partitioned."""
 
 
 class AcceleratorClass(StrictModel):
-    """A kind of GPU: memory, bandwidth, compute, price, and the node labels to find it by."""
+    """A kind of GPU: its memory, bandwidth and throughput, its price, and the node labels to find it by.
+
+    Variants of pools name it in `accelerator`. It is data: to add a GPU, apply another object.
+    """
 
     api_version: Literal["mixserve.dev/v1alpha1"] = "mixserve.dev/v1alpha1"
     kind: Literal["AcceleratorClass"] = "AcceleratorClass"
     metadata: ObjectMeta
     spec: AcceleratorClassSpec
+    """What the GPU is, what it costs, and where it is."""
+
+    cel_rules: ClassVar[tuple[CelRule, ...]] = (NAME_IS_A_LABEL,)

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mixserve.api.base import Duration, StrictModel
+from mixserve.api.base import StrictModel
+from mixserve.api.scalars import EngineArgument, PositiveDuration
 
 
 class EngineType(StrEnum):
@@ -23,43 +24,46 @@ class KVCacheFormat(StrEnum):
 
 
 class Batching(StrictModel):
-    """Continuous batching: how much one replica works on at once."""
+    """Limits of continuous batching: how much one replica works on at once."""
 
     max_sequences: Annotated[int, Field(ge=1, le=65536)] | None = None
-    """Most requests in one batch; unset: the engine's own default for the GPU."""
+    """Most requests in one batch; more wait in the replica's queue. Unset: the engine's own default for the GPU."""
     max_batched_tokens: Annotated[int, Field(ge=1, le=1048576)] | None = None
-    """Most tokens (prefill and decode) in one step; unset: the engine's own default for the GPU."""
+    """Most tokens of one step, prefill and decode together. Larger serves prompts faster and answers less evenly.
+    Unset: the engine's own default for the GPU."""
 
 
 class KVCache(StrictModel):
-    """The memory for keys and values."""
+    """The memory for keys and values, which bounds how many requests a replica can hold."""
 
     format: KVCacheFormat = KVCacheFormat.AUTO
     """auto keeps the model's own precision; fp8 halves the memory per token."""
     memory_utilization_percent: Annotated[int, Field(ge=10, le=99)] = 92
-    """Share of the GPU's memory that the engine may take, weights included."""
+    """Share of a GPU's memory that the engine may take, in percent. What weights and the engine's own needs leave of it
+    becomes KV cache."""
 
 
 class Engine(StrictModel):
     """Which engine serves the pool, and how."""
 
     type: EngineType = EngineType.VLLM
-    """The engine."""
+    """The inference engine."""
     version: Annotated[str, Field(max_length=32, pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")] = "0.33.0"
-    """The engine's version, in quotes; decides flags, metric names and the default image."""
-    image: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^\S+$")] | None = None
-    """Container image instead of the engine's own for the version, for example from a private registry."""
+    """The engine's version, in quotes. It decides flags, metric names and the container image."""
+    image: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$")] | None = (
+        None
+    )
+    """Container image with this version of the engine, for example from a private registry. Unset: the engine's own
+    public image."""
     max_model_len: Annotated[int, Field(ge=128, le=16777216)] | None = None
-    """Longest context in tokens (prompt and answer); unset: what the model allows."""
+    """Longest context of a request in tokens, prompt and answer together. Unset: the longest that the model allows,
+    which may need more memory than there is."""
     prefix_caching: bool = True
-    """Keep the keys and values of finished prompts for requests that begin with the same text."""
+    """Whether to keep keys and values of finished requests for later ones that begin with the same text."""
     batching: Batching = Batching()
-    """Limits of continuous batching."""
     kv_cache: KVCache = KVCache()
-    """The memory for keys and values."""
-    args: Annotated[
-        tuple[Annotated[str, Field(min_length=3, max_length=1024, pattern="^--[a-z]")], ...], Field(max_length=64)
-    ] = ()
-    """More arguments for the engine, each as --flag or --flag=value. Flags that other fields own are refused."""
-    startup_timeout: Duration = timedelta(minutes=30)
-    """How long a replica may take to download, load and warm up before it is restarted; at most 24h."""
+    args: Annotated[tuple[EngineArgument, ...], Field(max_length=64)] = ()
+    """More arguments for the engine, each as --flag or --flag=value. A flag that a field of the pool stands for is
+    refused, with the name of the field."""
+    startup_timeout: PositiveDuration = timedelta(minutes=30)
+    """How long a replica may take to download, load and warm up before it is restarted, from 1s to 24h."""

@@ -1,22 +1,31 @@
 """`LLMServingPool`: a model, its engine, its variants, and how it scales."""
 
+import re
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from mixserve.api.base import CelRule, Duration, ObjectMeta, ObjectName, StrictModel
+from mixserve.api.base import CelRule, ObjectMeta, StrictModel
 from mixserve.api.engine import Engine
+from mixserve.api.lists import ListMap, ListSet
 from mixserve.api.pool_status import PoolStatus
+from mixserve.api.scalars import LABEL_PATTERN, Duration, ObjectName
 
+# No part of a path may be "..": it would lead out of the claim or directory.
+_PATH_PART = r"\.?[A-Za-z0-9_-][A-Za-z0-9._-]*"
 SOURCE_PATTERN = (
     r"^(hf://[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*"
-    r"|pvc://[a-z0-9]([-a-z0-9]*[a-z0-9])?(/[A-Za-z0-9._-]+)*"
-    r"|host://(/[A-Za-z0-9._-]+)+)$"
+    rf"|pvc://[a-z0-9]([-a-z0-9]*[a-z0-9])?(/{_PATH_PART})*"
+    rf"|host://(/{_PATH_PART})+)$"
 )
 ModelSource = Annotated[str, Field(max_length=512, pattern=SOURCE_PATTERN)]
 Revision = Annotated[str, Field(pattern="^[0-9a-f]{40}$")]
+
+POOL_NAME_PATTERN = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
+# With "-", a variant's name (20) and "-", it leaves room in the 63 characters of a label value.
+LONGEST_POOL_NAME = 40
 
 
 class SecretKeyRef(StrictModel):
@@ -29,16 +38,16 @@ class SecretKeyRef(StrictModel):
 
 
 class ModelFacts(StrictModel):
-    """The numbers of a model that planning needs, where its config.json can't be read by the operator."""
+    """The numbers of a model that planning needs; the names in brackets are those in its config.json."""
 
     parameters: Annotated[int, Field(ge=1, le=100_000_000_000_000)]
-    """All weights, embeddings included."""
+    """All weights, embeddings included: 8030261248."""
     layers: Annotated[int, Field(ge=1, le=10000)]
     """Transformer layers (num_hidden_layers)."""
     hidden_size: Annotated[int, Field(ge=1, le=1000000)]
     """Width of the model (hidden_size)."""
     attention_heads: Annotated[int, Field(ge=1, le=10000)]
-    """Query heads (num_attention_heads); tensor parallelism has to divide them."""
+    """Query heads (num_attention_heads). Tensor parallelism has to divide them."""
     key_value_heads: Annotated[int, Field(ge=1, le=10000)]
     """Key and value heads (num_key_value_heads)."""
     head_size: Annotated[int, Field(ge=1, le=100000)]
@@ -46,9 +55,9 @@ class ModelFacts(StrictModel):
     vocabulary_size: Annotated[int, Field(ge=1, le=100000000)]
     """Tokens in the vocabulary (vocab_size)."""
     max_position_embeddings: Annotated[int, Field(ge=1, le=1000000000)]
-    """Longest context that the model was made for, in tokens."""
+    """Longest context that the model was made for, in tokens (max_position_embeddings)."""
     tied_embeddings: bool = False
-    """Input and output embeddings share their weights (tie_word_embeddings)."""
+    """Whether input and output embeddings share their weights (tie_word_embeddings)."""
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
@@ -63,13 +72,16 @@ class Model(StrictModel):
     """The model and where its files are."""
 
     source: ModelSource
-    """hf://ORGANISATION/NAME, pvc://CLAIM/PATH or, for development only, host:///PATH."""
+    """Where the files are: hf://ORGANISATION/NAME on the Hugging Face Hub, pvc://CLAIM/PATH on a volume of the
+    namespace, or host:///PATH on the node (for development: restricted Pod Security refuses it)."""
     revision: Revision | None = None
-    """Commit of a Hugging Face repository: 40 hexadecimal digits, in quotes. Needed for hf:// sources."""
+    """Commit of the Hugging Face repository: 40 hexadecimal digits, in quotes. Needed for hf://, so that every replica
+    runs the same weights; has no meaning for other sources."""
     token_secret_ref: SecretKeyRef | None = None
-    """Token for gated or private Hugging Face repositories."""
+    """Hugging Face token, for gated or private repositories. Unset: none is sent."""
     facts: ModelFacts | None = None
-    """The model's numbers; unset: read from config.json where the operator can, otherwise not checked."""
+    """The model's numbers, from which memory and parallelism are planned. Unset: read from config.json where the
+    operator can see it, which is so for host:// on its own machine; else nobody checks whether the model fits."""
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
@@ -81,7 +93,7 @@ class Model(StrictModel):
 
 
 class ReplicaRange(StrictModel):
-    """How many replicas a variant may have."""
+    """Bounds of a variant's replica count."""
 
     min: Annotated[int, Field(ge=0, le=1000)] = 1
     """Fewest replicas."""
@@ -100,20 +112,20 @@ class ReplicaRange(StrictModel):
 class Variant(StrictModel):
     """One way to run the model: a quantization format on an accelerator."""
 
-    name: Annotated[str, Field(min_length=1, max_length=20, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
-    """Name of the variant, unique in the pool."""
+    name: Annotated[str, Field(min_length=1, max_length=20, pattern=LABEL_PATTERN)]
+    """Name of the variant, unique in the pool. Its Deployment is called POOL-VARIANT."""
     quantization: ObjectName
-    """A QuantizationFormat."""
+    """Name of a QuantizationFormat: bf16, fp8, int4-awq or one of your own."""
     accelerator: ObjectName
-    """An AcceleratorClass."""
+    """Name of an AcceleratorClass: l4, a100-80gb, h100-80gb or one of your own."""
     source: ModelSource | None = None
-    """The checkpoint of this variant where it is not the model's own; its revision comes beside it."""
+    """The checkpoint of this variant, in the form of model.source, where it is another one: quantized checkpoints
+    usually are. Unset: model.source."""
     revision: Revision | None = None
-    """Commit of the variant's Hugging Face repository."""
+    """Commit of the variant's own Hugging Face repository: needed beside an hf:// source here, and only there."""
     tensor_parallel: Annotated[int, Field(ge=1, le=64)] = 1
-    """GPUs that share one replica."""
+    """GPUs that share one replica, on one node."""
     replicas: ReplicaRange = ReplicaRange()
-    """Bounds of the replica count."""
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
@@ -138,50 +150,42 @@ class AutoscalingTargets(StrictModel):
     waiting_requests_per_replica: Annotated[int, Field(ge=0, le=10000)] = 4
     """Waiting requests per ready replica that are not yet a reason to grow."""
     kv_cache_usage_percent: Annotated[int, Field(ge=10, le=100)] = 85
-    """KV-cache usage that a replica should not exceed."""
+    """KV-cache usage of a replica, in percent, above which the pool grows."""
 
 
 class ScaleDown(StrictModel):
     """How cautiously the pool shrinks."""
 
     stabilization: Duration = timedelta(minutes=5)
-    """The pool shrinks to the largest wish of this time; at most 24h."""
+    """The pool shrinks to the most replicas that it wanted during this time, from 0s to 24h. Longer than what a replica
+    takes to start avoids starting again what was just stopped."""
 
 
 class Autoscaling(StrictModel):
-    """How replicas follow the load."""
+    """How replicas follow the load, within the bounds of the variants."""
 
     mode: AutoscalingMode = AutoscalingMode.NATIVE
-    """Native: Mixserve writes replicas. External: HPA or KEDA do. Advisory: decide and show, write nothing."""
+    """Who writes the replicas of the Deployments. Native: Mixserve. External: a HorizontalPodAutoscaler or KEDA of your
+    own; Mixserve leaves them alone. Advisory: nobody; Mixserve decides and shows what it would do."""
     targets: AutoscalingTargets = AutoscalingTargets()
-    """What a replica should carry."""
     scale_down: ScaleDown = ScaleDown()
-    """How cautiously the pool shrinks."""
 
 
 ServedName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")]
 
 
-
 class LLMServingPoolSpec(StrictModel):
-    """What to serve and how."""
+    """What to serve and how. model and variants are needed; everything else has a default."""
 
-    served_names: Annotated[
-        tuple[ServedName, ...], Field(min_length=1, max_length=16, json_schema_extra={"x-list-set": True})
-    ] | None = None
-    """Model names that clients send, unique in the namespace; unset: the pool's own name."""
+    served_names: Annotated[tuple[ServedName, ...], Field(min_length=1, max_length=16), ListSet()] | None = None
+    """Model names that clients send, unique in the namespace. Unset: the pool's own name."""
     model: Model
-    """The model and where its files are."""
     engine: Engine = Engine()
-    """Which engine serves the pool, and how."""
-    variants: Annotated[
-        tuple[Variant, ...], Field(min_length=1, max_length=8, json_schema_extra={"x-list-map-key": "name"})
-    ]
-    """Ways to run the model, in the order in which they are filled."""
+    variants: Annotated[tuple[Variant, ...], Field(min_length=1, max_length=8), ListMap("name")]
+    """Ways to run the model, one Deployment each. They fill in this order as load grows, and shrink in reverse."""
     autoscaling: Autoscaling = Autoscaling()
-    """How replicas follow the load."""
     drain_timeout: Duration = timedelta(minutes=10)
-    """How long a replica that goes may finish its requests; at most 24h."""
+    """How long a replica that goes away may work on the requests that it has, from 0s to 24h."""
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
@@ -193,7 +197,15 @@ class LLMServingPoolSpec(StrictModel):
 
 
 class LLMServingPool(StrictModel):
-    """A model served by engine pods that follow the load: one Deployment per variant."""
+    """A model served by engine pods that follow the load: one Deployment per variant, one Service for all.
+
+    The smallest one:
+
+        spec:
+          model: {source: "pvc://models/llama-8b"}
+          variants:
+            - {name: main, quantization: bf16, accelerator: l4}
+    """
 
     api_version: Literal["mixserve.dev/v1alpha1"] = "mixserve.dev/v1alpha1"
     kind: Literal["LLMServingPool"] = "LLMServingPool"
@@ -203,7 +215,8 @@ class LLMServingPool(StrictModel):
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
-            rule="size(self.metadata.name) <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
+            rule=f"size(self.metadata.name) <= {LONGEST_POOL_NAME} "
+            f"&& self.metadata.name.matches('{POOL_NAME_PATTERN}')",
             message="metadata.name must be at most 40 characters of a-z, 0-9 and -, and begin with a letter: "
             "the Service is called so",
             holds=lambda pool: _is_service_name(pool.metadata.name),
@@ -217,12 +230,4 @@ class LLMServingPool(StrictModel):
 
 
 def _is_service_name(name: str) -> bool:
-    plain = name.replace("-", "a")
-    return (
-        0 < len(name) <= 40  # noqa: PLR2004 - leaves room for "-<variant>" and pod suffixes in 63 characters
-        and plain.isascii()
-        and plain.isalnum()
-        and plain == plain.lower()
-        and name[0].isalpha()
-        and name[-1] != "-"
-    )
+    return len(name) <= LONGEST_POOL_NAME and re.fullmatch(POOL_NAME_PATTERN, name, re.ASCII) is not None

@@ -3,9 +3,8 @@
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field
-
 from mixserve.api.base import StrictModel
+from mixserve.api.lists import ListMap
 
 
 class Condition(StrictModel):
@@ -46,7 +45,7 @@ class ScaleTerm(StrictModel):
     name: str
     """running, kvCache or minimum."""
     replicas: str
-    """The replicas that this term alone asks for, as a decimal."""
+    """The replicas that this term alone asks for, as a decimal; unknown where there is no data."""
     detail: str
     """How the number came about."""
 
@@ -87,7 +86,7 @@ class PoolStatus(StrictModel):
 
     observed_generation: int | None = None
     """The generation of the spec that this status belongs to."""
-    conditions: Annotated[tuple[Condition, ...], Field(json_schema_extra={"x-list-map-key": "type"})] = ()
+    conditions: Annotated[tuple[Condition, ...], ListMap("type")] = ()
     """Ready sums up the others."""
     desired: int | None = None
     """Replicas wanted, over all variants."""
@@ -101,7 +100,7 @@ class PoolStatus(StrictModel):
     """When replicas were last written, RFC 3339."""
     cost_per_hour: str | None = None
     """USD per hour of the wanted replicas, on demand."""
-    variants: Annotated[tuple[VariantStatus, ...], Field(json_schema_extra={"x-list-map-key": "name"})] = ()
+    variants: Annotated[tuple[VariantStatus, ...], ListMap("name")] = ()
     """Replicas by variant."""
     last_decision: LastDecision | None = None
     """Inputs, terms and outcome of the last decision."""

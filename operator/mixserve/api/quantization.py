@@ -1,11 +1,14 @@
 """`QuantizationFormat`: how weights are stored, and which engine runs them on which GPU."""
 
+from decimal import Decimal
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from mixserve.api.base import CelRule, DecimalString, ObjectMeta, StrictModel
+from mixserve.api.base import CelRule, ObjectMeta, StrictModel
 from mixserve.api.engine import EngineType
+from mixserve.api.lists import ListMap
+from mixserve.api.scalars import NAME_IS_A_LABEL, DecimalString, EngineArgument
 
 ComputeCapability = Annotated[str, Field(pattern=r"^[0-9]{1,2}\.[0-9]$")]
 
@@ -20,43 +23,58 @@ class QuantizationEngine(StrictModel):
     """How one engine runs the format."""
 
     type: EngineType
-    """The engine that this row is about."""
+    """The engine that this entry is about."""
     minimum_compute_capability: ComputeCapability
-    """The oldest NVIDIA compute capability that runs the format at all."""
+    """The oldest NVIDIA compute capability that runs the format at all, in quotes: "7.5". A pool that puts the format
+    on an older GPU is refused."""
     native_compute_capability: ComputeCapability
-    """From here on the arithmetic itself uses the format; below, the format only saves memory."""
-    arguments: Annotated[
-        tuple[Annotated[str, Field(min_length=3, max_length=256, pattern="^--[a-z]")], ...], Field(max_length=16)
-    ] = ()
-    """Engine arguments that the format needs, each as --flag=value; empty where the checkpoint itself says it."""
+    """From this compute capability on, matrix arithmetic is done in computeBits; below it, weights are widened to 16
+    bits first, so that the format saves memory but no arithmetic. The minimum again where computeBits is 16, as with
+    AWQ: there is nothing below 16-bit arithmetic to be native for."""
+    arguments: Annotated[tuple[EngineArgument, ...], Field(max_length=16)] = ()
+    """Engine arguments that the format needs, each as --flag or --flag=value. Leave it empty for checkpoints that are
+    quantized already: their config.json says how, and a flag that contradicts it stops the engine."""
+
+    cel_rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
+            # As numbers they compare rightly, because the minor part has one digit.
+            rule="double(self.minimumComputeCapability) <= double(self.nativeComputeCapability)",
+            message="nativeComputeCapability must not be older than minimumComputeCapability",
+            holds=lambda e: capability(e.minimum_compute_capability) <= capability(e.native_compute_capability),
+        ),
+    )
 
 
 class QuantizationFormatSpec(StrictModel):
     """What the format is."""
 
     bits_per_weight: DecimalString
-    """Effective bits per quantized weight, scales included, in quotes: "16", "4.156"."""
-    compute_bits: Annotated[int, Field(ge=4, le=16)]
-    """Bits of the matrix arithmetic where it is native: 16, 8 or 4."""
-    engines: Annotated[
-        tuple[QuantizationEngine, ...],
-        Field(min_length=1, max_length=8, json_schema_extra={"x-list-map-key": "type"}),
-    ]
-    """The engines that run the format; an engine that is not listed does not."""
+    """Effective bits of one quantized weight, with its share of scales and zero points, as a decimal in quotes from 1
+    to 32: "16", "8", "4.156"."""
+    compute_bits: Literal[4, 8, 16]
+    """Bits of the matrix arithmetic where the format is native. 16 for weight-only formats such as AWQ."""
+    engines: Annotated[tuple[QuantizationEngine, ...], Field(min_length=1, max_length=8), ListMap("type")]
+    """The engines that run the format, and from which GPU on. An engine that is not listed does not run it."""
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
-            rule="self.computeBits in [4, 8, 16]",
-            message="computeBits must be 4, 8 or 16",
-            holds=lambda spec: spec.compute_bits in {4, 8, 16},
+            rule="double(self.bitsPerWeight) >= 1.0 && double(self.bitsPerWeight) <= 32.0",
+            message="bitsPerWeight must be from 1 to 32",
+            holds=lambda spec: Decimal(1) <= spec.bits_per_weight <= Decimal(32),
         ),
     )
 
 
 class QuantizationFormat(StrictModel):
-    """A way to store weights: bits, the engines that run it, and from which GPU on."""
+    """A way to store a model's weights: how many bits they take, which engines run it, and from which GPU on.
+
+    Variants of pools name it in `quantization`. It is data: to add a format, apply another object.
+    """
 
     api_version: Literal["mixserve.dev/v1alpha1"] = "mixserve.dev/v1alpha1"
     kind: Literal["QuantizationFormat"] = "QuantizationFormat"
     metadata: ObjectMeta
     spec: QuantizationFormatSpec
+    """What the format is."""
+
+    cel_rules: ClassVar[tuple[CelRule, ...]] = (NAME_IS_A_LABEL,)

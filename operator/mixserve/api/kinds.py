@@ -1,0 +1,97 @@
+"""Every kind with what its CustomResourceDefinition says besides the schema."""
+
+from dataclasses import dataclass
+
+from mixserve.api.accelerator import AcceleratorClass
+from mixserve.api.base import StrictModel
+from mixserve.api.pool import LLMServingPool
+from mixserve.api.quantization import QuantizationFormat
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of `kubectl get`; `type` is string, integer or date, `wide` ones are shown with -o wide only."""
+
+    name: str
+    path: str
+    description: str
+    type: str = "string"
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of the API group."""
+
+    model: type[StrictModel]
+    plural: str
+    short_name: str
+    namespaced: bool
+    has_status: bool
+    columns: tuple[Column, ...]
+
+    @property
+    def name(self) -> str:
+        """The kind's name, such as LLMServingPool."""
+        return self.model.__name__
+
+    @property
+    def singular(self) -> str:
+        """The name in lower case."""
+        return self.name.lower()
+
+
+_AGE = Column("Age", ".metadata.creationTimestamp", "Time since it was created.", type="date")
+
+KINDS = (
+    Kind(
+        model=LLMServingPool,
+        plural="llmservingpools",
+        short_name="lsp",
+        namespaced=True,
+        has_status=True,
+        columns=(
+            Column("Desired", ".status.desired", "Replicas wanted, over all variants.", type="integer"),
+            Column("Ready", ".status.ready", "Replicas ready, over all variants.", type="integer"),
+            Column("Starting", ".status.starting", "Replicas that exist and are not ready yet.", type="integer"),
+            Column("Limited-By", ".status.limitedBy", "What the size depends on, or what blocks."),
+            Column("Last-Scale", ".status.lastScale", "Time since replicas were last written.", type="date"),
+            Column("Healthy", '.status.conditions[?(@.type=="Ready")].status', "The condition Ready."),
+            Column("Reason", '.status.conditions[?(@.type=="Ready")].reason', "The reason of the condition Ready."),
+            Column("Model", ".spec.model.source", "Where the model's files are.", wide=True),
+            Column("Engine", ".spec.engine.type", "The inference engine.", wide=True),
+            Column("USD/h", ".status.costPerHour", "On-demand price of the wanted replicas.", wide=True),
+            _AGE,
+        ),
+    ),
+    Kind(
+        model=QuantizationFormat,
+        plural="quantizationformats",
+        short_name="qf",
+        namespaced=False,
+        has_status=False,
+        columns=(
+            Column("Bits", ".spec.bitsPerWeight", "Effective bits of one quantized weight."),
+            Column("Compute-Bits", ".spec.computeBits", "Bits of the arithmetic where it is native.", type="integer"),
+            Column("Engines", ".spec.engines[*].type", "The engines that run it."),
+            _AGE,
+        ),
+    ),
+    Kind(
+        model=AcceleratorClass,
+        plural="acceleratorclasses",
+        short_name="ac",
+        namespaced=False,
+        has_status=False,
+        columns=(
+            Column("Memory", ".spec.memory", "Memory of one GPU."),
+            Column("Capability", ".spec.computeCapability", "NVIDIA compute capability."),
+            Column("USD/h", ".spec.pricePerHour", "Price of one GPU."),
+            Column("GB/s", ".spec.memoryBandwidthGigabytesPerSecond", "Bandwidth.", type="integer", wide=True),
+            Column("BF16", ".spec.tflops.bf16", "Dense TFLOP/s in BF16.", type="integer", wide=True),
+            Column("FP8", ".spec.tflops.fp8", "Dense TFLOP/s in FP8.", type="integer", wide=True),
+            _AGE,
+        ),
+    ),
+)
+"""All of them; what is generated from the models, is generated from these."""
