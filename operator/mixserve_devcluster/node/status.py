@@ -285,7 +285,9 @@ def _closed_gates(pod: Mapping[str, Any]) -> list[str]:
 
 
 def _dated(condition: dict[str, Any], snapshot: PodSnapshot, generation: int) -> dict[str, Any]:
-    before = next((each for each in snapshot.previous.get("conditions", []) if each["type"] == condition["type"]), {})
+    before: Mapping[str, Any] = next(
+        (each for each in snapshot.previous.get("conditions", []) if each["type"] == condition["type"]), {}
+    )
     unchanged = before.get("status") == condition["status"]
     since = before.get("lastTransitionTime") if unchanged else None
     return {

@@ -1,0 +1,117 @@
+"""The part of the kubelet's API that the API server needs for `kubectl logs`.
+
+Only who has a certificate of the cluster's authority is let in. `timestamps` and `sinceTime` are not known here: a
+log is what the process has written, no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from typing import TYPE_CHECKING, Protocol
+
+from aiohttp import web
+
+from mixserve_devcluster.node.logs import LogDirectory, tail
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from mixserve_devcluster.node.config import NodeConfig
+
+# Names of Kubernetes objects, which cannot lead out of the log directory.
+_NAME = "[a-z0-9][-a-z0-9.]*"
+_ROUTE = f"/containerLogs/{{namespace:{_NAME}}}/{{pod:{_NAME}}}/{{container:{_NAME}}}"
+# How often a followed log is looked at: there is no portable way to be told.
+_FOLLOW_S = 0.2
+_CHUNK_BYTES = 1 << 16
+# More lines than the end of a log that `tail` looks at can have.
+_ALL_LINES = 1 << 62
+
+
+class RunningContainers(Protocol):
+    """Knows which containers run."""
+
+    def is_running(self, namespace: str, pod: str, container: str) -> bool:
+        """Whether a container has a process, so that its log may still grow."""
+        ...
+
+
+class LogsApi:
+    """Serves log files."""
+
+    def __init__(self, logs: LogDirectory, containers: RunningContainers) -> None:
+        self._logs = logs
+        self._containers = containers
+
+    @contextlib.asynccontextmanager
+    async def serve(self, config: NodeConfig) -> AsyncIterator[int | None]:
+        """Listen on a free port of 127.0.0.1; it is None where the configuration has no certificate to serve with."""
+        if config.serving_certificate_file is None:
+            yield None
+            return
+        application = web.Application()
+        application.router.add_get(_ROUTE, self._answer)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=_tls(config))
+            await site.start()
+            yield runner.addresses[0][1]
+        finally:
+            await runner.cleanup()
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        names = request.match_info["namespace"], request.match_info["pod"], request.match_info["container"]
+        file = self._logs.file(*names, previous=request.query.get("previous") == "true")
+        try:
+            lines = int(request.query.get("tailLines", _ALL_LINES))
+            limit = int(request.query["limitBytes"]) if "limitBytes" in request.query else None
+            start = _offset(file, lines)
+        except FileNotFoundError:
+            raise web.HTTPNotFound(text=f"there is no log of {'/'.join(names)} on this node") from None
+        except ValueError as error:
+            raise web.HTTPBadRequest(text=str(error)) from error
+        response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+        await response.prepare(request)
+        follow = request.query.get("follow") == "true"
+        await self._send(file, start, limit, names if follow else None, response)
+        await response.write_eof()
+        return response
+
+    async def _send(
+        self,
+        file: Path,
+        start: int,
+        limit: int | None,
+        followed: tuple[str, str, str] | None,
+        response: web.StreamResponse,
+    ) -> None:
+        with file.open("rb") as log:
+            log.seek(start)
+            while limit is None or limit > 0:
+                may_grow = followed is not None and self._containers.is_running(*followed)
+                chunk = log.read(_CHUNK_BYTES if limit is None else min(limit, _CHUNK_BYTES))
+                if chunk:
+                    await response.write(chunk)
+                    limit = None if limit is None else limit - len(chunk)
+                elif may_grow:
+                    await asyncio.sleep(_FOLLOW_S)
+                else:
+                    return
+
+
+def _offset(file: Path, lines: int) -> int:
+    """Where the last `lines` lines of a file begin."""
+    size = file.stat().st_size
+    return 0 if lines == _ALL_LINES else size - len(tail(file, lines=max(0, lines)))
+
+
+def _tls(config: NodeConfig) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(config.ca_file))
+    context.verify_mode = ssl.CERT_REQUIRED
+    assert config.serving_certificate_file is not None
+    context.load_cert_chain(config.serving_certificate_file, config.serving_key_file)
+    return context
