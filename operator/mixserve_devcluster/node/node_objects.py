@@ -41,7 +41,7 @@ def architecture() -> str:
 
 def node_labels(name: str, spec: NodeSpec) -> dict[str, str]:
     """The labels of a node: a kubelet's, those of GPU Feature Discovery, and the configured ones, which win."""
-    labels = {}
+    labels: dict[str, str] = {}
     for prefix in ("", "beta."):
         labels |= {f"{prefix}kubernetes.io/os": "linux", f"{prefix}kubernetes.io/arch": architecture()}
     labels["kubernetes.io/hostname"] = name
