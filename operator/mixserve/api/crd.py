@@ -1,10 +1,11 @@
 """CustomResourceDefinitions, made from the kinds."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from mixserve.api.kinds import Column, Kind
 from mixserve.api.names import GROUP, VERSION
-from mixserve.api.schema import structural_schema
+from mixserve.api.schema import Schema, structural_schema
 
 
 def custom_resource_definition(kind: Kind) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def _version(kind: Kind) -> dict[str, Any]:
         "served": True,
         "storage": True,
         "additionalPrinterColumns": [_column(column) for column in kind.columns],
-        "schema": {"openAPIV3Schema": structural_schema(kind.model)},
+        "schema": {"openAPIV3Schema": _explained(structural_schema(kind.model))},
     }
     if kind.has_status:
         version["subresources"] = {"status": {}}
@@ -55,3 +56,27 @@ def _column(column: Column) -> dict[str, Any]:
     if column.wide:
         written["priority"] = 1
     return written
+
+
+def _explained(schema: Schema) -> Schema:
+    """The schema with defaults and bounds in its descriptions: `kubectl explain` shows nothing else."""
+    explained = dict(schema)
+    if "description" in schema:
+        explained["description"] = " ".join([schema["description"], *_facts(schema)])
+    if "items" in schema:
+        explained["items"] = _explained(schema["items"])
+    if "properties" in schema:
+        explained["properties"] = {name: _explained(member) for name, member in schema["properties"].items()}
+    return explained
+
+
+def _facts(schema: Schema) -> Iterator[str]:
+    if "default" in schema and schema["type"] != "object":
+        yield f"Default: {wire_text(schema['default'])}."
+    if "minimum" in schema:
+        yield f"From {schema['minimum']} to {schema['maximum']}."
+
+
+def wire_text(value: object) -> str:
+    """A scalar as YAML shows it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

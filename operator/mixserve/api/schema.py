@@ -1,7 +1,7 @@
 """Pydantic's JSON schema made structural, as the API server wants the schema of a custom resource."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -44,8 +44,8 @@ _OBJECT_PROPERTIES: Mapping[str, Schema] = {
 def structural_schema(kind: type[StrictModel]) -> Schema:
     """The schema of a kind (a model with apiVersion, kind, metadata and spec) for its CustomResourceDefinition.
 
-    Nothing is referenced, optional fields are not nullable, objects default to `{}` so that the defaults
-    inside them apply, and descriptions say default and bounds, which `kubectl explain` does not show.
+    Nothing is referenced, optional fields are not nullable, and objects default to `{}` so that the defaults inside
+    them apply.
 
     Raises:
         ValueError: a model uses a keyword that is not known to be structural.
@@ -76,9 +76,8 @@ def _translate(raw: Mapping[str, Any], definitions: Mapping[str, Any]) -> Schema
     if unknown:
         raise ValueError(f"not known to be structural: {', '.join(sorted(unknown))} in {dict(raw)}")
     schema = {key: flat[key] for key in _KEPT if key in flat and flat[key] not in (None, [])}
-    description = _describe(flat.get("description", ""), schema)
-    if description:
-        schema = {"description": description, **schema}
+    if "description" in flat:
+        schema = {"description": _unwrap(flat["description"]), **schema}
     if schema["type"] == "array":
         schema.setdefault("x-kubernetes-list-type", "atomic")
         schema["items"] = _translate(flat["items"], definitions)
@@ -100,18 +99,6 @@ def _flatten(raw: Mapping[str, Any], definitions: Mapping[str, Any]) -> Schema:
     return beside
 
 
-def _describe(text: str, schema: Mapping[str, Any]) -> str:
-    return " ".join([*([_unwrap(text)] if text else []), *_facts(schema)])
-
-
 def _unwrap(text: str) -> str:
     """Join the lines of a paragraph; keep blank lines and indented ones."""
     return re.sub(r"(?<=\S)\n(?=\S)", " ", text)
-
-
-def _facts(schema: Mapping[str, Any]) -> Iterator[str]:
-    default = schema.get("default")
-    if default is not None and schema["type"] != "object":
-        yield f"Default: {str(default).lower() if isinstance(default, bool) else default}."
-    if "minimum" in schema:
-        yield f"From {schema['minimum']} to {schema['maximum']}."

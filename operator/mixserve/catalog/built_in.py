@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FORMATS_FOLDER = "quantization-formats"
 ACCELERATORS_FOLDER = "accelerator-classes"
+FOLDERS = (FORMATS_FOLDER, ACCELERATORS_FOLDER)
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mixserve.cli.generate import generate
 from mixserve.cli.output import Output, exit_on, note, print_json, print_table
 
 if TYPE_CHECKING:
     from mixserve_devcluster.cluster_status import ClusterStatus
 
 app = typer.Typer(help="A Kubernetes cluster of local processes, to try things on.", no_args_is_help=True)
+app.command()(generate)
 
 Name = Annotated[str, typer.Option("--name", help="Name of the cluster; several can run side by side.")]
 OutputForm = Annotated[Output, typer.Option("--output", "-o", help="Form of the answer.")]
@@ -99,6 +101,7 @@ def logs(
     name: Name = "dev",
     namespace: Annotated[str, typer.Option("--namespace", "-n", help="Namespace of the pod.")] = "default",
     container: Annotated[str | None, typer.Option("--container", "-c", help="If the pod has several.")] = None,
+    previous: Annotated[bool, typer.Option("--previous", "-p", help="Of the process before the last restart.")] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is added.")] = False,
 ) -> None:
     """Print what a container of a pod has said, also after the pod is gone."""
@@ -107,6 +110,8 @@ def logs(
 
         paths, _ = records.find(name)
         path = container_logs.find(paths.container_logs, namespace=namespace, pod=pod, container=container)
+        if previous:
+            path = container_logs.previous(path)
         for block in container_logs.read(path, follow=follow):
             sys.stdout.buffer.write(block)
             sys.stdout.buffer.flush()
