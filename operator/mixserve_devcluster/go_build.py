@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import platform
@@ -10,19 +9,17 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import filelock
-
 from mixserve_devcluster import go_toolchain
 from mixserve_devcluster.errors import BuildError
+from mixserve_devcluster.lock_file import locked
 from mixserve_devcluster.processes import GuardedProcess, require_linux
 from mixserve_devcluster.progress import ProgressLine
 from mixserve_devcluster.scratch import scratch_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-# Between two looks at a running build or at another one's lock.
+# Between two looks at a running build.
 _POLL_S = 1.0
 
 
@@ -80,36 +77,11 @@ def build(program: GoProgram, cache: Path) -> Path:
     """
     require_linux()
     target = program.cached(cache)
-    with _locked(cache, program):
+    # One lock for all programs: two compilations at once take 4 GB of memory and are no faster.
+    with locked(cache / "build.lock", waiting=f"waiting for another build before {program.name}"):
         if not target.exists():
             _compile(program, target, cache)
     return target
-
-
-@contextlib.contextmanager
-def _locked(cache: Path, program: GoProgram) -> Iterator[None]:
-    """Hold the cache's lock, whose hold the kernel ends when its holder dies.
-
-    One lock for all programs: two compilations at once take 4 GB of memory and are no faster.
-    """
-    cache.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(cache / "build.lock")
-    try:
-        lock.acquire(blocking=False)
-    except filelock.Timeout:
-        _wait_for(lock, f"waiting for another build before {program.name}")
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _wait_for(lock: filelock.FileLock, what: str) -> None:
-    with ProgressLine(what) as progress:
-        while not lock.is_locked:
-            progress.update()
-            with contextlib.suppress(filelock.Timeout):
-                lock.acquire(timeout=_POLL_S)
 
 
 def _compile(program: GoProgram, target: Path, cache: Path) -> None:
