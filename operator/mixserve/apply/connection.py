@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -104,7 +103,8 @@ class Connection:
         """The text of a container's log; `query` as in the API (container, previous, tailLines, limitBytes)."""
         path = pods.path(namespace=namespace, name=name, subresource="log")
         response = await self._send("log", pods, "get", path, query_params=list(query.items()))
-        return (await response.read()).decode(errors="replace")
+        content: bytes = await response.read()
+        return content.decode(errors="replace")
 
     async def _json(self, verb: str, resource: Resource, method: str, path: str, **options: Any) -> dict[str, Any]:
         response = await self._send(verb, resource, method, path, **options)
@@ -121,7 +121,7 @@ class Connection:
         except ApiException as error:
             outcome = str(error.status)
             raise _as_error(error, f"{verb} {path}") from error
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise Unavailable(f"{verb} {path}: no answer: {type(error).__name__}: {error}") from error
         else:
             return response

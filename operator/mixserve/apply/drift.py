@@ -1,7 +1,7 @@
 """Does an object in the cluster still say all that was applied? Pure, on whole objects.
 
-What the API server adds (defaults, status, fields of others) does not count; what it writes differently (quantities, left
-out empty values) counts as equal. In doubt the answer is no: then an apply is sent that changes nothing.
+What the API server adds (defaults, status, fields of others) does not count; what it writes differently (quantities,
+left out empty values) counts as equal. In doubt the answer is no: then an apply is sent that changes nothing.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 _ITEM_KEYS = ("name", "mountPath", "containerPort", "uid", "topologyKey")
 _QUANTITY_PARENTS = frozenset({"limits", "requests", "capacity"})
 _QUANTITY_KEYS = frozenset({"sizeLimit"})
-_BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60}
-_DECIMAL = {"m": Decimal("0.001"), "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18}
+_BINARY = {f"{prefix}i": 2 ** (10 * power) for power, prefix in enumerate("KMGTPE", start=1)}
+_DECIMAL = {prefix: 10 ** (3 * power) for power, prefix in enumerate("kMGTPE", start=1)}
+_SUFFIXES = {**_BINARY, **_DECIMAL, "m": Decimal("0.001")}
 
 
 def first_difference(desired: Mapping[str, Any], live: Mapping[str, Any]) -> str | None:
@@ -73,7 +74,7 @@ def _is_empty(value: Any) -> bool:
 def _quantity(value: Any) -> Decimal | str:
     text = str(value)
     number, factor = text, Decimal(1)
-    for suffix, weight in (*_BINARY.items(), *_DECIMAL.items()):
+    for suffix, weight in _SUFFIXES.items():
         if text.endswith(suffix):
             number, factor = text.removesuffix(suffix), Decimal(weight)
             break

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from mixserve.api.names import FIELD_MANAGER, GROUP
 from mixserve.apply.resources import EVENTS, POOLS
@@ -14,30 +13,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mixserve.apply.connection import Connection
+    from mixserve.status.events import Event
 
 # The API's limit for `note`.
 MAX_NOTE_CHARACTERS = 1024
 
 
-@dataclass(frozen=True, kw_only=True)
-class PoolEvent:
-    """Something that happened to a pool.
-
-    Attributes:
-        type: "Warning" where somebody should look.
-        reason: CamelCase, part of the API's contract.
-        action: what the operator did or tried, CamelCase.
-        note: for people, with numbers.
-    """
-
-    type: Literal["Normal", "Warning"]
-    reason: str
-    action: str
-    note: str
-
-
 async def post_event(
-    connection: Connection, event: PoolEvent, *, pool: Mapping[str, Any], instance: str, now_s: float
+    connection: Connection,
+    event: Event,
+    *,
+    pool: Mapping[str, Any],
+    instance: str,
+    now_s: float,
 ) -> None:
     """Post one event about a pool.
 
@@ -55,7 +43,7 @@ async def post_event(
         "type": event.type,
         "reason": event.reason,
         "action": event.action,
-        "note": _shortened(event.note),
+        "note": _shortened(event.message),
         "regarding": {
             "apiVersion": POOLS.api_version,
             "kind": POOLS.kind,

@@ -1,7 +1,7 @@
 """Bring one object of a pool into the state that was planned, with as few writes as that takes.
 
-A new object is POSTed: a name that is taken is noticed instead of overwritten, and a Deployment starts with its replicas,
-which no apply ever carries. From then on it is server-side applied, and only when it is not as desired.
+A new object is POSTed: a name that is taken is noticed instead of overwritten, and a Deployment starts with its
+replicas, which no apply ever carries. From then on it is server-side applied, and only when it is not as desired.
 
 A POST makes us owner of the fields by "Update", and an apply takes back only what was owned by "Apply". So before the
 first apply that ownership is turned into the other, all but the replicas'.
@@ -134,7 +134,7 @@ class ObjectWriter:
 
 
 def applied_instead_of_created(entries: list[Mapping[str, Any]]) -> list[Mapping[str, Any]] | None:
-    """managedFields in which we own by "Apply" what we own by "Update", all but a Deployment's replicas.
+    """ManagedFields in which we own by "Apply" what we own by "Update", all but a Deployment's replicas.
 
     Returns:
         The new entries, or None where there is nothing to turn.
@@ -167,9 +167,7 @@ def _check_owner(desired: Mapping[str, Any], live: Mapping[str, Any]) -> None:
         raise Conflict(f"{name} of the deleted pool of the same name is still there")
     labels = live["metadata"].get("labels", {})
     if owners or labels.get(LABEL_POOL) != desired["metadata"]["labels"][LABEL_POOL]:
-        raise NotOwned(
-            f"{name} exists and does not belong to this pool: delete it, or give the pool another name"
-        )
+        raise NotOwned(f"{name} exists and does not belong to this pool: delete it, or give the pool another name")
 
 
 def _owner_name(desired: Mapping[str, Any]) -> str:

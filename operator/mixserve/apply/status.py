@@ -25,7 +25,7 @@ async def write_status(
         Conflict: another pool has taken its name.
         ApiError: the API server refused or did not answer.
     """
-    patch = [
+    patch: list[dict[str, Any]] = [
         {"op": "test", "path": "/metadata/uid", "value": uid},
         {"op": "add", "path": "/status", "value": status},
     ]

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object per line, or readable lines on a terminal; kopf's and all others' go the same way."""
+"""Structured logs: one JSON object per line, or readable lines on a terminal; kopf's go the same way."""
 
 from __future__ import annotations
 

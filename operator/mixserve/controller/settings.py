@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import uuid
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - pydantic reads the annotation
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
@@ -21,14 +21,16 @@ def _unique_identity() -> str:
 class Settings(BaseSettings):
     """The operator's settings; the environment variable of `lease_name` is MIXSERVE_LEASE_NAME."""
 
-    model_config = SettingsConfigDict(env_prefix="MIXSERVE_", frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(
+        env_prefix="MIXSERVE_", frozen=True, extra="forbid", use_attribute_docstrings=True
+    )
 
     namespace: Annotated[str, Field(min_length=1)] = "mixserve-system"
     """Namespace of the Lease that makes one of several operators the leader."""
     lease_name: Annotated[str, Field(min_length=1)] = "mixserve-operator"
     """Name of the Lease."""
     lease_duration_s: Annotated[int, Field(ge=3, le=3600)] = 15
-    """Seconds after which a leader that does not renew the Lease is replaced; it renews five times as often."""
+    """Seconds after which a leader that does not renew the Lease is replaced; it renews several times in between."""
     identity: Annotated[str, Field(min_length=1, max_length=253)] = Field(default_factory=_unique_identity)
     """Name in the Lease. With the pod's name a restarted container need not wait for the Lease to expire; it must
     then be certain that no other process has the same name. Unset: hostname and a random suffix."""

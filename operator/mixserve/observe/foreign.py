@@ -1,7 +1,7 @@
 """Fields of our objects that somebody else has set, read from managedFields.
 
-A forced apply restores what it lists. A sidecar, an environment variable or `paused: true` that somebody added is not on
-that list and stays; here it is found, so that it can be reported.
+A forced apply restores what it lists. A sidecar, an environment variable or `paused: true` that somebody added is not
+on that list and stays; here it is found, so that it can be reported.
 """
 
 from __future__ import annotations

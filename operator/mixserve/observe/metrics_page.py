@@ -47,7 +47,7 @@ def read_metrics_page(page: bytes, names: MetricNames, *, scraped_at_s: float) -
 
 
 def _count(page: bytes, names: tuple[str, ...]) -> int:
-    total = sum(_values(page, names))
+    total = math.fsum(_values(page, names))
     if not total.is_integer():
         raise _UnusableError(MissingReason.UNPARSABLE, f"{names[0]} is {total}, which is no number of requests")
     return int(total)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -24,16 +21,6 @@ MAX_PAGE_BYTES = 4 * 2**20
 MAX_CONNECTIONS = 256
 
 
-@dataclass(frozen=True, kw_only=True)
-class ScrapeTarget:
-    """Where a pod's metrics page is and what to read from it."""
-
-    address: str
-    port: int
-    path: str
-    names: MetricNames
-
-
 def scrape_session() -> aiohttp.ClientSession:
     """A session for scrapes; no proxy, no kept connections, which would be one per pod."""
     return aiohttp.ClientSession(
@@ -45,21 +32,38 @@ def scrape_session() -> aiohttp.ClientSession:
     )
 
 
-async def scrape(session: aiohttp.ClientSession, target: ScrapeTarget) -> EngineSample | Missing:
-    """The signals of one pod now, or why there are none; never raises for what the pod does."""
-    url = URL.build(scheme="http", host=target.address, port=target.port, path=target.path)
+def metrics_url(*, address: str, port: int, path: str) -> URL:
+    """Where a pod has its metrics page; its address may be IPv4 or IPv6."""
+    return URL.build(scheme="http", host=address, port=port, path=path)
+
+
+async def scrape(
+    session: aiohttp.ClientSession,
+    *,
+    url: URL | str,
+    names: MetricNames,
+    now_s: float,
+) -> EngineSample | Missing:
+    """The signals of one pod, or why there are none; never raises for what the pod does.
+
+    Args:
+        session: what `scrape_session` returned.
+        url: of the metrics page.
+        names: where the signals are on the page.
+        now_s: the time that the sample is said to be of, seconds since the epoch.
+    """
     try:
         async with session.get(url, allow_redirects=False) as response:
             if response.status != 200:  # noqa: PLR2004 - OK
                 return Missing(MissingReason.BAD_STATUS, f"{url} answers {response.status}")
             page = await _bounded(response)
-    except (asyncio.TimeoutError, TimeoutError):
+    except TimeoutError:
         return Missing(MissingReason.TIMEOUT, f"{url} has not answered within {SCRAPE_TIMEOUT_S:g} s")
     except (aiohttp.ClientError, OSError, ValueError) as error:
         return Missing(MissingReason.UNREACHABLE, f"{url}: {error}")
     if page is None:
         return Missing(MissingReason.UNPARSABLE, f"{url} has sent more than {MAX_PAGE_BYTES} bytes")
-    return read_metrics_page(page, target.names, scraped_at_s=time.time())
+    return read_metrics_page(page, names, scraped_at_s=now_s)
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes | None:

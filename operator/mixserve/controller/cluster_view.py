@@ -1,0 +1,95 @@
+"""All objects that the operator watches, and which pools an object concerns."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from mixserve.api.names import LABEL_POOL
+from mixserve.apply.resources import ACCELERATORS, FORMATS, OWNED, PODS, POOLS, Resource
+from mixserve.controller.object_cache import ObjectCache, PoolKey, key_of
+from mixserve.controller.served_names import ServedNames
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    RawObject = Mapping[str, Any]
+
+WATCHED = (FORMATS, ACCELERATORS, *OWNED, PODS, POOLS)
+"""The resources that are watched; pools last, so that all about a pool is known when it is."""
+
+LABELLED = frozenset({*OWNED, PODS})
+"""Those of which only objects that carry the label of a pool are watched."""
+
+
+class ClusterView:
+    """One cache for each watched resource."""
+
+    def __init__(self) -> None:
+        self.pools = ObjectCache(group=key_of)
+        self.formats = ObjectCache(group=lambda _: None)
+        self.accelerators = ObjectCache(group=lambda _: None)
+        self.pods = ObjectCache(group=pool_of, trim=_without_spec)
+        self.names = ServedNames()
+        self._owned = {resource: ObjectCache(group=pool_of) for resource in OWNED}
+        self._caches = {
+            POOLS: self.pools,
+            FORMATS: self.formats,
+            ACCELERATORS: self.accelerators,
+            PODS: self.pods,
+            **self._owned,
+        }
+
+    def owned(self, pool: PoolKey) -> list[RawObject]:
+        """What the pool consists of, as it is in the cluster."""
+        return list(chain.from_iterable(cache.of(pool) for cache in self._owned.values()))
+
+    def put(self, resource: Resource, obj: RawObject) -> set[PoolKey]:
+        """Take a version of an object; return the pools that have to be looked at because of it."""
+        # Items of a list do not say what they are.
+        whole = {"apiVersion": resource.api_version, "kind": resource.kind, **obj}
+        if not self._caches[resource].put(whole):
+            return set()
+        others = self.names.put(whole) if resource is POOLS else set()
+        return others | self._concerned(resource, whole)
+
+    def remove(self, resource: Resource, obj: RawObject) -> set[PoolKey]:
+        """Take the deletion of an object; return the pools that have to be looked at because of it."""
+        if not self._caches[resource].remove(obj):
+            return set()
+        others = self.names.remove(obj) if resource is POOLS else set()
+        return others | self._concerned(resource, obj)
+
+    def take_list(self, resource: Resource, items: Iterable[RawObject], *, version: str) -> set[PoolKey]:
+        """Take a full list of a resource; return the pools that have to be looked at because of it."""
+        listed = list(items)
+        gone = self._caches[resource].missing_from(listed, version=version)
+        changes = [self.remove(resource, obj) for obj in gone]
+        changes += [self.put(resource, obj) for obj in listed]
+        return set().union(*changes)
+
+    def _concerned(self, resource: Resource, obj: RawObject) -> set[PoolKey]:
+        if resource is POOLS:
+            return {key_of(obj)}
+        if resource in LABELLED:
+            pool = pool_of(obj)
+            return set() if pool is None else {pool}
+        field = "quantization" if resource is FORMATS else "accelerator"
+        return {key_of(pool) for pool in self.pools.all() if _names_used(pool, field) & {obj["metadata"]["name"]}}
+
+
+def pool_of(obj: RawObject) -> PoolKey | None:
+    """The pool whose label an object carries."""
+    metadata = obj["metadata"]
+    name = metadata.get("labels", {}).get(LABEL_POOL)
+    return None if name is None else PoolKey(metadata["namespace"], name)
+
+
+def _names_used(pool: RawObject, field: str) -> set[str]:
+    return {variant.get(field) for variant in pool.get("spec", {}).get("variants", ())}
+
+
+def _without_spec(pod: RawObject) -> RawObject:
+    """A pod's spec is its Deployment's, and nobody reads who manages its fields: half of the memory."""
+    metadata = {key: value for key, value in pod["metadata"].items() if key != "managedFields"}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "status": pod.get("status", {})}

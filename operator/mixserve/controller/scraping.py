@@ -1,0 +1,120 @@
+"""The beat of the operator: every few seconds each pool's pods are scraped, then the pool is decided about.
+
+Pools take turns within the interval, so that neither the network nor the queue sees all of them at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import zlib
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from mixserve.api.names import ANNOTATION_DRAINING_SINCE
+from mixserve.observe.scrape import metrics_url, scrape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import aiohttp
+
+    from mixserve.api.observation import EngineSample, Missing
+    from mixserve.controller.cluster_view import ClusterView
+    from mixserve.controller.object_cache import PoolKey
+    from mixserve.controller.samples import Samples
+    from mixserve.engines.protocol import MetricNames
+
+# Turns per interval: every 0.25 s with the usual interval of 5 s.
+_TURNS = 20
+
+
+@dataclass(frozen=True)
+class MetricsEndpoint:
+    """Where the engines of a pool have their metrics page."""
+
+    port: int
+    path: str
+    names: MetricNames
+
+
+class Scraper:
+    """Scrapes the pods of all pools that have an endpoint, again and again.
+
+    Args:
+        view: the pods.
+        samples: takes what was found.
+        session: carries the requests.
+        interval_s: between two scrapes of a pod.
+        scraped: called after each turn of a pool, also where none of its pods can be scraped.
+    """
+
+    def __init__(
+        self,
+        *,
+        view: ClusterView,
+        samples: Samples,
+        session: aiohttp.ClientSession,
+        interval_s: float,
+        scraped: Callable[[PoolKey], None],
+    ) -> None:
+        self._view = view
+        self._samples = samples
+        self._session = session
+        self._interval_s = interval_s
+        self._scraped = scraped
+        self._running: dict[PoolKey, asyncio.Task[None]] = {}
+        self.endpoints: dict[PoolKey, MetricsEndpoint] = {}
+        self.last_turn_s = 0.0
+
+    async def run(self) -> None:
+        """Scrape until cancelled."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        try:
+            while True:
+                for turn in range(_TURNS):
+                    self.last_turn_s = loop.time()
+                    self._take_turn(turn)
+                    # After a pause of the whole machine the lost turns are not caught up.
+                    due = max(due + self._interval_s / _TURNS, loop.time())
+                    await asyncio.sleep(due - loop.time())
+        finally:
+            for task in self._running.values():
+                task.cancel()
+
+    def _take_turn(self, turn: int) -> None:
+        for key in [k for k in self.endpoints if _turn_of(k) == turn]:
+            if key not in self._running:  # else the last scrape hangs; it ends within its time limit
+                task = asyncio.create_task(self._scrape_pool(key), name=f"scrape {key}")
+                self._running[key] = task
+                task.add_done_callback(partial(self._ended, key))
+
+    def _ended(self, key: PoolKey, _: asyncio.Task[None]) -> None:
+        del self._running[key]
+
+    async def _scrape_pool(self, key: PoolKey) -> None:
+        endpoint = self.endpoints[key]
+        pods = [pod for pod in self._view.pods.of(key) if self._is_worth_it(pod)]
+        found = await asyncio.gather(*(self._scrape(pod, endpoint) for pod in pods))
+        for pod, sample in zip(pods, found, strict=True):
+            self._samples.take(pod["metadata"]["uid"], sample)
+        self._scraped(key)
+
+    async def _scrape(self, pod: Mapping[str, Any], endpoint: MetricsEndpoint) -> EngineSample | Missing:
+        url = metrics_url(address=pod["status"]["podIP"], port=endpoint.port, path=endpoint.path)
+        return await scrape(self._session, url=url, names=endpoint.names, now_s=time.time())
+
+    def _is_worth_it(self, pod: Mapping[str, Any]) -> bool:
+        """An engine that still loads has no metrics yet; one that was ready once, or drains, is still of interest."""
+        metadata, status = pod["metadata"], pod.get("status", {})
+        if "deletionTimestamp" in metadata or not status.get("podIP"):
+            return False
+        ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", ()))
+        draining = ANNOTATION_DRAINING_SINCE in metadata.get("annotations", {})
+        return ready or draining or self._samples.knows(metadata["uid"])
+
+
+def _turn_of(key: PoolKey) -> int:
+    return zlib.crc32(str(key).encode()) % _TURNS

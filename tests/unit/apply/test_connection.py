@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import aiohttp
+import pytest
+from kubernetes.aio.client.exceptions import ApiException
+
+from mixserve.apply.connection import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, Connection
+from mixserve.apply.errors import ApiError, Conflict, Forbidden, NotFound, Rejected, Unavailable
+from mixserve.apply.resources import ACCELERATORS, DEPLOYMENTS, PODS
+
+
+class Response:
+    def __init__(self, body: bytes) -> None:
+        self.status = 200
+        self._body = body
+
+    async def read(self) -> bytes:
+        return self._body
+
+
+class Client:
+    """Stands for `DynamicClient`: notes requests, answers with what it was given."""
+
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+        self.requests: list[tuple[str, str, dict[str, Any]]] = []
+
+    async def request(self, method: str, path: str, **options: Any) -> Response:
+        self.requests.append((method, path, options))
+        if isinstance(self._answer, BaseException):
+            raise self._answer
+        return Response(self._answer if isinstance(self._answer, bytes) else json.dumps(self._answer).encode())
+
+
+def connect(answer: Any) -> tuple[Connection, Client, list[tuple[str, str, str]]]:
+    calls: list[tuple[str, str, str]] = []
+    client = Client(answer)
+    return Connection(client, lambda *call: calls.append(call)), client, calls
+
+
+def refused(status: int, **headers: str) -> ApiException:
+    error = ApiException(status=status, reason="Reason")
+    error.body = json.dumps({"message": "what the server says"})
+    error.headers = headers
+    return error
+
+
+DEPLOYMENT = {"metadata": {"name": "d", "namespace": "ns"}}
+
+
+async def test_an_apply_takes_the_fields_that_it_lists() -> None:
+    connection, client, calls = connect({"kind": "Deployment"})
+    assert await connection.apply(DEPLOYMENTS, DEPLOYMENT, field_manager="me") == {"kind": "Deployment"}
+    method, path, options = client.requests[0]
+    assert (method, path) == ("patch", "/apis/apps/v1/namespaces/ns/deployments/d")
+    assert options["content_type"] == APPLY_PATCH
+    assert options["force_conflicts"] is True
+    assert options["field_manager"] == "me"
+    assert options["_request_timeout"] > 0
+    assert calls == [("apply", "deployments", "200")]
+
+
+@pytest.mark.parametrize(("body", "content_type"), [([], JSON_PATCH), ({}, MERGE_PATCH)])
+async def test_a_patch_is_what_its_form_says(body: Any, content_type: str) -> None:
+    connection, client, _ = connect({})
+    await connection.patch(PODS, body, namespace="ns", name="p", subresource="status", field_manager="me")
+    assert client.requests[0][1] == "/api/v1/namespaces/ns/pods/p/status"
+    assert client.requests[0][2]["content_type"] == content_type
+
+
+async def test_lists_and_reads() -> None:
+    connection, client, calls = connect({"items": []})
+    await connection.get(ACCELERATORS)
+    await connection.get(PODS, label_selector="a")
+    await connection.get(PODS, namespace="ns", name="p")
+    assert [path for _, path, _ in client.requests] == [
+        "/apis/mixserve.dev/v1alpha1/acceleratorclasses",
+        "/api/v1/pods",
+        "/api/v1/namespaces/ns/pods/p",
+    ]
+    assert client.requests[1][2]["label_selector"] == "a"
+    assert [verb for verb, _, _ in calls] == ["list", "list", "get"]
+
+
+async def test_a_log_is_text() -> None:
+    connection, client, _ = connect(b"it \xff broke")
+    assert await connection.pod_log(PODS, namespace="ns", name="p", query={"previous": "true"}) == "it � broke"
+    assert client.requests[0][2]["query_params"] == [("previous", "true")]
+
+
+async def test_a_deletion_names_what_is_meant() -> None:
+    connection, client, _ = connect({})
+    await connection.delete(DEPLOYMENTS, namespace="ns", name="d", uid="u")
+    body = {"propagationPolicy": "Background", "preconditions": {"uid": "u"}}
+    assert client.requests[0][2]["body"] == body
+
+
+async def test_what_is_gone_need_not_be_deleted() -> None:
+    connection, _, calls = connect(refused(404))
+    await connection.delete(DEPLOYMENTS, namespace="ns", name="d", uid="u")
+    assert calls == [("delete", "deployments", "404")]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (401, Forbidden),
+        (403, Forbidden),
+        (404, NotFound),
+        (409, Conflict),
+        (422, Rejected),
+        (429, Unavailable),
+        (500, Unavailable),
+        (503, Unavailable),
+        (0, Unavailable),
+    ],
+)
+async def test_each_refusal_has_its_error(status: int, kind: type[ApiError]) -> None:
+    connection, _, calls = connect(refused(status))
+    with pytest.raises(ApiError, match="what the server says") as caught:
+        await connection.create(DEPLOYMENTS, DEPLOYMENT, field_manager="me")
+    assert type(caught.value) is kind
+    assert caught.value.status == status
+    assert isinstance(caught.value.__cause__, ApiException)
+    assert calls == [("create", "deployments", str(status))]
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait_s"), [({"Retry-After": "7"}, 7.0), ({"Retry-After": "soon"}, None), ({}, None)]
+)
+async def test_a_busy_server_says_when_to_come_back(headers: dict[str, str], wait_s: float | None) -> None:
+    connection, _, _ = connect(refused(429, **headers))
+    with pytest.raises(Unavailable) as caught:
+        await connection.get(PODS)
+    assert caught.value.retry_after_s == wait_s
+
+
+async def test_a_refusal_without_words_has_its_reason() -> None:
+    error = refused(422)
+    error.body = "<html>"
+    connection, _, _ = connect(error)
+    with pytest.raises(Rejected, match="422: Reason"):
+        await connection.get(PODS)
+
+
+@pytest.mark.parametrize("error", [aiohttp.ClientConnectionError("reset"), TimeoutError(), OSError("no route")])
+async def test_no_answer_is_its_own_error(error: Exception) -> None:
+    connection, _, calls = connect(error)
+    with pytest.raises(Unavailable, match="no answer") as caught:
+        await connection.get(PODS)
+    assert caught.value.status is None
+    assert calls == [("list", "pods", "error")]

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mixserve.apply.errors import NotFound
+from mixserve.observe import crash_logs
+from mixserve.observe.crash_logs import CrashLogs
+from support.kube_objects import pod
+
+if TYPE_CHECKING:
+    import pytest
+
+CRASHED = {"name": "engine", "ready": False, "restartCount": 1}
+WAITING = {"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": {"exitCode": 1}}}
+
+
+class Logs:
+    """Stands for the API server: answers each call for a log, and notes what was asked."""
+
+    def __init__(self, text: str | None = "the end") -> None:
+        self.text = text
+        self.asked: list[dict[str, str]] = []
+
+    async def pod_log(self, _: object, *, namespace: str, name: str, query: dict[str, str]) -> str:
+        self.asked.append({"pod": f"{namespace}/{name}", **query})
+        if self.text is None:
+            raise NotFound("gone", status=404)
+        return self.text
+
+
+def crashing(**changes: Any) -> dict[str, Any]:
+    return pod(ready=False, containers=[{**CRASHED, **WAITING, **changes}])
+
+
+async def test_the_log_of_a_crash_is_read_once() -> None:
+    logs = Logs()
+    reader = CrashLogs(logs)
+    assert await reader.tail(crashing()) == "the end"
+    assert await reader.tail(crashing()) == "the end"
+    assert logs.asked == [
+        {
+            "pod": "ns/p-0",
+            "container": "engine",
+            "previous": "true",
+            "tailLines": str(crash_logs.TAIL_LINES),
+            "limitBytes": str(crash_logs.MAX_LOG_BYTES),
+        }
+    ]
+
+
+async def test_the_next_crash_is_read_again() -> None:
+    logs = Logs()
+    reader = CrashLogs(logs)
+    await reader.tail(crashing())
+    logs.text = "another end"
+    assert await reader.tail(crashing(restartCount=2)) == "another end"
+
+
+async def test_a_container_that_has_just_ended_has_no_previous_log() -> None:
+    logs = Logs()
+    await CrashLogs(logs).tail(crashing(state={"terminated": {"exitCode": 1}}, restartCount=0))
+    assert logs.asked[0]["previous"] == "false"
+
+
+async def test_a_log_that_cannot_be_read_is_not_asked_for_again() -> None:
+    logs = Logs(None)
+    reader = CrashLogs(logs)
+    assert await reader.tail(crashing()) == ""
+    assert await reader.tail(crashing()) == ""
+    assert len(logs.asked) == 1
+
+
+async def test_the_end_of_a_long_log_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crash_logs, "MAX_TAIL_CHARACTERS", 3)
+    assert await CrashLogs(Logs("long log")).tail(crashing()) == "log"
+
+
+async def test_pods_that_run_or_go_have_no_crash() -> None:
+    logs = Logs()
+    reader = CrashLogs(logs)
+    assert await reader.tail(pod()) == ""
+    assert await reader.tail(crashing() | {"metadata": {**pod()["metadata"], "deletionTimestamp": "now"}}) == ""
+    assert logs.asked == []
+
+
+async def test_pods_that_are_gone_are_forgotten() -> None:
+    logs = Logs()
+    reader = CrashLogs(logs)
+    await reader.tail(crashing())
+    reader.keep_only(set())
+    await reader.tail(crashing())
+    assert len(logs.asked) == 2

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mixserve.api.observation import Missing, MissingReason
+from mixserve.observe.deployments import is_rolling_out, observe_variant
+from mixserve.observe.pods import observe_pod
+from support.kube_objects import deployment, pod
+
+
+def test_without_a_deployment_there_are_no_replicas() -> None:
+    seen = observe_variant("v", deployment=None, pods=[])
+    assert (seen.replicas, seen.rolling_out) == (None, False)
+
+
+def test_pods_come_oldest_first() -> None:
+    missing = Missing(MissingReason.NOT_SCRAPED)
+    stamps = {"a": "2026-01-02T03:04:06Z", "b": "2026-01-02T03:04:05Z", "c": "2026-01-02T03:04:06Z"}
+    pods = [
+        observe_pod(pod(name, creationTimestamp=stamp), sample=missing, log_tail="") for name, stamp in stamps.items()
+    ]
+    seen = observe_variant("v", deployment=deployment(), pods=reversed(pods))
+    assert [one.name for one in seen.pods] == ["b", "a", "c"]
+    assert seen.replicas == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "rolling_out"),
+    [
+        ({"observedGeneration": 3, "replicas": 2, "updatedReplicas": 2}, False),
+        ({"observedGeneration": 3, "replicas": 1, "updatedReplicas": 1}, False),
+        ({"observedGeneration": 3, "replicas": 3, "updatedReplicas": 1}, True),
+        ({"observedGeneration": 3, "replicas": 2}, True),
+        ({"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2}, True),
+        ({}, True),
+    ],
+)
+def test_a_rollout_goes_on_while_old_replicas_are_left_or_the_latest_template_was_not_seen(
+    status: dict[str, Any],
+    rolling_out: bool,
+) -> None:
+    assert is_rolling_out(deployment() | {"status": status}) is rolling_out

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mixserve.observe import model_files
+from mixserve.observe.model_files import ModelConfigReader
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def reader() -> ModelConfigReader:
+    return ModelConfigReader()
+
+
+async def test_it_reads_config_json(reader: ModelConfigReader, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"hidden_size": 64}')
+    assert await reader.read(f"host://{tmp_path}") == {"hidden_size": 64}
+
+
+async def test_it_notices_a_changed_file(reader: ModelConfigReader, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"hidden_size": 64}')
+    await reader.read(f"host://{tmp_path}")
+    (tmp_path / "config.json").write_text('{"hidden_size": 4096}')
+    assert await reader.read(f"host://{tmp_path}") == {"hidden_size": 4096}
+
+
+async def test_an_unchanged_file_is_read_once(
+    reader: ModelConfigReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    first = await reader.read(f"host://{tmp_path}")
+    monkeypatch.setattr(model_files, "_parse", lambda *_: pytest.fail("read again"))
+    assert await reader.read(f"host://{tmp_path}") is first
+    reader.keep_only(set())
+    assert reader._known == {}
+
+
+@pytest.mark.parametrize("source", ["hf://a/b", "pvc://claim/path"])
+async def test_other_sources_cannot_be_read(reader: ModelConfigReader, source: str) -> None:
+    assert await reader.read(source) is None
+
+
+@pytest.mark.parametrize("content", ["", "[1]", "{", '"text"'])
+async def test_what_is_no_configuration_counts_as_none(reader: ModelConfigReader, tmp_path: Path, content: str) -> None:
+    (tmp_path / "config.json").write_text(content)
+    assert await reader.read(f"host://{tmp_path}") is None
+
+
+async def test_a_missing_directory_counts_as_none(reader: ModelConfigReader, tmp_path: Path) -> None:
+    assert await reader.read(f"host://{tmp_path}/absent") is None
+
+
+async def test_a_named_pipe_is_not_opened(reader: ModelConfigReader, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "config.json")
+    assert await reader.read(f"host://{tmp_path}") is None
+
+
+async def test_a_huge_file_is_not_read(
+    reader: ModelConfigReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_files, "MAX_CONFIG_BYTES", 10)
+    (tmp_path / "config.json").write_text('{"hidden_size": 64}')
+    assert await reader.read(f"host://{tmp_path}") is None
