@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from mixserve_devcluster.errors import ClusterError
 
@@ -19,6 +19,8 @@ _BLOCK_BYTES = 1 << 16
 
 def find(logs: Path, *, namespace: str, pod: str, container: str | None) -> Path:
     """Return the log file of a container; `container` may be None for a pod that has one.
+
+    The log of the process before its last restart is beside it; see `previous`.
 
     Raises:
         ClusterError: there is no such log; names those that there are.
@@ -39,12 +41,39 @@ def find(logs: Path, *, namespace: str, pod: str, container: str | None) -> Path
     return found[names.index(container)]
 
 
+def previous(path: Path) -> Path:
+    """Return the log of the process before the last restart of a container, given the one of the current.
+
+    Raises:
+        ClusterError: the container has not been restarted.
+    """
+    before = path.with_name(f"{path.name}.1")
+    if not before.exists():
+        raise ClusterError(f"container {path.stem!r} has not been restarted: there is no previous log")
+    return before
+
+
 def read(path: Path, *, follow: bool) -> Iterator[bytes]:
-    """Yield what a log file holds and, with `follow`, what is added, until the file is removed."""
-    with path.open("rb") as file:
-        while True:
-            while block := file.read(_BLOCK_BYTES):
-                yield block
-            if not follow or os.fstat(file.fileno()).st_nlink == 0:
-                return
-            time.sleep(_POLL_S)
+    """Yield what a log file holds and, with `follow`, what is added, until the file's directory is removed."""
+    while True:
+        with path.open("rb") as file:
+            yield from _blocks(file)
+            while follow and _is_current(path, file):
+                time.sleep(_POLL_S)
+                yield from _blocks(file)
+            yield from _blocks(file)
+        if not follow or not path.parent.exists():
+            return
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    while block := file.read(_BLOCK_BYTES):
+        yield block
+
+
+def _is_current(path: Path, file: BinaryIO) -> bool:
+    """Whether a file still is the log; when its container is restarted, the node starts another."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return path.parent.exists()

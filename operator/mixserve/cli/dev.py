@@ -98,6 +98,7 @@ def kubeconfig(
 @app.command()
 def logs(
     pod: Annotated[str, typer.Argument(help="Name of the pod.")],
+    *,
     name: Name = "dev",
     namespace: Annotated[str, typer.Option("--namespace", "-n", help="Namespace of the pod.")] = "default",
     container: Annotated[str | None, typer.Option("--container", "-c", help="If the pod has several.")] = None,

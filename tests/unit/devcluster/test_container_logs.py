@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -49,14 +50,44 @@ def test_an_unknown_pod_is_an_error_that_names_the_known_ones(logs: Path) -> Non
         text(logs, "three")
 
 
-def test_following_goes_on_until_the_file_is_removed(logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_log_before_the_last_restart_can_be_had(logs: Path) -> None:
+    path = container_logs.find(logs, namespace="llm", pod="two", container="server")
+    assert container_logs.previous(path).read_text() == "before the restart\n"
+
+
+def test_without_a_restart_there_is_no_previous_log(logs: Path) -> None:
+    path = container_logs.find(logs, namespace="llm", pod="two", container="sidecar")
+    with pytest.raises(ClusterError, match="'sidecar' has not been restarted"):
+        container_logs.previous(path)
+
+
+def test_following_goes_on_through_restarts_until_the_cluster_is_gone(
+    logs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     path = container_logs.find(logs, namespace="llm", pod="one", container=None)
 
-    def meanwhile(_: float) -> None:
-        if "and more" in path.read_text():
-            path.unlink()
-        else:
-            path.write_text(path.read_text() + "and more\n")
+    def append(text: str) -> None:
+        with path.open("a") as log:
+            log.write(text)
 
-    monkeypatch.setattr("time.sleep", meanwhile)
-    assert list(container_logs.read(path, follow=True)) == [b"server of llm_one\n", b"and more\n"]
+    def restart() -> None:
+        append("last words\n")
+        path.rename(path.with_name("server.log.1"))
+
+    steps = iter(
+        [
+            lambda: append("and more\n"),
+            lambda: None,
+            restart,
+            lambda: path.write_text("again\n"),
+            lambda: shutil.rmtree(path.parent),
+        ],
+    )
+    monkeypatch.setattr("time.sleep", lambda _: next(steps)())
+    assert b"".join(container_logs.read(path, follow=True)).decode().splitlines() == [
+        "server of llm_one",
+        "and more",
+        "last words",
+        "again",
+    ]
