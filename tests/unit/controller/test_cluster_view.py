@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mixserve.apply.resources import ACCELERATORS, DEPLOYMENTS, FORMATS, PODS, POOLS, SERVICES
+from mixserve.controller.cluster_view import ClusterView
+from mixserve.controller.object_cache import PoolKey
+from support.kube_objects import deployment, pod
+
+P, Q = PoolKey("ns", "p"), PoolKey("ns", "q")
+
+
+def pool(name: str, *, version: int = 1, served: str | None = None, **variant: str) -> dict[str, Any]:
+    spec: dict[str, Any] = {"variants": [{"name": "v", **variant}]}
+    if served:
+        spec["servedNames"] = [served]
+    metadata = {"name": name, "namespace": "ns", "uid": name, "resourceVersion": str(version)}
+    return {"metadata": metadata, "spec": spec}
+
+
+def catalogue(name: str, version: int = 1) -> dict[str, Any]:
+    return {"metadata": {"name": name, "uid": name, "resourceVersion": str(version)}}
+
+
+@pytest.fixture
+def view() -> ClusterView:
+    return ClusterView()
+
+
+def test_an_object_concerns_the_pool_whose_label_it_carries(view: ClusterView) -> None:
+    assert view.put(DEPLOYMENTS, deployment()) == {P}
+    assert view.put(PODS, pod()) == {P}
+    assert view.put(PODS, pod()) == set()
+    assert view.put(PODS, pod("stray", labels={})) == set()
+    assert view.remove(PODS, pod()) == {P}
+    assert view.remove(PODS, pod()) == set()
+
+
+def test_items_of_lists_get_their_kind(view: ClusterView) -> None:
+    bare = deployment()
+    del bare["kind"], bare["apiVersion"]
+    view.put(DEPLOYMENTS, bare)
+    assert [(obj["apiVersion"], obj["kind"]) for obj in view.owned(P)] == [("apps/v1", "Deployment")]
+
+
+def test_a_pool_has_all_kinds_of_objects(view: ClusterView) -> None:
+    view.put(SERVICES, deployment("p") | {"kind": "Service"})
+    view.put(DEPLOYMENTS, deployment("p-v"))
+    view.put(DEPLOYMENTS, deployment("q-v", labels={"mixserve.dev/pool": "q"}))
+    assert [obj["kind"] for obj in view.owned(P)] == ["Deployment", "Service"]
+
+
+def test_a_pool_concerns_itself_and_those_that_want_its_name(view: ClusterView) -> None:
+    assert view.put(POOLS, pool("p", served="m")) == {P}
+    assert view.put(POOLS, pool("q", served="m")) == {P, Q}
+    assert view.put(POOLS, pool("q", served="m", version=2)) == {Q}
+    assert view.remove(POOLS, pool("p", served="m")) == {P, Q}
+
+
+def test_an_entry_of_the_catalogue_concerns_the_pools_that_name_it(view: ClusterView) -> None:
+    view.put(POOLS, pool("p", quantization="fp8", accelerator="l4"))
+    view.put(POOLS, pool("q", quantization="bf16", accelerator="l4"))
+    assert view.put(FORMATS, catalogue("fp8")) == {P}
+    assert view.put(ACCELERATORS, catalogue("l4")) == {P, Q}
+    assert view.remove(ACCELERATORS, catalogue("l4")) == {P, Q}
+    assert view.put(ACCELERATORS, catalogue("fp8")) == set()
+
+
+def test_a_list_brings_what_was_missed_and_takes_what_is_gone(view: ClusterView) -> None:
+    view.put(PODS, pod("gone", labels={"mixserve.dev/pool": "q"}))
+    view.put(PODS, pod("same"))
+    listed = [pod("same"), pod("new", resourceVersion="3")]
+    assert view.take_list(PODS, listed, version="5") == {P, Q}
+    assert view.take_list(PODS, listed, version="5") == set()
+    assert [obj["metadata"]["name"] for obj in view.pods.of(P)] == ["new", "same"]
+    assert view.pods.of(Q) == []
+
+
+def test_of_pods_only_what_is_read_is_kept(view: ClusterView) -> None:
+    view.put(PODS, {**pod(managedFields=[{"manager": "x"}]), "spec": {"containers": []}})
+    kept = view.pods.of(P)[0]
+    assert "spec" not in kept
+    assert "managedFields" not in kept["metadata"]
+    assert kept["status"] == pod()["status"]

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from mixserve.controller.settings import Settings
+
+
+def test_it_starts_without_any_setting() -> None:
+    settings = Settings()
+    assert settings.scrape_interval_s == 5.0
+    assert settings.watch_namespaces == ()
+
+
+def test_two_processes_have_two_identities() -> None:
+    assert Settings().identity != Settings().identity
+
+
+@pytest.mark.parametrize(
+    ("value", "namespaces"),
+    [("", ()), ("a", ("a",)), (" a, b ,,", ("a", "b"))],
+)
+def test_namespaces_are_separated_by_commas(
+    monkeypatch: pytest.MonkeyPatch, value: str, namespaces: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("MIXSERVE_WATCH_NAMESPACES", value)
+    assert Settings().watch_namespaces == namespaces
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WORKERS", "0"),
+        ("SCRAPE_INTERVAL_S", "soon"),
+        ("LEASE_DURATION_S", "1"),
+        ("LOG_LEVEL", "loud"),
+        ("IDENTITY", ""),
+        ("HTTP_PORT", "65536"),
+    ],
+)
+def test_a_bad_setting_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"MIXSERVE_{name}", value)
+    with pytest.raises(ValidationError, match=name.lower()):
+        Settings()
