@@ -123,7 +123,7 @@ def _commands(installation: Installation) -> list[list[str]]:
             [uv, "venv", "--python", sys.executable, directory],
             [uv, "pip", "sync", "--python", python, *options, lock],
         ]
-    options = ["--require-hashes", "--only-binary", ":all:", "--no-deps", "--compile", "--progress-bar", "off"]
+    options = ["--require-hashes", "--only-binary", ":all:", "--no-deps", "--compile", "--quiet"]
     return [
         [sys.executable, "-m", "venv", directory],
         [python, "-m", "pip", "install", *options, "--requirement", lock],
