@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 from mixserve_devcluster.node.spawner import syscalls
 from mixserve_devcluster.node.spawner.messages import Program, encode_line
 from mixserve_devcluster.node.spawner.namespaces import ProcessNamespaces, isolate
+from mixserve_devcluster.node.spawner.outputs import Outputs
 from mixserve_devcluster.node.spawner.view import join_view, new_view
 
 # What a shell reports for a process ended by signal n is 128 + n; container runtimes do the same.
@@ -36,26 +37,26 @@ class Server:
     def __init__(self, channel: socket.socket, namespaces: ProcessNamespaces | None) -> None:
         self._channel = channel
         self._namespaces = namespaces
-        self._children: set[int] = set()
+        self._selector = selectors.DefaultSelector()
+        self._outputs = Outputs(self._selector)
+        self._children: dict[int, int] = {}  # with the pipe that each writes to
 
     def serve(self) -> None:
         """Answer requests until the node has gone, then kill every process."""
-        wakeup = _wake_up_for_children()
-        self._send({"isolated": self._namespaces is not None})
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._channel, selectors.EVENT_READ)
-            selector.register(wakeup, selectors.EVENT_READ)
-            requests = _Lines(self._channel)
-            # The node being killed in the middle of an answer is one way to reach the end of file.
-            with contextlib.suppress(ConnectionError):
-                while not requests.ended:
-                    ready = [key.fileobj for key, _ in selector.select()]
-                    for line in requests.read() if self._channel in ready else []:
-                        self._answer(json.loads(line))
-                    if wakeup in ready:
-                        wakeup.recv(4096)
-                        self._reap()
+        wakeup, requests = _wake_up_for_children(), _Lines(self._channel)
+        self._selector.register(self._channel, selectors.EVENT_READ, lambda: self._answer_all(requests.read()))
+        self._selector.register(wakeup, selectors.EVENT_READ, lambda: self._reap(wakeup))
+        # The node being killed in the middle of an answer is one way to reach the end of file.
+        with contextlib.suppress(ConnectionError):
+            self._send({"isolated": self._namespaces is not None})
+            while not requests.ended:
+                for key, _ in self._selector.select():
+                    key.data()
         self._kill_all()
+
+    def _answer_all(self, lines: list[bytes]) -> None:
+        for line in lines:
+            self._answer(json.loads(line))
 
     def _answer(self, request: dict[str, Any]) -> None:
         answer: dict[str, Any] = {"id": request["id"]}
@@ -72,17 +73,26 @@ class Server:
         self._channel.sendall(encode_line(message))
 
     def _start(self, program: Program) -> int:
+        output, output_writer = self._outputs.open(program.output)
         reader, writer = os.pipe()  # closed by exec, so its end of file means success
-        pid = self._fork(program.join)
-        if pid == 0:
-            self._become(program, writer)
-        os.close(writer)
+        try:
+            pid = self._fork(program.join)
+            if pid == 0:
+                self._become(program, output_writer, writer)
+        except (StartError, OSError):
+            os.close(reader)
+            self._outputs.close(output)
+            raise
+        finally:
+            os.close(writer)
+            os.close(output_writer)
         with os.fdopen(reader, "rb") as failures:
             failure = failures.read().decode(errors="replace")
         if failure:
             os.waitpid(pid, 0)
+            self._outputs.close(output)
             raise StartError(failure)
-        self._children.add(pid)
+        self._children[pid] = output
         return pid
 
     def _fork(self, join: int | None) -> int:
@@ -92,16 +102,16 @@ class Server:
             return os.fork()
         return self._namespaces.fork_into_new() if join is None else self._namespaces.fork_into(join)
 
-    def _become(self, program: Program, writer: int) -> NoReturn:
+    def _become(self, program: Program, output: int, failures: int) -> NoReturn:
         try:
             syscalls.die_with_parent()
             os.setsid()
             _reset_signals()
-            _redirect(program.output)
+            _redirect(output)
             self._enter_view(program)
             _execute(program)
         except (OSError, ValueError, StartError) as error:  # ValueError: a null byte in an argument
-            os.write(writer, str(error).encode())
+            os.write(failures, str(error).encode())
         finally:
             os._exit(127)
 
@@ -122,13 +132,14 @@ class Server:
                 os.kill(pid, number)
         return pid
 
-    def _reap(self) -> None:
+    def _reap(self, wakeup: socket.socket) -> None:
         """Report the children that have ended. What they leave behind in their group ends with them."""
+        wakeup.recv(4096)
         while (ended := _ended_child()) is not None:
             syscalls.kill_group(ended, signal.SIGKILL)
             code = os.waitstatus_to_exitcode(os.waitpid(ended, 0)[1])
             if ended in self._children:
-                self._children.remove(ended)
+                self._outputs.drain(self._children.pop(ended))
                 self._send({"exited": ended, "code": code if code >= 0 else _SIGNAL_EXIT_BASE - code})
 
     def _kill_all(self) -> None:
@@ -190,10 +201,9 @@ def _reset_signals() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
-def _redirect(output: str) -> None:
-    log = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+def _redirect(output: int) -> None:
     null = os.open(os.devnull, os.O_RDONLY)
-    for source, target in ((null, 0), (log, 1), (log, 2)):
+    for source, target in ((null, 0), (output, 1), (output, 2)):
         os.dup2(source, target)
 
 
