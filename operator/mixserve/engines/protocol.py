@@ -1,34 +1,38 @@
 """What the rest of Mixserve may ask of an engine."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from mixserve.api.engine import Engine
-from mixserve.api.quantization import QuantizationEngine
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mixserve.api.engine import Engine
+    from mixserve.api.quantization import QuantizationEngine
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Launch:
-    """Everything that decides an engine's command line.
+    """Everything that decides how an engine is started.
 
     Attributes:
         engine: the pool's engine section.
         model: what the engine loads: a Hugging Face id or a path inside the container.
         revision: commit of the Hugging Face repository, or None for a path.
-        served_names: model names that the engine answers for, the first one labels its metrics.
+        served_names: model names that the engine answers for, at least one; the first one labels its metrics.
         quantization: the row of the format for this engine.
-        tensor_parallel: GPUs of one replica.
+        tensor_parallel: GPUs of one replica, >= 1.
         shutdown_timeout_s: how long the engine may finish requests after SIGTERM.
+        cache_path: a writable directory inside the container, for downloads and compiled kernels.
     """
 
-    engine: Engine
+    engine: "Engine"
     model: str
     revision: str | None
     served_names: tuple[str, ...]
-    quantization: QuantizationEngine
+    quantization: "QuantizationEngine"
     tensor_parallel: int
     shutdown_timeout_s: int
+    cache_path: str
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,10 @@ class EngineAdapter(Protocol):
     metrics_path: str
     health_path: str
     """Answers 200 once the model is loaded and the engine lives."""
+    token_variable: str
+    """The environment variable that carries the token for gated or private repositories."""
     supported_versions: tuple[str, ...]
     """The "major.minor" lines that the tables are about, oldest first."""
-    owned_flags: Mapping[str, str]
-    """Flags that fields of the pool own (without --no- and value), to the field to use instead."""
 
     def image(self, version: str) -> str:
         """The engine's own container image for a version."""
@@ -69,12 +73,24 @@ class EngineAdapter(Protocol):
         """The container's command and arguments: what a process would be started with."""
         ...
 
-    def environment(self, launch: Launch) -> Mapping[str, str]:
+    def environment(self, launch: Launch) -> "Mapping[str, str]":
         """Environment variables besides the token; no secrets."""
         ...
 
+    def owner_of(self, argument: str) -> str | None:
+        """What to use instead of a raw argument (--flag or --flag=value) that is not the user's to give.
+
+        Returns:
+            An instruction such as "use spec.engine.maxModelLen", or None for an argument that may be given.
+        """
+        ...
+
     def metric_names(self, version: str) -> MetricNames:
-        """Where the signals are on the metrics page of this version."""
+        """Where the signals are on the metrics page of this version, or of the nearest one that is known."""
+        ...
+
+    def default_max_sequences(self, *, memory_bytes: int, compute_capability: str) -> int:
+        """Most requests in one batch where the pool does not say, by the memory of one GPU."""
         ...
 
     def advise(self, log: str) -> StartupAdvice | None:

@@ -1,0 +1,128 @@
+"""vLLM: command line, environment, metric names. Read from the packages 0.32.0 and 0.33.0.
+
+What belongs to other fields of the pool is in `vllm_flags`, what start-up errors mean in `vllm_errors`.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from mixserve.api.engine import KVCacheFormat
+from mixserve.engines.protocol import MetricNames
+from mixserve.engines.versions import nearest_line
+from mixserve.engines.vllm_errors import startup_advice
+from mixserve.engines.vllm_flags import owner_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mixserve.api.engine import Engine
+    from mixserve.engines.protocol import Launch, StartupAdvice
+
+GIB = 2**30
+
+_GAUGES = MetricNames(
+    running=("vllm:num_requests_running",),
+    waiting=("vllm:num_requests_waiting",),
+    # The second name was the first one's until about 0.11: images of one's own may be older than they say.
+    kv_cache_usage=("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"),
+)
+_METRIC_NAMES = MappingProxyType({"0.32": _GAUGES, "0.33": _GAUGES})
+
+# vLLM gives up on its own engine process after this variable's time (600 s by default). The startup probe should be the
+# one to end a slow start, because it says so in an event.
+_READY_TIMEOUT_MARGIN_S = 60
+
+
+class VLLMAdapter:
+    """vLLM 0.32 and 0.33; other versions are treated as the nearest of the two."""
+
+    port = 8000
+    metrics_path = "/metrics"
+    health_path = "/health"
+    token_variable = "HF_TOKEN"  # noqa: S105 - the name of a variable
+    supported_versions = tuple(_METRIC_NAMES)
+
+    def image(self, version: str) -> str:
+        """The project's own image."""
+        return f"vllm/vllm-openai:v{version}"
+
+    def command(self, launch: Launch) -> tuple[str, ...]:
+        """`vllm serve` with one word per flag and value; raw arguments come last."""
+        return (
+            *("vllm", "serve", launch.model),
+            *("--host", "0.0.0.0"),  # noqa: S104 - the pod's network is its own; kubectl port-forward needs loopback
+            *("--port", str(self.port)),
+            *_model_flags(launch),
+            *_batching_flags(launch.engine),
+            *_memory_flags(launch.engine),
+            *("--shutdown-timeout", str(launch.shutdown_timeout_s)),
+            *launch.quantization.arguments,
+            *launch.engine.args,
+        )
+
+    def environment(self, launch: Launch) -> Mapping[str, str]:
+        """Time to start, no usage statistics, and caches in the writable directory."""
+        ready_timeout_s = int(launch.engine.startup_timeout.total_seconds()) + _READY_TIMEOUT_MARGIN_S
+        variables = {
+            "VLLM_ENGINE_READY_TIMEOUT_S": str(ready_timeout_s),
+            "VLLM_NO_USAGE_STATS": "1",
+            "DO_NOT_TRACK": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HOME": f"{launch.cache_path}/huggingface",
+            "VLLM_CACHE_ROOT": f"{launch.cache_path}/vllm",
+        }
+        if launch.revision is None:
+            # A checkpoint in a directory is complete; asking the hub about it would only fail or wait.
+            variables["HF_HUB_OFFLINE"] = "1"
+        return variables
+
+    def owner_of(self, argument: str) -> str | None:
+        """What to use instead of `argument`, also where it is abbreviated or negated."""
+        return owner_of(argument)
+
+    def metric_names(self, version: str) -> MetricNames:
+        """The gauges; the same in both versions."""
+        return _METRIC_NAMES[nearest_line(version, self.supported_versions)]
+
+    def default_max_sequences(self, *, memory_bytes: int, compute_capability: str) -> int:
+        """`EngineArgs.get_batch_defaults` for the API server.
+
+        vLLM asks for "a100" in the device's name; 8.0 is the A100's compute capability (and that of the smaller A30).
+        """
+        large = memory_bytes >= 70 * GIB and compute_capability != "8.0"
+        return 1024 if large else 256
+
+    def advise(self, log: str) -> StartupAdvice | None:
+        """What a known start-up error means."""
+        return startup_advice(log)
+
+
+def _model_flags(launch: Launch) -> tuple[str, ...]:
+    revision = () if launch.revision is None else ("--revision", launch.revision)
+    return (
+        *revision,
+        *("--served-model-name", *launch.served_names),
+        *("--tensor-parallel-size", str(launch.tensor_parallel)),
+    )
+
+
+def _batching_flags(engine: Engine) -> tuple[str, ...]:
+    values = (
+        ("--max-model-len", engine.max_model_len),
+        ("--max-num-seqs", engine.batching.max_sequences),
+        ("--max-num-batched-tokens", engine.batching.max_batched_tokens),
+    )
+    return tuple(word for flag, value in values if value is not None for word in (flag, str(value)))
+
+
+def _memory_flags(engine: Engine) -> tuple[str, ...]:
+    cache = engine.kv_cache
+    # "auto" is the default, and 0.32 has no other name for the model's own precision.
+    kv_format = () if cache.format is KVCacheFormat.AUTO else ("--kv-cache-dtype", cache.format.value)
+    return (
+        "--enable-prefix-caching" if engine.prefix_caching else "--no-enable-prefix-caching",
+        *kv_format,
+        *("--gpu-memory-utilization", f"{cache.memory_utilization_percent / 100:.2f}"),
+    )

@@ -1,0 +1,182 @@
+"""The pod of a variant."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from mixserve.api.names import ANNOTATION_MEMORY_PLAN, ENGINE_CONTAINER, ENGINE_PORT_NAME, LABEL_ROUTABLE
+from mixserve.engines.drain import ADDRESS_VARIABLE, drain_command
+from mixserve.engines.protocol import Launch
+from mixserve.engines.registry import adapter_for
+from mixserve.plan.model_source import ModelFiles, model_files
+
+if TYPE_CHECKING:
+    from mixserve.api.accelerator import AcceleratorClassSpec
+    from mixserve.api.pool import LLMServingPool, Variant
+    from mixserve.engines.protocol import EngineAdapter
+    from mixserve.plan.memory import MemoryPlan
+    from mixserve.plan.placement import Placement
+
+CACHE_PATH = "/var/cache/mixserve"
+_CACHE_VOLUME = "cache"
+
+_SHM_VOLUME = "shared-memory"
+_SHM_SIZE = "8Gi"
+"""NCCL and vLLM's worker processes exchange tensors there; the 64 MiB that containers get by default end the engine."""
+
+SHUTDOWN_TIMEOUT_S = 15
+"""For requests that arrive between the end of the drain and SIGTERM, and long enough to answer a short one."""
+
+_GRACE_MARGIN_S = 15
+"""For the engine's own processes to end after their last request."""
+
+_HUNG_GRACE_S = 30
+"""A hook runs before a failed probe's restart, too, and waits for an engine that no longer answers: so cut it short."""
+
+_STARTUP_PERIOD_S = 5
+
+
+def pod_template(
+    pool: LLMServingPool,
+    variant: Variant,
+    *,
+    placement: Placement,
+    plan: MemoryPlan | None,
+    labels: dict[str, str],
+) -> dict[str, Any]:
+    """The template of a variant's Deployment.
+
+    Args:
+        pool: a valid pool.
+        variant: one of its variants.
+        placement: what the variant's names stand for.
+        plan: the variant's memory; None where the model's numbers are unknown.
+        labels: the pod's, besides the routable one.
+    """
+    metadata: dict[str, Any] = {"labels": {**labels, LABEL_ROUTABLE: "true"}}
+    if plan is not None:
+        metadata["annotations"] = {ANNOTATION_MEMORY_PLAN: plan.to_annotation()}
+    files = model_files(pool, variant)
+    spec = {
+        "serviceAccountName": pool.metadata.name,
+        "automountServiceAccountToken": False,
+        # A Service named vllm would set VLLM_PORT to a URI, and the engine would not start.
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": grace_period_s(pool),
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        "affinity": _affinity(placement.accelerator),
+        "tolerations": [{"key": placement.accelerator.resource_name, "operator": "Exists", "effect": "NoSchedule"}],
+        "containers": [_container(pool, variant, placement=placement, files=files)],
+        "volumes": [*_scratch_volumes(variant), *files.volumes],
+    }
+    return {"metadata": metadata, "spec": spec}
+
+
+def grace_period_s(pool: LLMServingPool) -> int:
+    """Drain, then the engine's own shutdown."""
+    return math.ceil(pool.spec.drain_timeout.total_seconds()) + SHUTDOWN_TIMEOUT_S + _GRACE_MARGIN_S
+
+
+def _container(
+    pool: LLMServingPool,
+    variant: Variant,
+    *,
+    placement: Placement,
+    files: ModelFiles,
+) -> dict[str, Any]:
+    engine = pool.spec.engine
+    adapter = adapter_for(engine.type)
+    launch = Launch(
+        engine=engine,
+        model=files.model,
+        revision=files.revision,
+        served_names=pool.served_names,
+        quantization=placement.row,
+        tensor_parallel=variant.tensor_parallel,
+        shutdown_timeout_s=SHUTDOWN_TIMEOUT_S,
+        cache_path=CACHE_PATH,
+    )
+    command, *args = adapter.command(launch)
+    drain = drain_command(
+        adapter,
+        version=engine.version,
+        timeout_s=pool.spec.drain_timeout.total_seconds(),
+    )
+    return {
+        "name": ENGINE_CONTAINER,
+        "image": engine.image or adapter.image(engine.version),
+        "command": [command],
+        "args": args,
+        "env": _environment(pool, launch, adapter),
+        "ports": [{"name": ENGINE_PORT_NAME, "containerPort": adapter.port, "protocol": "TCP"}],
+        "resources": {"limits": {placement.accelerator.resource_name: str(variant.tensor_parallel)}},
+        "volumeMounts": [*_scratch_mounts(variant), *files.mounts],
+        **_probes(adapter, startup_timeout_s=engine.startup_timeout.total_seconds()),
+        "lifecycle": {"preStop": {"exec": {"command": list(drain)}}},
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        # Not runAsNonRoot and no read-only root: vLLM's image runs as root and compiles kernels below /root.
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+
+
+def _environment(pool: LLMServingPool, launch: Launch, adapter: EngineAdapter) -> list[dict[str, Any]]:
+    variables: list[dict[str, Any]] = [
+        {"name": ADDRESS_VARIABLE, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}},
+        *({"name": name, "value": value} for name, value in adapter.environment(launch).items()),
+    ]
+    secret = pool.spec.model.token_secret_ref
+    if secret is not None and launch.revision is not None:
+        reference = {"name": secret.name, "key": secret.key}
+        variables.append({"name": adapter.token_variable, "valueFrom": {"secretKeyRef": reference}})
+    return variables
+
+
+def _probes(adapter: EngineAdapter, *, startup_timeout_s: float) -> dict[str, Any]:
+    return {
+        "startupProbe": {
+            **_health(adapter),
+            "periodSeconds": _STARTUP_PERIOD_S,
+            "timeoutSeconds": 5,
+            "failureThreshold": math.ceil(startup_timeout_s / _STARTUP_PERIOD_S),
+            "terminationGracePeriodSeconds": _HUNG_GRACE_S,
+        },
+        # Short: a replica that does not answer should get no requests.
+        "readinessProbe": {**_health(adapter), "periodSeconds": 5, "timeoutSeconds": 5, "failureThreshold": 2},
+        # Loose: under full load answers are slow, and a restart costs a cold start and every stream.
+        "livenessProbe": {
+            **_health(adapter),
+            "periodSeconds": 10,
+            "timeoutSeconds": 10,
+            "failureThreshold": 6,
+            "terminationGracePeriodSeconds": _HUNG_GRACE_S,
+        },
+    }
+
+
+def _health(adapter: EngineAdapter) -> dict[str, Any]:
+    return {"httpGet": {"path": adapter.health_path, "port": ENGINE_PORT_NAME}}
+
+
+def _affinity(accelerator: AcceleratorClassSpec) -> dict[str, Any]:
+    expressions = [_without_empty(requirement.to_wire()) for requirement in accelerator.node_requirements]
+    terms = [{"matchExpressions": expressions}]
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}
+
+
+def _without_empty(requirement: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in requirement.items() if value}
+
+
+def _scratch_volumes(variant: Variant) -> list[dict[str, Any]]:
+    volumes: list[dict[str, Any]] = [{"name": _CACHE_VOLUME, "emptyDir": {}}]
+    if variant.tensor_parallel > 1:
+        volumes.append({"name": _SHM_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": _SHM_SIZE}})
+    return volumes
+
+
+def _scratch_mounts(variant: Variant) -> list[dict[str, Any]]:
+    mounts = [{"name": _CACHE_VOLUME, "mountPath": CACHE_PATH}]
+    if variant.tensor_parallel > 1:
+        mounts.append({"name": _SHM_VOLUME, "mountPath": "/dev/shm"})  # noqa: S108 - the container's own
+    return mounts
