@@ -1,0 +1,62 @@
+"""A cluster with a local node, for tests of plain pods."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mixserve_devcluster.cluster import Cluster
+from support.plain_pods import MODE_LABEL, Sandbox
+from support.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NODES = {
+    # Ten seconds of back-off take 0.2 s.
+    "timeFactor": 0.02,
+    "nodes": [
+        {
+            "name": "gpu",
+            "labels": {MODE_LABEL: "process"},
+            "gpu": {
+                "product": "NVIDIA-L4",
+                "count": 4,
+                "memoryMiB": 23034,
+                "computeMajor": 8,
+                "computeMinor": 9,
+            },
+        },
+        {"name": "hollow", "count": 3, "mode": "hollow", "labels": {MODE_LABEL: "hollow"}},
+    ],
+    "images": [
+        {
+            "pattern": "example.com/simulated:*",
+            "simulated": True,
+            "executables": {"greet": ["echo", "greetings from"]},
+            "entrypoint": ["greet"],
+            "env": {"FROM_IMAGE": "yes"},
+        }
+    ],
+}
+
+
+@pytest.fixture(scope="session")
+def node_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster with one node that runs processes, on which there are 4 GPUs, and three hollow nodes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        with Cluster.start("plain-pods", node_config=_NODES) as cluster:
+            yield cluster
+
+
+@pytest.fixture
+def sandbox(node_cluster: Cluster) -> Iterator[Sandbox]:
+    """A namespace of the test's own in `node_cluster`; deleted afterwards."""
+    api, name = node_cluster.plane.api, f"test-{uuid.uuid4().hex[:10]}"
+    api.create("/api/v1/namespaces", {"metadata": {"name": name}})
+    eventually(lambda: api.get(f"/api/v1/namespaces/{name}/serviceaccounts")["items"], "a default ServiceAccount")
+    yield Sandbox(node_cluster, name)
+    api.delete(f"/api/v1/namespaces/{name}")
