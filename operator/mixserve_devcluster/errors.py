@@ -3,7 +3,8 @@
 DevClusterError
 ├── PlatformError       this is not Linux
 ├── BuildError          a binary is not there and cannot be compiled
-├── InstallError        the real vLLM is not there, or cannot be installed
+├── InstallError        Mixserve or the real vLLM is not there, or cannot be installed
+├── KubectlError        kubectl failed
 ├── ProcessError        a child process ended although it should be running
 ├── ControlPlaneError   the control plane did not come up in time
 ├── ApiError            the API server refused a call, or did not answer
@@ -24,7 +25,11 @@ class BuildError(DevClusterError):
 
 
 class InstallError(DevClusterError):
-    """The real vLLM is not there, or cannot be installed."""
+    """Mixserve or the real vLLM is not there, or cannot be installed."""
+
+
+class KubectlError(DevClusterError):
+    """Kubectl failed."""
 
 
 class ProcessError(DevClusterError):

@@ -1,0 +1,19 @@
+"""Nodes with GPUs that the local node can pretend to have: entries of `nodes` in its configuration, as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# As GPU Feature Discovery labels them; the memory is what the driver reports.
+_L4 = {"product": "NVIDIA-L4", "memoryMiB": 23034, "computeMajor": 8, "computeMinor": 9}
+_H100 = {"product": "NVIDIA-H100-80GB-HBM3", "memoryMiB": 81559, "computeMajor": 9, "computeMinor": 0}
+
+
+def l4_nodes(count: int, *, gpus: int = 1) -> dict[str, Any]:
+    """Return `count` nodes (1 to 1000) with so many NVIDIA L4 (1 to 16) each."""
+    return {"name": "l4", "count": count, "gpu": {**_L4, "count": gpus}}
+
+
+def h100_nodes(count: int, *, gpus: int = 8) -> dict[str, Any]:
+    """Return `count` nodes (1 to 1000) with so many NVIDIA H100 (1 to 16) each."""
+    return {"name": "h100", "count": count, "gpu": {**_H100, "count": gpus}}
