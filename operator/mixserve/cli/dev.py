@@ -2,20 +2,22 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mixserve.cli.demo import demo
+from mixserve.cli.embedded import clear_errors
 from mixserve.cli.generate import generate
-from mixserve.cli.output import Output, exit_on, note, print_json, print_table
+from mixserve.cli.output import Output, note, print_json, print_table
 
 if TYPE_CHECKING:
     from mixserve_devcluster.cluster_status import ClusterStatus
 
 app = typer.Typer(help="A Kubernetes cluster of local processes, to try things on.", no_args_is_help=True)
 app.command()(generate)
+app.command()(demo)
 
 Name = Annotated[str, typer.Option("--name", help="Name of the cluster; several can run side by side.")]
 OutputForm = Annotated[Output, typer.Option("--output", "-o", help="Form of the answer.")]
@@ -34,7 +36,7 @@ def up(
     ] = True,
 ) -> None:
     """Start a cluster. The first time its binaries are built, which takes minutes."""
-    with _clear_errors():
+    with clear_errors():
         from mixserve_devcluster import binaries, component_flags, records, supervisor
 
         record = records.read(records.ClusterPaths(name=name))
@@ -54,7 +56,7 @@ def up(
 @app.command()
 def down(name: Name = "dev") -> None:
     """Stop a cluster and remove everything that it has stored."""
-    with _clear_errors():
+    with clear_errors():
         from mixserve_devcluster import supervisor
 
         stopped = supervisor.stop(name)
@@ -67,7 +69,7 @@ def status(
     output: OutputForm = Output.TABLE,
 ) -> None:
     """Show the clusters, their nodes and pods."""
-    with _clear_errors():
+    with clear_errors():
         from dataclasses import asdict
 
         from mixserve_devcluster import cluster_status, records
@@ -88,7 +90,7 @@ def kubeconfig(
     raw: Annotated[bool, typer.Option("--raw", help="Print the content of the file.")] = False,
 ) -> None:
     """Print the path of the administrator's kubeconfig."""
-    with _clear_errors():
+    with clear_errors():
         from mixserve_devcluster import records
 
         paths, _ = records.find(name)
@@ -106,7 +108,7 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is added.")] = False,
 ) -> None:
     """Print what a container of a pod has said, also after the pod is gone."""
-    with _clear_errors(), contextlib.suppress(KeyboardInterrupt):
+    with clear_errors(), contextlib.suppress(KeyboardInterrupt):
         from mixserve_devcluster import container_logs, records
 
         paths, _ = records.find(name)
@@ -121,7 +123,7 @@ def logs(
 @app.command(name="binaries")
 def show_binaries(output: OutputForm = Output.TABLE) -> None:
     """Build the binaries that are not there yet, and show where each is."""
-    with _clear_errors():
+    with clear_errors():
         from mixserve_devcluster import binaries
 
         found = {name: binaries.get(name) for name in binaries.NAMES}
@@ -130,19 +132,6 @@ def show_binaries(output: OutputForm = Output.TABLE) -> None:
         else:
             rows = [(name, str(binary.origin), str(binary.path)) for name, binary in found.items()]
             print_table(("NAME", "ORIGIN", "PATH"), rows)
-
-
-@contextlib.contextmanager
-def _clear_errors() -> Iterator[None]:
-    """Turn what can be expected to go wrong into a message; to be entered before the first import."""
-    try:
-        from mixserve_devcluster.errors import DevClusterError
-
-        with exit_on(DevClusterError):
-            yield
-    except ModuleNotFoundError as error:
-        with exit_on(ModuleNotFoundError):
-            raise ModuleNotFoundError(f"{error}; install the extra: pip install 'mixserve[dev]'") from error
 
 
 def _run(name: str, nodes: Path | None) -> None:

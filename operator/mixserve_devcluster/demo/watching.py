@@ -11,11 +11,11 @@ import aiohttp
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient
 from kubernetes.aio.dynamic import DynamicClient
-from mixserve.observe.scrape import scrape
 
 from mixserve.api.names import API_VERSION, LABEL_POOL, LABEL_ROUTABLE
 from mixserve.api.observation import EngineSample
 from mixserve.engines.protocol import EngineAdapter
+from mixserve.observe.scrape import scrape
 from mixserve_devcluster.demo.client import Client
 from mixserve_devcluster.demo.recording import Recording, Sample, percentile
 

@@ -6,7 +6,9 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, TextIO
+from typing import TextIO
+
+from mixserve_devcluster.errors import DevClusterError
 
 # Log-normal fits to the conversation trace of the Azure Public Dataset (2023, CC-BY): mean and deviation of the
 # logarithm of prompt and answer tokens.
@@ -15,7 +17,7 @@ _ANSWER_LOG_MEAN, _ANSWER_LOG_DEVIATION = 5.02, 0.86
 _SAMPLE_SIZE = 2000
 
 
-class WorkloadError(Exception):
+class WorkloadError(DevClusterError):
     """The trace can't be used; the message says why."""
 
 
@@ -25,18 +27,6 @@ class Lengths:
 
     prompt_tokens: int
     answer_tokens: int
-
-    def limited(
-        self,
-        *,
-        most_prompt_tokens: int,
-        most_answer_tokens: int,
-    ) -> Self:
-        """The same request cut to what a small model's context holds."""
-        return type(self)(
-            prompt_tokens=min(self.prompt_tokens, most_prompt_tokens),
-            answer_tokens=min(self.answer_tokens, most_answer_tokens),
-        )
 
 
 @dataclass(frozen=True)

@@ -64,11 +64,6 @@ def test_a_missing_trace_is_refused(tmp_path):
         trace_lengths(tmp_path / "none.csv.gz")
 
 
-def test_lengths_are_cut_to_a_small_models_context():
-    assert Lengths(4000, 900).limited(most_prompt_tokens=100, most_answer_tokens=20) == Lengths(100, 20)
-    assert Lengths(40, 9).limited(most_prompt_tokens=100, most_answer_tokens=20) == Lengths(40, 9)
-
-
 @pytest.mark.parametrize(("at_s", "rate"), [(0, 1), (150, 5), (250, 9), (300, 0), (999, 0)])
 def test_the_rate_follows_the_phases(at_s, rate):
     assert rate_at(RAMP, at_s) == pytest.approx(rate)

@@ -1,0 +1,58 @@
+"""`mixserve dev demo`: the main job, watched live."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mixserve.cli.embedded import clear_errors
+from mixserve.cli.output import note
+
+
+class Engine(StrEnum):
+    """What serves in the demo."""
+
+    SIMULATED = "simulated"
+    VLLM = "vllm"
+
+
+def demo(
+    engine: Annotated[Engine, typer.Option(help="simulated, or vllm: the real one on the CPU.")] = Engine.SIMULATED,
+    pool: Annotated[Path, typer.Option(help="Manifest of an LLMServingPool.", exists=True, dir_okay=False)] = Path(
+        "examples/quickstart/pool.yaml"
+    ),
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV (or .csv.gz) with ContextTokens and GeneratedTokens; without it, lengths are generated.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    output: Annotated[Path, typer.Option(help="Directory for the timeline.")] = Path("out/demo"),
+) -> None:
+    """Send a ramp of requests to a pool on the embedded cluster; fails if the pool does not grow and shrink again."""
+    with clear_errors():
+        from rich.console import Console
+
+        from mixserve_devcluster.demo.profiles import PROFILES
+        from mixserve_devcluster.demo.run import run_demo
+
+        profile = PROFILES[engine.value]
+        result = run_demo(profile=profile, manifest=pool, trace=trace, output=output, console=Console())
+    typer.echo("Files")
+    for path in result.files:
+        typer.echo(f"  {path}")
+    if result.failures:
+        note("the demo failed: " + "; ".join(result.failures))
+        raise typer.Exit(1)
+    typer.echo(NEXT)
+
+
+NEXT = """What next
+  open out/demo/timeline.html            every decision with its reason
+  mixserve dev up                        a cluster that stays, to apply manifests to
+  examples/mixed-precision/README.md     FP8 on H100 beside INT4 AWQ on L4
+  make demo ENGINE=vllm                  the same with real vLLM on the CPU
+  docs/install.md                        Mixserve on your own cluster, with Helm"""

@@ -1,0 +1,19 @@
+"""What the commands of `mixserve dev` share."""
+
+import contextlib
+from collections.abc import Iterator
+
+from mixserve.cli.output import exit_on
+
+
+@contextlib.contextmanager
+def clear_errors() -> Iterator[None]:
+    """Turn what can be expected to go wrong into a message; to be entered before the first import."""
+    try:
+        from mixserve_devcluster.errors import DevClusterError
+
+        with exit_on(DevClusterError):
+            yield
+    except ModuleNotFoundError as error:
+        with exit_on(ModuleNotFoundError):
+            raise ModuleNotFoundError(f"{error}; install the extra: pip install 'mixserve[dev]'") from error

@@ -1,0 +1,155 @@
+"""The demo from an empty machine to the last picture."""
+
+import asyncio
+import json
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from mixserve.api.pool import LLMServingPool
+from mixserve.api.scalars import format_duration
+from mixserve.engines.registry import adapter_for
+from mixserve_devcluster import kubectl
+from mixserve_devcluster.cluster import Cluster
+from mixserve_devcluster.demo.drive import drive, wait_until_ready
+from mixserve_devcluster.demo.profiles import Profile
+from mixserve_devcluster.demo.recording import Recording, failures, summarise
+from mixserve_devcluster.demo.table import live_table
+from mixserve_devcluster.demo.timeline import summary_rows, write_html, write_png
+from mixserve_devcluster.demo.watching import Target
+from mixserve_devcluster.demo.workload import Arrival, arrivals, generated_lengths, trace_lengths
+from mixserve_devcluster.installation import installed
+
+NAMESPACE = "default"
+# The same arrivals every time, so that two runs can be compared.
+_SEED = 20231116
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo leaves.
+
+    Attributes:
+        failures: why it did not show what it has to show; empty if it did.
+        files: the pictures and the data.
+    """
+
+    failures: tuple[str, ...]
+    files: tuple[Path, ...]
+
+
+def run_demo(
+    *,
+    profile: Profile,
+    manifest: Path,
+    trace: Path | None,
+    output: Path,
+    console: Console,
+) -> DemoResult:
+    """Start a cluster, install Mixserve, apply the pool, send the ramp, draw the timeline, clean up.
+
+    Args:
+        profile: the engine that serves, and the load that fits it.
+        manifest: YAML of one LLMServingPool.
+        trace: lengths to send; None: generated ones.
+        output: directory for the pictures and the data, made if missing.
+        console: where progress and the live table go.
+
+    Raises:
+        DevClusterError: something did not come up; the message says what.
+    """
+    sample = _workload(profile, trace)
+    recording = Recording(engine=profile.title, workload=sample.description)
+    pool = demo_pool(manifest, stabilization=profile.stabilization)
+    console.print(f"Workload: {sample.description}")
+    console.print("Starting a control plane and the local node")
+    with Cluster.start(f"demo-{os.getpid()}", node_config=profile.node_config()) as cluster:
+        console.print(
+            "Installing CRDs, catalogue and RBAC of the chart; starting the operator under its ServiceAccount"
+        )
+        with installed(cluster.plane):
+            window = format_duration(profile.stabilization)
+            console.print(f"kubectl apply -f {manifest}  (with scaleDown.stabilization {window})")
+            kubectl.apply(cluster.kubeconfig, [pool], namespace=NAMESPACE)
+            run = _Run(cluster.kubeconfig, LLMServingPool.parse(pool), profile, sample, recording)
+            asyncio.run(run.show(console))
+            console.print("kubectl get llmservingpools")
+            pools = kubectl.run(cluster.kubeconfig, "get", "llmservingpools", "--namespace", NAMESPACE)
+            console.print(pools.rstrip(), highlight=False, soft_wrap=True)
+    return _finish(recording, output=output, console=console)
+
+
+@dataclass(frozen=True)
+class _Sample:
+    description: str
+    arrivals: tuple[Arrival, ...]
+
+
+def _workload(profile: Profile, trace: Path | None) -> _Sample:
+    lengths = trace_lengths(trace) if trace else generated_lengths(_SEED)
+    source = f"lengths of {trace.name}" if trace else "generated lengths in the style of a public conversation trace"
+    limited = [profile.limit(item) for item in lengths]
+    planned = tuple(arrivals(phases=profile.phases, lengths=limited, seed=_SEED))
+    most = f"at most {profile.most.prompt_tokens} and {profile.most.answer_tokens} tokens"
+    return _Sample(f"{len(planned)} requests, {source}, {most}", planned)
+
+
+def demo_pool(manifest: Path, *, stabilization: timedelta) -> dict[str, Any]:
+    """The example's pool with a short stabilization window, checked; raises pydantic.ValidationError."""
+    pool: dict[str, Any] = yaml.safe_load(manifest.read_text(encoding="utf-8"))
+    autoscaling = pool["spec"].setdefault("autoscaling", {})
+    autoscaling.setdefault("scaleDown", {})["stabilization"] = format_duration(stabilization)
+    LLMServingPool.parse(pool)
+    return pool
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Everything that the asynchronous part needs."""
+
+    kubeconfig: Path
+    pool: LLMServingPool
+    profile: Profile
+    sample: _Sample
+    recording: Recording
+
+    async def show(self, console: Console) -> None:
+        engine = self.pool.spec.engine
+        target = Target(NAMESPACE, self.pool.metadata.name, adapter_for(engine.type), engine.version)
+        console.print(f"Waiting for the pool to be Ready: {self.profile.start_note}")
+        await wait_until_ready(
+            kubeconfig=self.kubeconfig,
+            target=target,
+            deadline_s=self.profile.ready_deadline_s,
+        )
+        with live_table(console) as show:
+            await drive(
+                kubeconfig=self.kubeconfig,
+                target=target,
+                model=self.pool.served_names[0],
+                arrivals=self.sample.arrivals,
+                recording=self.recording,
+                show=show,
+                settle_s=self.profile.settle_s,
+            )
+
+
+def _finish(recording: Recording, *, output: Path, console: Console) -> DemoResult:
+    summary = summarise(recording)
+    output.mkdir(parents=True, exist_ok=True)
+    png, page, data = output / "timeline.png", output / "timeline.html", output / "recording.json"
+    write_png(recording, png)
+    write_html(recording, summary, page)
+    data.write_text(json.dumps(recording.to_json()), encoding="utf-8")
+    console.print(f"\nSummary ({recording.engine})", style="bold")
+    for name, value in summary_rows(summary):
+        console.print(f"  {name:14} {value}", highlight=False)
+    console.print("  Decisions")
+    for decision in recording.decisions:
+        console.print(f"    {decision.at_s:4.0f} s  {decision.message}", highlight=False, soft_wrap=True)
+    return DemoResult(failures=tuple(failures(summary)), files=(png, page, data))
