@@ -1,0 +1,92 @@
+"""Checks of the model's numbers against a variant: are they right, do its heads divide, does it fit?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mixserve.api.names import Reason
+from mixserve.plan.facts import InvalidFacts
+from mixserve.plan.memory import memory_plan
+from mixserve.validate.alternatives import LARGEST_GROUP, alternatives, shares_heads
+from mixserve.validate.violation import Violation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mixserve.plan.memory import MemoryPlan
+    from mixserve.validate.subject import Subject
+
+SHORTEST_CONTEXT = 128
+"""The least that spec.engine.maxModelLen takes."""
+
+
+def invalid_facts(subject: Subject) -> Iterator[Violation]:
+    """config.json says something that no model has."""
+    if isinstance(subject.facts, InvalidFacts):
+        for problem in subject.facts.problems:
+            yield Violation(
+                Reason.INVALID_MODEL_FACTS,
+                subject.source_path,
+                problem,
+                "put the model's own config.json there, or give its numbers in spec.model.facts",
+            )
+
+
+def indivisible_heads(subject: Subject) -> Iterator[Violation]:
+    """Every GPU gets the same number of query heads, and whole KV heads or copies of one."""
+    facts, gpus = subject.known_facts, subject.variant.tensor_parallel
+    if facts is None or shares_heads(facts, gpus):
+        return
+    right = ", ".join(str(size) for size in range(1, LARGEST_GROUP + 1) if shares_heads(facts, size))
+    yield Violation(
+        Reason.INDIVISIBLE_HEADS,
+        f"{subject.path}.tensorParallel",
+        f"{gpus} GPUs can't share {facts.attention_heads} attention heads and {facts.key_value_heads} key-value heads "
+        "evenly",
+        f"choose one of {right}",
+    )
+
+
+def context_exceeds_model(subject: Subject) -> Iterator[Violation]:
+    """The model was made for shorter contexts; the engine refuses to start."""
+    facts, asked = subject.known_facts, subject.pool.spec.engine.max_model_len
+    if facts is not None and asked is not None and asked > facts.max_position_embeddings:
+        longest = facts.max_position_embeddings
+        yield Violation(
+            Reason.CONTEXT_TOO_LONG,
+            "spec.engine.maxModelLen",
+            f"the model was made for {longest} tokens, which is less than {asked}",
+            f"set it to {longest} or less, or leave it out",
+        )
+
+
+def does_not_fit(subject: Subject) -> Iterator[Violation]:
+    """The weights, or one request of the longest context, need more memory than the GPUs have."""
+    facts, variant = subject.known_facts, subject.variant
+    placement = subject.placement(
+        quantization=variant.quantization,
+        accelerator=variant.accelerator,
+        tensor_parallel=variant.tensor_parallel,
+    )
+    if facts is None or placement is None:
+        return
+    plan = memory_plan(facts, subject.pool.spec.engine, placement)
+    if not plan.fits:
+        yield _violation(subject, plan, alternatives(subject, facts))
+
+
+def _violation(subject: Subject, plan: MemoryPlan, instead: str | None) -> Violation:
+    if plan.kv_capacity_tokens < SHORTEST_CONTEXT:
+        nothing = (
+            "nothing in the catalogue holds it on one node: set a smaller spec.engine.maxModelLen, or serve another"
+        )
+        return Violation(
+            Reason.DOES_NOT_FIT, subject.path, f"the model does not fit: {plan.sentence}", instead or nothing
+        )
+    shorter = f"set it to {plan.kv_capacity_tokens} or less"
+    return Violation(
+        Reason.CONTEXT_TOO_LONG,
+        "spec.engine.maxModelLen",
+        f"the longest context does not fit in variant {subject.variant.name}: {plan.sentence}",
+        shorter if instead is None else f"{shorter}, or {instead}",
+    )

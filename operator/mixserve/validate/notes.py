@@ -1,0 +1,57 @@
+"""What is worth knowing about a pool and no reason to refuse it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mixserve.api.names import Reason
+from mixserve.api.quantization import capability
+from mixserve.engines.registry import adapter_for
+from mixserve.engines.versions import line, nearest_line
+from mixserve.plan.facts import UnknownFacts
+from mixserve.validate.violation import Note
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mixserve.api.pool import LLMServingPool
+    from mixserve.validate.subject import Subject
+
+
+def version_unknown(pool: LLMServingPool) -> Iterator[Note]:
+    """The engine's version is none that the adapter was written for."""
+    engine = pool.spec.engine
+    known = adapter_for(engine.type).supported_versions
+    if line(engine.version) not in known:
+        yield Note(
+            Reason.UNSUPPORTED_VERSION,
+            "spec.engine.version",
+            f"{engine.type} {engine.version} is treated as {nearest_line(engine.version, known)}; "
+            f"Mixserve was made for {', '.join(known)}",
+        )
+
+
+def facts_unknown(subject: Subject) -> Iterator[Note]:
+    """Whether the model fits can't be checked."""
+    if isinstance(subject.facts, UnknownFacts):
+        yield Note(Reason.UNKNOWN_MODEL_FACTS, subject.source_path, subject.facts.detail)
+
+
+def format_falls_back(subject: Subject) -> Iterator[Note]:
+    """The GPU has no units for the format: it saves memory and no time."""
+    variant = subject.variant
+    placement = subject.placement(
+        quantization=variant.quantization,
+        accelerator=variant.accelerator,
+        tensor_parallel=variant.tensor_parallel,
+    )
+    if placement is None:
+        return
+    native, found = placement.row.native_compute_capability, placement.accelerator.compute_capability
+    if capability(found) < capability(native):
+        yield Note(
+            Reason.VALID,
+            f"{subject.path}.quantization",
+            f"{variant.accelerator} (compute capability {found}) computes {variant.quantization} in 16 bits: it saves "
+            f"memory, not arithmetic; {native} and newer compute in it",
+        )
