@@ -53,6 +53,10 @@ class ApiConnection:
         """POST an object to a collection or subresource; return what the server made of it."""
         return self._call("POST", path, json.dumps(manifest))
 
+    def replace(self, path: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """PUT an object or one of its subresources; return what the server made of it."""
+        return self._call("PUT", path, json.dumps(manifest))
+
     def delete(self, path: str) -> dict[str, Any]:
         """Delete an object, its dependents in the background; return what the server answers."""
         return self._call("DELETE", path)

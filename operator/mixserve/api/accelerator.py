@@ -11,7 +11,7 @@ from mixserve.api.quantization import ComputeCapability
 from mixserve.api.scalars import NAME_IS_A_LABEL, DecimalString, Memory
 
 _LABEL_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
-LABEL_KEY_PATTERN = rf"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?{_LABEL_NAME}$"
+LABEL_KEY_PATTERN = rf"^([a-z0-9]([-a-z0-9.]{{0,251}}[a-z0-9])?/)?{_LABEL_NAME}$"
 LABEL_VALUE_PATTERN = rf"^({_LABEL_NAME})?$"
 # Nine digits fit every integer type that a scheduler might read them into.
 _INTEGER_PATTERN = "^[0-9]{1,9}$"
@@ -35,7 +35,7 @@ _WITH_ONE_INTEGER = frozenset({NodeOperator.GREATER, NodeOperator.LESS})
 class NodeRequirement(StrictModel):
     """One condition on a node's labels, as in a Pod's node affinity."""
 
-    key: Annotated[str, Field(min_length=1, max_length=316, pattern=LABEL_KEY_PATTERN)]
+    key: Annotated[str, Field(min_length=1, max_length=317, pattern=LABEL_KEY_PATTERN)]
     """The label, for example nvidia.com/gpu.compute.major."""
     operator: NodeOperator
     """How the label is compared. NotIn and DoesNotExist hold for nodes without the label; Gt and Lt read it as an

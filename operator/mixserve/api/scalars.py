@@ -5,7 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo, WithJsonSchema
 
 from mixserve.api.base import CelRule
 
@@ -83,10 +83,10 @@ PositiveDuration = Annotated[
 """A duration from 1s to 24h."""
 
 
-def _parse_memory(value: object) -> object:
-    if not isinstance(value, str):
+def _parse_memory(value: object, info: ValidationInfo) -> object:
+    if info.mode == "python" and not isinstance(value, str):
         return value
-    if not re.fullmatch(MEMORY_PATTERN, value, re.ASCII):
+    if not isinstance(value, str) or not re.fullmatch(MEMORY_PATTERN, value, re.ASCII):
         raise ValueError(f"{value!r} is not an amount of memory such as 22528Mi or 80Gi")
     return int(value[:-2]) * _UNIT_BYTES[value[-2:]]
 
@@ -105,6 +105,8 @@ Memory = Annotated[
 
 
 def _parse_decimal(value: object) -> object:
+    if isinstance(value, Decimal):
+        return value
     if not isinstance(value, str) or not re.fullmatch(DECIMAL_PATTERN, value, re.ASCII):
         raise ValueError(f"{value!r} is not a decimal number in quotes such as '4.156'")
     return Decimal(value)

@@ -1,0 +1,221 @@
+"""What a machine can't guess: texts for and against each pattern, values for and against each rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mixserve.api import accelerator, pool, scalars
+from support.crd_manifests import REVISION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Path = tuple[str | int, ...]
+
+REMOVED = object()
+"""In place of a value: the field is taken away."""
+
+
+def _repeat_last(text: str) -> Callable[[int], str]:
+    return lambda length: text + text[-1] * (length - len(text))
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Texts for and against a pattern; `long` makes one of a given length, which `may_be_long` at the bound."""
+
+    good: tuple[str, ...]
+    bad: tuple[str, ...]
+    long: Callable[[int], str]
+    may_be_long: bool = True
+
+
+# The two dialects differ most easily in: the end of the text and newlines, what a digit or a space is, upper case.
+_BAD_LABELS = ("", "-a", "a-", "A", "a_b", "a.b", "a b", "ä", "a\n", "\na", "\u0663")
+
+PATTERNS: Mapping[str, Examples] = {
+    scalars.LABEL_PATTERN: Examples(("a", "0", "a-b", "l4", "int4-awq"), _BAD_LABELS, _repeat_last("a")),
+    r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$": Examples(
+        ("a", "a.b-c", "0"), ("", ".a", "a.", "A", "a_b", "a\n"), _repeat_last("a")
+    ),
+    r"^[-._a-zA-Z0-9]+$": Examples(("token", ".netrc", "A_b-1"), ("", "a/b", "a b", "a\n", "é"), _repeat_last("a")),
+    scalars.DURATION_PATTERN: Examples(
+        ("1s", "90s", "15m", "1h30m", "1h0m30s", "24h", "5m5m"),
+        ("", "5", "1d", "1.5h", "-5m", "5 m", "5M", "1h2m3s4s", "1234567s", "5m\n", "\u0663s", "1ms"),
+        lambda length: "1" * (length - 1) + "s",
+        may_be_long=False,
+    ),
+    scalars.MEMORY_PATTERN: Examples(
+        ("1Mi", "22528Mi", "80Gi", "999999999Gi"),
+        ("", "0Mi", "08Gi", "80G", "80", "80gi", "1.5Gi", "-1Gi", "1000000000Gi", "80Gi\n", " 80Gi"),
+        _repeat_last("1"),
+    ),
+    scalars.DECIMAL_PATTERN: Examples(
+        ("1", "4.156", "16.5", "32.0000", "08.0"),
+        ("", "-1", "+1", "1e1", ".5", "1.", "1,5", "1.23456", "1234567", "NaN", "1\n", "\u0663", "1_0"),
+        _repeat_last("1"),
+    ),
+    r"^[0-9]{1,2}\.[0-9]$": Examples(
+        ("0.0", "8.9", "10.0", "99.9"), ("", "8", "8.", "8.10", "100.0", "8,9", "8.9\n", "v8.9"), _repeat_last("1")
+    ),
+    r"^[0-9]+\.[0-9]+\.[0-9]+$": Examples(
+        ("0.33.0", "10.200.3000"),
+        ("", "0.33", "v0.33.0", "0.33.0rc1", "0.33.0\n", "0.33.x", "\u0661.1.2"),
+        _repeat_last("1.2.3"),
+    ),
+    r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$": Examples(
+        ("vllm", "a.example:5000/b/c:v1", "a/b@sha256:0f"),
+        ("", "/a", "a b", "a\n", "a\u00a0b", "ä", ":a"),
+        _repeat_last("a"),
+    ),
+    "^[0-9a-f]{40}$": Examples(
+        ("0" * 40, REVISION), ("", "0" * 39, "0" * 41, "g" * 40, "A" * 40, "0" * 40 + "\n", "main"), _repeat_last("a")
+    ),
+    pool.SOURCE_PATTERN: Examples(
+        (
+            "hf://a/b",
+            "hf://example/Llama-3.3-70B_x",
+            "pvc://models",
+            "pvc://models/a/.cache/b_c",
+            "host:///models/a.b",
+        ),
+        (
+            "",
+            "a/b",
+            "hf://a",
+            "hf://a/b/c",
+            "hf:///b",
+            "s3://a/b",
+            "HF://a/b",
+            "pvc://",
+            "pvc://Models",
+            "pvc://models/",
+            "pvc://models/../other",
+            "host://models",
+            "host:///",
+            "host:///models/..",
+            "host:///models/../../etc",
+            "hf://a/b\n",
+            "hf://a/ b",
+            "hf://ä/b",
+        ),
+        lambda length: "hf://a/" + "b" * (length - 7),
+    ),
+    r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$": Examples(
+        ("a", "Llama-3.3:70b", "org/name_1"), ("", "-a", "a b", "a\n", "ä", "/a"), _repeat_last("a")
+    ),
+    r"^--[a-z][A-Za-z0-9._-]*(=.*)?$": Examples(
+        ("--a", "--seed=1", "--max_num.x-y=", "--template={{ x }}", "--text=späte Grüße"),
+        ("", "-a", "--", "---a", "--A", "seed", "--seed 1", "--seed=1\n", "--seed=a\nb", " --a", "--ä=1"),
+        lambda length: "--a=" + "b" * (length - 4),
+    ),
+    r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$": Examples(
+        ("nvidia.com/gpu", "amd.com/gpu.shared", "a/B_c"),
+        ("", "gpu", "/gpu", "nvidia.com/", "NVIDIA.com/gpu", "a/b/c", "a/b\n", "a b/c"),
+        _repeat_last("nvidia.com/gpu"),
+    ),
+    accelerator.LABEL_KEY_PATTERN: Examples(
+        ("a", "nvidia.com/gpu.memory", "A_b.c-d", "a/" + "b" * 63),
+        ("", "/a", "a/", "-a", "a-", "A/b", "a/b/c", "a b", "a\n", "a/" + "b" * 64, "ä"),
+        lambda length: "a" * 253 + "/" + "b" * (length - 254),
+    ),
+    accelerator.LABEL_VALUE_PATTERN: Examples(
+        ("a", "8", "NVIDIA-L4", "a_b.c"), ("-a", "a-", "a b", "a/b", "a\n", "ä"), _repeat_last("a")
+    ),
+}
+"""Texts for each pattern of the schemas."""
+
+
+def companions(field: str, value: Any) -> Mapping[Path, Any]:
+    """What else has to change so that a good value of a field keeps the rules that span it."""
+    for prefix in (("spec", "model"), ("spec", "variants", 0)):
+        where = ".".join(str(part) for part in prefix).replace(".0", "[0]")
+        is_hub = isinstance(value, str) and value.startswith("hf://")
+        if field == f"{where}.source" and not is_hub:
+            return {(*prefix, "revision"): REMOVED}
+        if field == f"{where}.revision" and value in (None, REMOVED):
+            return {(*prefix, "source"): "pvc://models"}
+    requirement = ("spec", "nodeRequirements", 0)
+    if field.endswith("[0].operator") and value in ("Exists", "DoesNotExist"):
+        return {(*requirement, "values"): REMOVED}
+    if field.endswith("[0].values") and (value in (None, REMOVED, [])):
+        return {(*requirement, "operator"): "Exists"}
+    return {}
+
+
+_NAME: Path = ("metadata", "name")
+
+Patches = dict[Path, Any]
+
+RULES: Mapping[str, tuple[tuple[Patches, Patches], ...]] = {
+    "must be at most 24h": (
+        ({(): "24h"}, {(): "24h1s"}),
+        ({(): "1439m60s"}, {(): "1440m1s"}),
+        ({(): "23h60m"}, {(): "999999h999999h999999h"}),
+    ),
+    "must be at least 1s": (({(): "1s"}, {(): "0s"}), ({(): "0h0m1s"}, {(): "0h0m0s"})),
+    "metadata.name must be at most 40 characters of a-z, 0-9 and -, and begin with a letter: "
+    "the Service is called so": (
+        ({_NAME: "a" * 40}, {_NAME: "a" * 41}),
+        ({_NAME: "a-0"}, {_NAME: "0-a"}),
+        ({_NAME: "a"}, {_NAME: "a.b"}),
+    ),
+    "metadata.name must be at most 63 characters of a-z, 0-9 and -: pools name it so": (
+        ({_NAME: "0" * 63}, {_NAME: "0" * 64}),
+        ({_NAME: "a-0"}, {_NAME: "a.b"}),
+    ),
+    "at least one variant needs replicas.min of 1 or more": (
+        (
+            {("variants", 0, "replicas", "min"): 0},
+            {("variants", 0, "replicas", "min"): 0, ("variants", 1, "replicas"): {"min": 0}},
+        ),
+    ),
+    "revision is needed for hf:// sources and has no meaning for others": (
+        ({("source",): "hf://a/b"}, {("revision",): REMOVED}),
+        ({("source",): "pvc://a", ("revision",): REMOVED}, {("source",): "pvc://a"}),
+    ),
+    "revision is needed beside an hf:// source and has no meaning otherwise": (
+        ({("source",): "hf://a/b"}, {("revision",): REMOVED}),
+        ({("source",): "pvc://a", ("revision",): REMOVED}, {("source",): "pvc://a"}),
+        ({("source",): REMOVED, ("revision",): REMOVED}, {("source",): REMOVED}),
+    ),
+    "keyValueHeads must divide attentionHeads": (
+        (
+            {("attentionHeads",): 32, ("keyValueHeads",): 8},
+            {("attentionHeads",): 32, ("keyValueHeads",): 9},
+        ),
+        ({("attentionHeads",): 8, ("keyValueHeads",): 8}, {("attentionHeads",): 8, ("keyValueHeads",): 16}),
+    ),
+    "min must not be greater than max": (
+        ({("min",): 3, ("max",): 3}, {("min",): 4, ("max",): 3}),
+        # The default of the one counts as well.
+        ({("min",): 0, ("max",): REMOVED}, {("min",): 2, ("max",): REMOVED}),
+    ),
+    "nativeComputeCapability must not be older than minimumComputeCapability": (
+        (
+            {("minimumComputeCapability",): "9.0", ("nativeComputeCapability",): "10.0"},
+            {("minimumComputeCapability",): "10.0", ("nativeComputeCapability",): "9.0"},
+        ),
+        (
+            {("minimumComputeCapability",): "8.9", ("nativeComputeCapability",): "8.9"},
+            {("minimumComputeCapability",): "8.9", ("nativeComputeCapability",): "8.8"},
+        ),
+    ),
+    "bitsPerWeight must be from 1 to 32": (
+        ({("bitsPerWeight",): "1"}, {("bitsPerWeight",): "0.9999"}),
+        ({("bitsPerWeight",): "32"}, {("bitsPerWeight",): "32.0001"}),
+        ({("bitsPerWeight",): "1.58"}, {("bitsPerWeight",): "0"}),
+    ),
+    "values must be given, except for Exists and DoesNotExist": (
+        ({("operator",): "NotIn", ("values",): ["a", "b"]}, {("operator",): "NotIn", ("values",): REMOVED}),
+        ({("operator",): "Exists", ("values",): REMOVED}, {("operator",): "Exists", ("values",): ["a"]}),
+        ({("operator",): "DoesNotExist", ("values",): []}, {("operator",): "In", ("values",): []}),
+    ),
+    "Gt and Lt need one integer in values": (
+        ({("operator",): "Gt", ("values",): ["22000"]}, {("operator",): "Gt", ("values",): ["22Gi"]}),
+        ({("operator",): "Lt", ("values",): ["0"]}, {("operator",): "Lt", ("values",): ["1", "2"]}),
+        ({("operator",): "Gt", ("values",): ["9" * 9]}, {("operator",): "Gt", ("values",): ["9" * 10]}),
+    ),
+}
+"""By the message of the rule: pairs of changes, the first keeping and the second breaking it, relative to its place."""

@@ -1,0 +1,134 @@
+"""One manifest of each kind, with every field."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mixserve.api.names import API_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+REVISION = "6f6073b423013f6a7d4d9f39144961bfbfbc386b"
+
+MANIFESTS: Mapping[str, dict[str, Any]] = {
+    "LLMServingPool": {
+        "apiVersion": API_VERSION,
+        "kind": "LLMServingPool",
+        "metadata": {"name": "corpus", "namespace": "default"},
+        "spec": {
+            "servedNames": ["llama", "Llama:70b"],
+            "model": {
+                "source": "hf://example/Llama-3.3-70B",
+                "revision": REVISION,
+                "tokenSecretRef": {"name": "hf-token", "key": "token"},
+                "facts": {
+                    "parameters": 70_000_000_000,
+                    "layers": 80,
+                    "hiddenSize": 8192,
+                    # So that the least and the most of each divide.
+                    "attentionHeads": 10000,
+                    "keyValueHeads": 1,
+                    "headSize": 128,
+                    "vocabularySize": 128256,
+                    "maxPositionEmbeddings": 131072,
+                    "tiedEmbeddings": True,
+                },
+            },
+            "engine": {
+                "type": "vllm",
+                "version": "0.33.0",
+                "image": "registry.example:5000/vllm/vllm-openai:v0.33.0@sha256:0123",
+                "maxModelLen": 16384,
+                "prefixCaching": False,
+                "batching": {"maxSequences": 256, "maxBatchedTokens": 8192},
+                "kvCache": {"format": "fp8", "memoryUtilizationPercent": 90},
+                "args": ["--enable-chunked-prefill", '--override={"a": [1, 2]}'],
+                "startupTimeout": "1h",
+            },
+            "variants": [
+                {
+                    "name": "fp8-h100",
+                    "quantization": "fp8",
+                    "accelerator": "h100-80gb",
+                    "source": "hf://example/Llama-3.3-70B-FP8",
+                    "revision": REVISION,
+                    "tensorParallel": 2,
+                    # So that the least and the most of each go together.
+                    "replicas": {"min": 1, "max": 1000},
+                },
+                {"name": "other", "quantization": "bf16", "accelerator": "l4"},
+            ],
+            "autoscaling": {
+                "mode": "Advisory",
+                "targets": {"waitingRequestsPerReplica": 2, "kvCacheUsagePercent": 80},
+                "scaleDown": {"stabilization": "90s"},
+            },
+            "drainTimeout": "2m30s",
+        },
+        "status": {
+            "observedGeneration": 3,
+            "conditions": [
+                {
+                    "type": "Ready",
+                    "status": "True",
+                    "reason": "Ready",
+                    "message": "2 of 2 replicas are ready",
+                    "lastTransitionTime": "2026-01-02T03:04:05Z",
+                    "observedGeneration": 3,
+                }
+            ],
+            "desired": 2,
+            "ready": 1,
+            "starting": 1,
+            "limitedBy": "running",
+            "lastScale": "2026-01-02T03:04:05Z",
+            "costPerHour": "13.76",
+            "variants": [
+                {"name": "fp8-h100", "deployment": "corpus-fp8-h100", "desired": 2, "replicas": 2, "ready": 1},
+            ],
+            "lastDecision": {
+                "time": "2026-01-02T03:04:05Z",
+                "current": 1,
+                "desired": 2,
+                "bindingTerm": "running",
+                "terms": [{"name": "running", "replicas": "1.7", "detail": "27 running / 16"}],
+                "blockedBy": "AtMaximum",
+                "message": "1 -> 2: running 1.7",
+            },
+        },
+    },
+    "QuantizationFormat": {
+        "apiVersion": API_VERSION,
+        "kind": "QuantizationFormat",
+        "metadata": {"name": "corpus"},
+        "spec": {
+            "bitsPerWeight": "4.156",
+            "computeBits": 16,
+            "engines": [
+                {
+                    "type": "vllm",
+                    # So that every example of the pattern is in order with the other one.
+                    "minimumComputeCapability": "0.0",
+                    "nativeComputeCapability": "99.9",
+                    "arguments": ["--quantization=awq"],
+                }
+            ],
+        },
+    },
+    "AcceleratorClass": {
+        "apiVersion": API_VERSION,
+        "kind": "AcceleratorClass",
+        "metadata": {"name": "corpus"},
+        "spec": {
+            "memory": "22528Mi",
+            "memoryBandwidthGigabytesPerSecond": 300,
+            "computeCapability": "8.9",
+            "tflops": {"bf16": 121, "fp8": 242},
+            "pricePerHour": "0.8048",
+            "resourceName": "nvidia.com/gpu",
+            # One integer, so that In, NotIn, Gt and Lt all do.
+            "nodeRequirements": [{"key": "nvidia.com/gpu.compute.major", "operator": "In", "values": ["8"]}],
+        },
+    },
+}
