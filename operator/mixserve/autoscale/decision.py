@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mixserve.api.observation import PoolObservation
-from mixserve.api.pool import AutoscalingMode, LLMServingPoolSpec
+from mixserve.api.pool import Autoscaling, AutoscalingMode, LLMServingPoolSpec
 from mixserve.api.pool_status import BlockReason
 from mixserve.autoscale.actions import Action, VariantDecision
 from mixserve.autoscale.demand import Demand, Load, demand, read_load
@@ -43,6 +43,7 @@ class Decision:
         variants: replicas per variant, in the order of the spec; also the size to create a missing Deployment with.
         actions: what to do now; executing them again does no harm.
         demand: the terms and the one that binds.
+        informed: False while no ready pod was asked for its signals yet: then the sizes stay as they are.
         blocked_by: why the pool does not follow the demand, or None.
         message: the decision as a sentence; it has live numbers.
     """
@@ -50,6 +51,7 @@ class Decision:
     variants: tuple[VariantDecision, ...]
     actions: tuple[Action, ...]
     demand: Demand
+    informed: bool
     blocked_by: BlockReason | None
     message: str
 
@@ -85,54 +87,95 @@ def decide(
     Returns:
         The decision, and the memory for the next one.
     """
-    native = spec.autoscaling.mode is AutoscalingMode.NATIVE
-    window_s = spec.autoscaling.scale_down.stabilization.total_seconds()
-    now_s = observation.now_s
+    now_s, targets = observation.now_s, spec.autoscaling.targets
     fleets = _sort_pool(spec, observation, memory)
     memory = memory.with_samples(fleets, priors=priors, now_s=now_s)
     capacities = {fleet.name: memory.capacity(fleet.name, priors[fleet.name]) for fleet in fleets}
-    targets = spec.autoscaling.targets
     load = read_load(fleets=fleets, capacities=capacities, targets=targets, now_s=now_s)
     ladder = build_ladder(fleets, capacities)
-    cautious = _wish(fleets, load=load, ladder=ladder, work=load.shrinking)
-    memory = memory.with_wish(Wish(time_s=now_s, replicas=cautious), window_s=window_s)
-    wishes = _Wishes(
-        known=_wish(fleets, load=load, ladder=ladder, work=load.growing),
-        cautious=cautious,
-        floor=_floor(fleets, memory, since_s=now_s - window_s),
+    view = _View(
+        autoscaling=spec.autoscaling,
+        drain_timeout_s=spec.drain_timeout.total_seconds(),
+        now_s=now_s,
+        fleets=fleets,
+        load=load,
+        ladder=ladder,
+        demand=demand(load, ladder=ladder, capacities=capacities, targets=targets),
     )
-    settled = [_settle(fleet, load=load, wishes=wishes) for fleet in fleets]
-    wanted = {fleet.name: size for fleet, (size, _) in zip(fleets, settled, strict=True)}
-    asked = demand(load, ladder=ladder, capacities=capacities, targets=targets)
-    variants = tuple(
-        VariantDecision(name=fleet.name, current=fleet.current, wanted=wanted[fleet.name]) for fleet in fleets
+    known, cautious = view.wish(load.growing), view.wish(load.shrinking)
+    memory = memory.with_wish(
+        Wish(time_s=now_s, replicas={f.name: min(cautious[f.name], max(known[f.name], f.held)) for f in fleets}),
+        window_s=spec.autoscaling.scale_down.stabilization.total_seconds(),
     )
-    actions = restore_labels(fleets)
-    if native:
-        rules = DrainRules(
-            now_s=now_s,
-            drain_timeout_s=spec.drain_timeout.total_seconds(),
-            may_finish=not load.mostly_unknown,
-        )
-        actions += steer(fleets, wanted=wanted, reason=describe(variants, asked, ""), rules=rules)
-    reasons = {reason for _, reason in settled if reason} | _pool_blocks(fleets, load=load, ladder=ladder)
-    if not native and any(one.current != one.wanted for one in variants):
-        reasons = {BlockReason.NOT_NATIVE}
-    elif _waits_for_ready(fleets, wanted=wanted, actions=actions):
-        reasons |= {BlockReason.PODS_STARTING}
-    blocked_by = next((reason for reason in _PRECEDENCE if reason in reasons), None)
-    block = explain_block(blocked_by, autoscaling=spec.autoscaling, fleets=fleets, load=load, now_s=now_s)
-    message = describe(variants, asked, block)
-    return Decision(variants, actions, asked, blocked_by, message), memory
+    return _conclude(view, known=known, cautious=cautious, memory=memory), memory
 
 
 @dataclass(frozen=True)
-class _Wishes:
-    """Sizes per variant that the load asks for: as known, cautiously, and cautiously over the whole window."""
+class _View:
+    """All that one decision looks at."""
 
-    known: Mapping[str, int]
-    cautious: Mapping[str, int]
-    floor: Mapping[str, int]
+    autoscaling: Autoscaling
+    drain_timeout_s: float
+    now_s: float
+    fleets: tuple[VariantFleet, ...]
+    load: Load
+    ladder: Ladder
+    demand: Demand
+
+    @property
+    def native(self) -> bool:
+        return self.autoscaling.mode is AutoscalingMode.NATIVE
+
+    def wish(self, work: float) -> dict[str, int]:
+        """The sizes that carry the work; without data, those that are there."""
+        if self.load.blind:
+            return {fleet.name: fleet.held for fleet in self.fleets}
+        return self.ladder.fill(work)
+
+
+def _conclude(
+    view: _View,
+    *,
+    known: Mapping[str, int],
+    cautious: Mapping[str, int],
+    memory: ScaleMemory,
+) -> Decision:
+    since_s = view.now_s - view.autoscaling.scale_down.stabilization.total_seconds()
+    covered = memory.covers(since_s)
+    blocks = _pool_blocks(view)
+    variants: list[VariantDecision] = []
+    for fleet in view.fleets:
+        floor = memory.largest_wish(fleet.name) if covered else fleet.held
+        wish = _Wish(known=known[fleet.name], cautious=cautious[fleet.name], floor=floor)
+        wanted, block = _settle(fleet, wish, view.load)
+        variants.append(VariantDecision(name=fleet.name, current=fleet.current, wanted=wanted))
+        blocks |= {block, _in_the_way(fleet) if fleet.current > wanted else None}
+    actions = _act(view, variants)
+    if not view.native and any(one.current != one.wanted for one in variants):
+        blocks = {BlockReason.NOT_NATIVE}
+    elif _waits_for_ready(view.fleets, variants, actions):
+        blocks.add(BlockReason.PODS_STARTING)
+    blocked_by = next((reason for reason in _PRECEDENCE if reason in blocks), None)
+    block_text = explain_block(
+        blocked_by, autoscaling=view.autoscaling, fleets=view.fleets, load=view.load, now_s=view.now_s
+    )
+    return Decision(
+        variants=tuple(variants),
+        actions=actions,
+        demand=view.demand,
+        informed=not (view.load.blind and view.load.unread),
+        blocked_by=blocked_by,
+        message=describe(variants, view.demand, block_text),
+    )
+
+
+def _act(view: _View, variants: Sequence[VariantDecision]) -> tuple[Action, ...]:
+    labels = restore_labels(view.fleets)
+    if not view.native:
+        return labels
+    rules = DrainRules(now_s=view.now_s, drain_timeout_s=view.drain_timeout_s, may_finish=not view.load.mostly_unknown)
+    wanted = {variant.name: variant.wanted for variant in variants}
+    return labels + steer(view.fleets, wanted=wanted, reason=describe(variants, view.demand, ""), rules=rules)
 
 
 def _sort_pool(
@@ -151,50 +194,26 @@ def _sort_pool(
     )
 
 
-def _wish(
-    fleets: Sequence[VariantFleet],
-    *,
-    load: Load,
-    ladder: Ladder,
-    work: float,
-) -> dict[str, int]:
-    """The sizes that carry the work; without data, those that are there."""
-    if load.blind:
-        return {fleet.name: fleet.held for fleet in fleets}
-    return ladder.fill(work)
+@dataclass(frozen=True)
+class _Wish:
+    """Sizes of one variant that the load asks for: as known, cautiously, and cautiously over the whole window."""
+
+    known: int
+    cautious: int
+    floor: int
 
 
-def _floor(
-    fleets: Sequence[VariantFleet],
-    memory: ScaleMemory,
-    *,
-    since_s: float,
-) -> dict[str, int]:
-    """The largest wishes of the window; where the window is not remembered in full, what is there."""
-    if not memory.covers(since_s):
-        return {fleet.name: fleet.held for fleet in fleets}
-    return {fleet.name: memory.largest_wish(fleet.name) for fleet in fleets}
-
-
-def _settle(
-    fleet: VariantFleet,
-    *,
-    load: Load,
-    wishes: _Wishes,
-) -> tuple[int, BlockReason | None]:
-    """The size of one variant, and why it is larger than the known load asks for, or can't be reached now."""
-    known, floor = wishes.known[fleet.name], wishes.floor[fleet.name]
-    in_the_way = _in_the_way(fleet)
-    if known >= fleet.held:
-        return known, in_the_way if fleet.current > known else None
+def _settle(fleet: VariantFleet, wish: _Wish, load: Load) -> tuple[int, BlockReason | None]:
+    """The size of one variant, and why it is larger than what the known load asks for."""
+    if wish.known >= fleet.held:
+        return wish.known, None
     if load.mostly_unknown:
         return fleet.held, BlockReason.METRICS_MISSING
-    if floor >= fleet.held:
-        uncertain = load.unknown and wishes.cautious[fleet.name] >= fleet.held
+    if wish.floor >= fleet.held:
+        uncertain = load.unknown and wish.cautious >= fleet.held
         return fleet.held, BlockReason.METRICS_MISSING if uncertain else BlockReason.STABILIZING
-    if in_the_way:
-        return fleet.held, in_the_way
-    return max(known, floor), None
+    in_the_way = _in_the_way(fleet)
+    return (fleet.held, in_the_way) if in_the_way else (max(wish.known, wish.floor), None)
 
 
 def _in_the_way(fleet: VariantFleet) -> BlockReason | None:
@@ -204,29 +223,35 @@ def _in_the_way(fleet: VariantFleet) -> BlockReason | None:
     return None if may_shrink(fleet) else BlockReason.PODS_STARTING
 
 
-def _pool_blocks(fleets: Sequence[VariantFleet], *, load: Load, ladder: Ladder) -> set[BlockReason]:
+def _pool_blocks(view: _View) -> set[BlockReason | None]:
     """What limits the pool as a whole."""
-    blocks: set[BlockReason] = set()
-    draining = [fleet for fleet in fleets if len(fleet.draining) > fleet.leaving_drained]
+    blocks: set[BlockReason | None] = set()
+    draining = [fleet for fleet in view.fleets if len(fleet.draining) > fleet.leaving_drained]
     if draining:
         blocks.add(BlockReason.DRAINING)
-        blocks.update(reason for fleet in draining if (reason := _in_the_way(fleet)))
-    if load.blind and (load.ready or sum(fleet.current for fleet in fleets) > ladder.minimum):
+        blocks.update(_in_the_way(fleet) for fleet in draining)
+    if view.load.blind and _should_know(view):
         blocks.add(BlockReason.METRICS_MISSING)
-    if not load.blind and ladder.position(load.growing) > ladder.maximum + WORTHWHILE:
+    if not view.load.blind and view.ladder.position(view.load.growing) > view.ladder.maximum + WORTHWHILE:
         blocks.add(BlockReason.AT_MAXIMUM)
     return blocks
 
 
+def _should_know(view: _View) -> bool:
+    """Whether having no data limits the pool: it could have data, or it could be smaller."""
+    if view.load.ready:
+        return view.load.unknown > view.load.unread
+    return sum(fleet.current for fleet in view.fleets) > view.ladder.minimum
+
+
 def _waits_for_ready(
     fleets: Sequence[VariantFleet],
-    *,
-    wanted: Mapping[str, int],
+    variants: Sequence[VariantDecision],
     actions: Sequence[Action],
 ) -> bool:
     """A variant is to shrink, nothing drains and nothing begins to: too few replicas are ready."""
     acting = {action.variant for action in actions}
     return not any(fleet.draining for fleet in fleets) and any(
-        fleet.replicas is not None and fleet.current > wanted[fleet.name] and fleet.name not in acting
-        for fleet in fleets
+        fleet.replicas is not None and one.current > one.wanted and one.name not in acting
+        for fleet, one in zip(fleets, variants, strict=True)
     )

@@ -20,7 +20,7 @@ from enum import StrEnum
 
 from mixserve.api.observation import EngineSample
 from mixserve.api.pool import AutoscalingTargets
-from mixserve.autoscale.fleet import VariantFleet, fresh_sample
+from mixserve.autoscale.fleet import VariantFleet, fresh_sample, is_unread
 from mixserve.autoscale.ladder import Ladder
 
 
@@ -63,25 +63,31 @@ class Load:
     """What the pods say.
 
     Attributes:
-        running: requests in the batches of the pods that count for growing.
-        excess_waiting: their waiting requests beyond what the targets allow.
-        kv_replicas: their KV usage in full replicas.
-        growing: work in requests, as far as known.
+        running: requests in the batches, as far as known.
+        excess_waiting: waiting requests beyond what the targets allow, as far as known.
+        kv_replicas: KV usage in replicas that are as full as the targets allow, as far as known.
+        kv_work: the same in requests.
         shrinking: work in requests, cautiously; never less than `growing`.
         ready: ready pods.
         unknown: ready pods without fresh data.
+        unread: those of them that became ready just now and were not asked yet.
         blind: no pod has fresh data.
     """
 
     running: int
     excess_waiting: int
     kv_replicas: float
-    running_work: float
     kv_work: float
     shrinking: float
     ready: int
     unknown: int
+    unread: int
     blind: bool
+
+    @property
+    def running_work(self) -> int:
+        """Running and excess waiting requests."""
+        return self.running + self.excess_waiting
 
     @property
     def growing(self) -> float:
@@ -104,6 +110,7 @@ class _VariantLoad:
     draining_samples: tuple[EngineSample, ...]
     ready: int
     lost: int
+    unread: int
 
 
 def read_load(
@@ -138,11 +145,11 @@ def read_load(
         running=running,
         excess_waiting=excess,
         kv_replicas=_usage(samples) / full,
-        running_work=running + excess,
         kv_work=sum(part.capacity * _usage(part.samples) / full for part in parts),
         shrinking=max(cautious_requests, cautious_kv),
         ready=ready,
         unknown=ready - sum(part.ready_samples for part in parts),
+        unread=sum(part.unread for part in parts),
         blind=not samples,
     )
 
@@ -158,6 +165,7 @@ def _read_variant(fleet: VariantFleet, *, capacity: float, now_s: float) -> _Var
         draining_samples=tuple(sample for sample in draining if sample is not None),
         ready=len(ready),
         lost=sum(sample is None for sample in (*ready, *draining)),
+        unread=sum(is_unread(pod) for pod in fleet.serving),
     )
 
 

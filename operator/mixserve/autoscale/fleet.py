@@ -5,7 +5,7 @@ Terminating pods play none: they are neither supply nor victims, and their reque
 
 from dataclasses import dataclass
 
-from mixserve.api.observation import EngineSample, PodObservation, VariantObservation
+from mixserve.api.observation import EngineSample, Missing, MissingReason, PodObservation, VariantObservation
 from mixserve.api.pool import ReplicaRange
 
 FRESH_S = 15.0
@@ -103,3 +103,8 @@ def fresh_sample(pod: PodObservation, now_s: float) -> EngineSample | None:
     if isinstance(pod.sample, EngineSample) and now_s - pod.sample.scraped_at_s <= FRESH_S:
         return pod.sample
     return None
+
+
+def is_unread(pod: PodObservation) -> bool:
+    """The pod was not asked for its signals yet: it became ready, or the operator started, seconds ago."""
+    return isinstance(pod.sample, Missing) and pod.sample.reason is MissingReason.NOT_SCRAPED

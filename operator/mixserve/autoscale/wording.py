@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from mixserve.api.scalars import format_duration
 from mixserve.api.pool import Autoscaling
 from mixserve.api.pool_status import BlockReason
+from mixserve.api.scalars import format_duration
 from mixserve.autoscale.actions import VariantDecision
 from mixserve.autoscale.demand import Demand, Load, TermName
 from mixserve.autoscale.drain import remaining_requests
@@ -54,10 +54,11 @@ def explain_block(
         for fleet in fleets
         if fleet.draining
     ]
+    missing = f"{load.unknown} of {load.ready} ready replicas have no fresh metrics" if load.ready else "none is ready"
     texts = {
         None: "",
         BlockReason.STABILIZING: f"not fewer before the largest wish of {window} is lower",
-        BlockReason.METRICS_MISSING: f"{load.unknown} of {load.ready} ready replicas have no fresh metrics",
+        BlockReason.METRICS_MISSING: missing,
         BlockReason.ROLLOUT: "not fewer during a rollout",
         BlockReason.PODS_STARTING: "not fewer until replicas have started",
         BlockReason.DRAINING: "draining " + ", ".join(draining),

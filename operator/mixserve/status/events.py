@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mixserve.api.names import ConditionType, Reason
-from mixserve.api.pool_status import BlockReason, Condition, LastDecision, PoolStatus
+from mixserve.api.pool_status import BlockReason, Condition, PoolStatus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,16 +61,12 @@ def _is_news(old: Condition | None, new: Condition) -> bool:
 
 
 def _scale_events(before: PoolStatus, new: PoolStatus) -> Iterator[Event]:
-    decision = new.last_decision
-    if decision is None or decision == before.last_decision or decision.blocked_by is BlockReason.NOT_NATIVE:
+    """A new desired size, or a drain that began."""
+    old, decision = before.last_decision, new.last_decision
+    if decision is None or decision == old or decision.blocked_by is BlockReason.NOT_NATIVE:
         return
-    if (reason := _direction(decision)) is not None:
+    if decision.desired != decision.current and (old is None or old.desired != decision.desired):
+        reason = Reason.SCALE_UP if decision.desired > decision.current else Reason.SCALE_DOWN
         yield Event(type="Normal", reason=reason, action="Scale", message=decision.message)
     elif decision.blocked_by is BlockReason.DRAINING:
         yield Event(type="Normal", reason=Reason.DRAINING, action="Drain", message=decision.message)
-
-
-def _direction(decision: LastDecision) -> Reason | None:
-    if decision.desired == decision.current:
-        return None
-    return Reason.SCALE_UP if decision.desired > decision.current else Reason.SCALE_DOWN

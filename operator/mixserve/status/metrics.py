@@ -2,7 +2,7 @@
 
 from mixserve.api.names import ConditionType, Reason
 from mixserve.api.observation import EngineSample, MissingReason, PoolObservation
-from mixserve.autoscale.fleet import FRESH_S, fresh_sample
+from mixserve.autoscale.fleet import FRESH_S, fresh_sample, is_unread
 from mixserve.status.verdict import Verdict
 
 
@@ -14,7 +14,10 @@ def judge_metrics(observation: PoolObservation | None) -> Verdict:
     ready = [pod for variant in observation.variants for pod in variant.pods if pod.ready and not pod.terminating]
     if not ready:
         return Verdict(kind, "Unknown", Reason.NO_PODS, "No replica is ready, so there are no metrics to read")
-    lost = [pod.sample for pod in ready if fresh_sample(pod, observation.now_s) is None]
+    unread = [pod for pod in ready if is_unread(pod)]
+    if len(unread) == len(ready):
+        return Verdict(kind, "Unknown", Reason.NOT_CHECKED, "The metrics of the ready replicas have not been read yet")
+    lost = [pod.sample for pod in ready if pod not in unread and fresh_sample(pod, observation.now_s) is None]
     if not lost:
         return Verdict(kind, "True", Reason.FRESH, f"The metrics of all ready replicas are at most {FRESH_S:.0f} s old")
     reasons = {MissingReason.STALE if isinstance(sample, EngineSample) else sample.reason for sample in lost}

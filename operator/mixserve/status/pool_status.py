@@ -79,7 +79,7 @@ def build_status(
         desired=decision.desired,
         ready=sum(row.ready for row in rows),
         starting=sum(_starting(outcome.observation)),
-        limited_by=decision.blocked_by or decision.demand.binding,
+        limited_by=_limited_by(before, decision),
         last_scale=to_rfc3339(now_s) if outcome.replicas_written else before.last_scale,
         cost_per_hour=_cost(variants, decision=decision, prices=prices),
         variants=rows,
@@ -110,7 +110,16 @@ def _cost(
     return str(total.quantize(_CENT))
 
 
+def _limited_by(before: PoolStatus, decision: Decision) -> str:
+    if before.limited_by is not None and not decision.informed:
+        return before.limited_by
+    return str(decision.blocked_by or decision.demand.binding)
+
+
 def _last_decision(before: LastDecision | None, decision: Decision, *, now_s: float) -> LastDecision:
+    """The decision before, unless this one says something else; one that could not look yet does not."""
+    if before is not None and not decision.informed and before.desired == decision.desired:
+        return before
     new = LastDecision(
         time=to_rfc3339(now_s),
         current=decision.current,
