@@ -1,4 +1,4 @@
-"""Why an engine does not start, in the words that vLLM 0.33 and PyTorch log, so that readers of logs can be tested.
+"""Why an engine does not start, in the words that vLLM 0.32 and PyTorch log, so that readers of logs can be tested.
 
 EngineStartError
     WeightsDoNotFitError    the weights alone exceed a GPU's memory
@@ -15,7 +15,6 @@ from mixserve.simulate.settings import GIB
 
 _MIB = 1024**2
 _DOCUMENTATION = "https://docs.vllm.ai/en/latest/configuration/conserving_memory/"
-_UTILIZATION = "`gpu_memory_utilization` (which also controls CPU memory on the CPU backend)"
 
 
 class EngineStartError(Exception):
@@ -67,8 +66,9 @@ class NoKVCacheMemoryError(EngineStartError):
 
     def __init__(self) -> None:
         super().__init__(
-            f"No available memory for the cache blocks. Try increasing {_UTILIZATION} when initializing the "
-            f"engine. See {_DOCUMENTATION} for more details."
+            "No available memory for the cache blocks. Try increasing `gpu_memory_utilization` when initializing the "
+            "engine (this flag also controls CPU memory reservation on the CPU backend, despite its name). "
+            f"See {_DOCUMENTATION} for more details."
         )
 
 
@@ -97,8 +97,9 @@ class ContextDoesNotFitError(EngineStartError):
         super().__init__(
             f"To serve at least one request with the model's max seq len ({max_model_len}), "
             f"({_gib(needed_bytes)} GiB KV cache is needed, which is larger than the available KV cache memory "
-            f"({_gib(available_bytes)} GiB). {estimate}Try increasing {_UTILIZATION} or decreasing `max_model_len` "
-            f"when initializing the engine. See {_DOCUMENTATION} for more details."
+            f"({_gib(available_bytes)} GiB). {estimate}Try increasing `gpu_memory_utilization` (which also controls "
+            "CPU memory on the CPU backend) or decreasing `max_model_len` when initializing the engine. "
+            f"See {_DOCUMENTATION} for more details."
         )
 
 

@@ -33,8 +33,10 @@ def test_no_length_is_estimated_where_none_fits() -> None:
 
 
 def test_no_memory_for_blocks_reads_as_in_a_log_of_vllm() -> None:
-    assert str(NoKVCacheMemoryError()).startswith(
-        "No available memory for the cache blocks. Try increasing `gpu_memory_utilization` "
+    assert str(NoKVCacheMemoryError()) == (
+        "No available memory for the cache blocks. Try increasing `gpu_memory_utilization` when initializing the "
+        "engine (this flag also controls CPU memory reservation on the CPU backend, despite its name). See "
+        "https://docs.vllm.ai/en/latest/configuration/conserving_memory/ for more details."
     )
 
 

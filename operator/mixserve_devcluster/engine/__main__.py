@@ -1,0 +1,7 @@
+"""`python -m mixserve_devcluster.engine serve MODEL ...`."""
+
+import sys
+
+from mixserve_devcluster.engine.lifecycle import main
+
+sys.exit(main())

@@ -1,0 +1,184 @@
+"""Writing answers in OpenAI's form, field by field as vLLM does.
+
+The parts of a stream are put together from text that is encoded once per request: made-up words need no escaping,
+and a part goes out for each token of each request.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mixserve_devcluster.engine.openai_requests import Generation
+
+DONE = b"data: [DONE]\n\n"
+# Tells whoever looks at an answer that no model made it.
+FINGERPRINT = "simulated"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResponseContext:
+    """What all parts of an answer have in common.
+
+    Attributes:
+        created: seconds since the epoch.
+        model: the first served name.
+        prompt_tokens_details: say how many prompt tokens were cached.
+    """
+
+    response_id: str
+    created: int
+    model: str
+    prompt_tokens_details: bool
+
+
+def chat(context: ResponseContext, generation: Generation, cached_tokens: int) -> dict[str, Any]:
+    """The answer to a chat that is not streamed."""
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": generation.answer.text,
+        "refusal": None,
+        "annotations": None,
+        "audio": None,
+        "function_call": None,
+        "tool_calls": [],
+        "reasoning": None,
+    }
+    choice = {"index": 0, "message": message, **_ending(generation), "token_ids": None}
+    return {
+        **_head(context, "chat.completion"),
+        "choices": [choice],
+        "service_tier": None,
+        "system_fingerprint": FINGERPRINT,
+        "usage": _usage(context, generation, cached_tokens),
+        "prompt_logprobs": None,
+        "prompt_token_ids": None,
+        "kv_transfer_params": None,
+    }
+
+
+def completion(context: ResponseContext, generation: Generation, cached_tokens: int) -> dict[str, Any]:
+    """The answer to a completion that is not streamed."""
+    choice = {
+        "index": 0,
+        "text": generation.answer.text,
+        **_ending(generation),
+        "token_ids": None,
+        "prompt_logprobs": None,
+        "prompt_token_ids": None,
+    }
+    return {
+        **_head(context, "text_completion"),
+        "choices": [choice],
+        "service_tier": None,
+        "system_fingerprint": FINGERPRINT,
+        "usage": _usage(context, generation, cached_tokens),
+        "kv_transfer_params": None,
+    }
+
+
+class EventStream:
+    """The server-sent events of one answer; the subclasses differ in how a piece of text is wrapped."""
+
+    def __init__(self, context: ResponseContext, generation: Generation, kind: str) -> None:
+        self._context = context
+        self._generation = generation
+        self._head = _head(context, kind)
+        self._prefix = f"data: {_compact(self._head)[:-1]}"
+
+    def beginning(self) -> bytes:
+        """What precedes the first token."""
+        raise NotImplementedError
+
+    def wrapped(self, text: str) -> str:
+        """A piece of text, with all of its choice but the ending."""
+        raise NotImplementedError
+
+    def part(self, start: int, end: int) -> bytes:
+        """The event for tokens `start` to `end`; the last one says why the answer ends."""
+        answer = self._generation.answer
+        ending = '"finish_reason":null,"token_ids":null'
+        if end == answer.tokens:
+            stop = json.dumps(answer.stop_reason)
+            ending = f'"finish_reason":"{answer.finish_reason}","stop_reason":{stop},"token_ids":null'
+        choice = f"{self.wrapped(answer.part(start, end))},{ending}"
+        return f'{self._prefix},"choices":[{{{choice}}}]{self._running_usage(end)}}}\n\n'.encode()
+
+    def end(self, cached_tokens: int) -> bytes:
+        """The token counts, if they were asked for, and the end of the stream."""
+        if not self._generation.include_usage:
+            return DONE
+        usage = _usage(self._context, self._generation, cached_tokens)
+        event = {
+            **self._head,
+            "choices": [],
+            "system_fingerprint": FINGERPRINT,
+            "usage": {name: value for name, value in usage.items() if value is not None},
+        }
+        return f"data: {_compact(event)}\n\n".encode() + DONE
+
+    def _running_usage(self, completed: int) -> str:
+        if not (self._generation.include_usage and self._generation.continuous_usage):
+            return ""
+        return f',"usage":{_compact(_counts(len(self._generation.prompt), completed))}'
+
+
+class ChatEvents(EventStream):
+    """The events of a chat; a first one brings the role."""
+
+    def __init__(self, context: ResponseContext, generation: Generation) -> None:
+        super().__init__(context, generation, "chat.completion.chunk")
+
+    def beginning(self) -> bytes:
+        """The event with the role."""
+        choice = '"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null'
+        usage = self._running_usage(0)
+        return f'{self._prefix},"choices":[{{{choice}}}],"prompt_token_ids":null{usage}}}\n\n'.encode()
+
+    def wrapped(self, text: str) -> str:
+        """A delta."""
+        return f'"index":0,"delta":{{"content":"{text}"}},"logprobs":null'
+
+
+class CompletionEvents(EventStream):
+    """The events of a completion."""
+
+    def __init__(self, context: ResponseContext, generation: Generation) -> None:
+        super().__init__(context, generation, "text_completion")
+
+    def beginning(self) -> bytes:
+        """Nothing."""
+        return b""
+
+    def wrapped(self, text: str) -> str:
+        """A text."""
+        return f'"index":0,"text":"{text}","logprobs":null'
+
+
+def _head(context: ResponseContext, kind: str) -> dict[str, Any]:
+    return {"id": context.response_id, "object": kind, "created": context.created, "model": context.model}
+
+
+def _ending(generation: Generation) -> dict[str, Any]:
+    answer = generation.answer
+    return {"logprobs": None, "finish_reason": answer.finish_reason, "stop_reason": answer.stop_reason}
+
+
+def _usage(context: ResponseContext, generation: Generation, cached_tokens: int) -> dict[str, Any]:
+    details = {"cached_tokens": cached_tokens} if context.prompt_tokens_details else None
+    counts = _counts(len(generation.prompt), generation.answer.tokens)
+    return {**counts, "prompt_tokens_details": details}
+
+
+def _counts(prompt_tokens: int, completion_tokens: int) -> dict[str, int]:
+    return {
+        "prompt_tokens": prompt_tokens,
+        "total_tokens": prompt_tokens + completion_tokens,
+        "completion_tokens": completion_tokens,
+    }
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,112 @@
+"""The HTTP server's routes, authentication and errors."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from mixserve_devcluster.engine.generation import CHAT, COMPLETION, Generations
+from mixserve_devcluster.engine.metrics import CONTENT_TYPE
+from mixserve_devcluster.engine.openai_requests import RequestError
+
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Handler
+
+    from mixserve_devcluster.engine.deployment import Deployment
+    from mixserve_devcluster.engine.engine_loop import EngineLoop
+    from mixserve_devcluster.engine.metrics import EngineMetrics
+
+# The vLLM that is imitated; the local part of the version says that this is not it.
+VERSION = "0.32.0+simulated"
+# Prompts of a million tokens are some megabytes; aiohttp's own limit is one.
+_LARGEST_BODY_BYTES = 64 * 1024**2
+
+
+class Server:
+    """The endpoints of one simulated engine."""
+
+    def __init__(self, deployment: Deployment, loop: EngineLoop, metrics: EngineMetrics) -> None:
+        self.generations = Generations(deployment.options, loop, metrics)
+        self._deployment = deployment
+        self._loop = loop
+        self._metrics = metrics
+        self._started_at = int(time.time())
+
+    def application(self) -> web.Application:
+        """The server as aiohttp runs it."""
+        application = web.Application(
+            middlewares=[_errors_as_json, self._authenticated], client_max_size=_LARGEST_BODY_BYTES
+        )
+        application.add_routes(
+            [
+                web.post("/v1/chat/completions", self._chat),
+                web.post("/v1/completions", self._completion),
+                web.get("/v1/models", self._models),
+                web.get("/health", _empty),
+                web.get("/ping", _empty),
+                web.post("/ping", _empty),
+                web.get("/version", _version),
+                web.get("/metrics", self._exposition),
+            ]
+        )
+        return application
+
+    async def _chat(self, http: web.Request) -> web.StreamResponse:
+        return await self.generations.answer(http, CHAT)
+
+    async def _completion(self, http: web.Request) -> web.StreamResponse:
+        return await self.generations.answer(http, COMPLETION)
+
+    async def _models(self, _http: web.Request) -> web.Response:
+        card = {
+            "object": "model",
+            "created": self._started_at,
+            "owned_by": "mixserve-simulated",
+            "root": self._deployment.options.model,
+            "parent": None,
+            "max_model_len": self._deployment.settings.max_model_len,
+            "permission": [],
+        }
+        names = self._deployment.options.served_model_name
+        return web.json_response({"object": "list", "data": [{"id": name, **card} for name in names]})
+
+    async def _exposition(self, _http: web.Request) -> web.Response:
+        page = self._metrics.exposition(self._loop.core)
+        return web.Response(body=page, headers={"Content-Type": CONTENT_TYPE})
+
+    @web.middleware
+    async def _authenticated(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path.startswith("/v1") and not self._may_enter(request.headers.get("Authorization", "")):
+            return web.json_response({"error": "Unauthorized"}, status=401)
+        return await handler(request)
+
+    def _may_enter(self, authorization: str) -> bool:
+        keys = self._deployment.api_keys
+        given = authorization.encode("utf-8", "surrogateescape")
+        # Compared in constant time, as keys should be, also where they are made up.
+        return not keys or any(hmac.compare_digest(given, f"Bearer {key}".encode()) for key in keys)
+
+
+@web.middleware
+async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except RequestError as error:
+        return web.json_response(error.body(), status=error.status)
+    except web.HTTPRequestEntityTooLarge as error:
+        answer = RequestError(f"The body is larger than {_LARGEST_BODY_BYTES} bytes.", status=error.status)
+        return web.json_response(answer.body(), status=error.status)
+    except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as error:
+        kind = f"{error.reason.replace(' ', '')}Error"
+        return web.json_response(RequestError(error.reason, status=error.status, kind=kind).body(), status=error.status)
+
+
+async def _empty(_http: web.Request) -> web.Response:
+    return web.Response()
+
+
+async def _version(_http: web.Request) -> web.Response:
+    return web.json_response({"version": VERSION})
