@@ -21,7 +21,7 @@ from mixserve_devcluster.api_connection import ApiConnection
 from mixserve_devcluster.certificates import CertificateAuthority, service_account_keys, write_private
 from mixserve_devcluster.component_flags import ControlPlaneSettings
 from mixserve_devcluster.errors import ControlPlaneError
-from mixserve_devcluster.processes import GuardedProcess, kill_all, require_linux
+from mixserve_devcluster.processes import GuardedProcess, kill_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -71,7 +71,6 @@ class ControlPlane:
             ProcessError: a component ended; with the end of its log.
             ControlPlaneError: the deadline passed; with the ends of all logs.
         """
-        require_linux()
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _reserved_port() as port:
             plane = cls(directory.resolve(), port)

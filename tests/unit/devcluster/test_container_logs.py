@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -71,19 +72,19 @@ def test_following_goes_on_through_restarts_until_the_cluster_is_gone(
         with path.open("a") as log:
             log.write(text)
 
-    def restart() -> None:
+    def restart(*_: object) -> bool:
         append("last words\n")
         path.rename(path.with_name("server.log.1"))
+        path.write_text("again\n")
+        monkeypatch.setattr("os.path.samestat", samestat)
+        return False
 
-    steps = iter(
-        [
-            lambda: append("and more\n"),
-            lambda: None,
-            restart,
-            lambda: path.write_text("again\n"),
-            lambda: shutil.rmtree(path.parent),
-        ],
-    )
+    def restart_unseen() -> None:
+        # After the last look at the file's content, before the look at whether it is still the log.
+        monkeypatch.setattr("os.path.samestat", restart)
+
+    samestat = os.path.samestat
+    steps = iter([lambda: append("and more\n"), restart_unseen, lambda: shutil.rmtree(path.parent)])
     monkeypatch.setattr("time.sleep", lambda _: next(steps)())
     assert b"".join(container_logs.read(path, follow=True)).decode().splitlines() == [
         "server of llm_one",

@@ -140,3 +140,4 @@ def test_other_systems_are_told_what_to_do(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("platform.system", lambda: "Darwin")
     with pytest.raises(PlatformError, match="kind create cluster"):
         go_build.build(tiny_program(tmp_path / "module"), tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()

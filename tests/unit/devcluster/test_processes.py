@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +18,6 @@ from support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 SLEEP = ["sleep", "60"]
 
@@ -87,15 +87,19 @@ def test_ctrl_c_in_the_terminal_does_not_reach_it(sleeper: GuardedProcess) -> No
 
 def test_it_outlives_the_thread_that_asked_for_it(tmp_path: Path) -> None:
     started: list[GuardedProcess] = []
-    thread = threading.Thread(
-        target=lambda: started.append(GuardedProcess.start("sleeper", SLEEP, log_file=tmp_path / "log")),
-    )
+
+    def start() -> None:
+        process = GuardedProcess.start("sleeper", SLEEP, log_file=tmp_path / "log")
+        eventually(lambda: program_of(process.pid) == "sleep", "sleeping program")
+        started.append(process)
+
+    thread = threading.Thread(target=start)
     thread.start()
     thread.join()
+    eventually(lambda: not Path(f"/proc/self/task/{thread.native_id}").exists(), "end of the thread")
     (process,) = started
-    # The signal of a dead parent would come with the death of the thread, so by the time it is the program.
-    eventually(lambda: program_of(process.pid) == "sleep", "sleeping program")
-    process.ensure_running()
+    # The kernel kills at once the children that are tied to a thread that ends.
+    assert process.wait(0.5) is None
     processes.kill_all([process])
 
 
