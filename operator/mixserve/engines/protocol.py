@@ -46,7 +46,12 @@ class MetricNames:
 
 @dataclass(frozen=True)
 class StartupAdvice:
-    """What the log of a failed start means and what to change, with the pool's field where there is one."""
+    """What the log of a failed start means: stays the same from one failed start to the next.
+
+    Attributes:
+        cause: a clause, such as "the GPU's memory ran out".
+        remedy: a sentence, with the pool's field where there is one.
+    """
 
     cause: str
     remedy: str
@@ -81,7 +86,7 @@ class EngineAdapter(Protocol):
         """What to use instead of a raw argument (--flag or --flag=value) that is not the user's to give.
 
         Returns:
-            An instruction such as "use spec.engine.maxModelLen", or None for an argument that may be given.
+            A sentence such as "Use spec.engine.maxModelLen", or None for an argument that may be given.
         """
         ...
 

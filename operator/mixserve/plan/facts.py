@@ -16,8 +16,6 @@ from mixserve.api.pool import LLMServingPool, ModelFacts, Variant
 DENSE_MODEL_TYPES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 """Values of `model_type` whose layers are all: attention (q, k, v, o), gated MLP (gate, up, down), two norms."""
 
-_SEE_FACTS = "give the model's numbers in spec.model.facts"
-
 # Keys that say what a layer is, by what they stand for. Null, false and 0 mean that it is not so.
 _OTHER_STRUCTURES = {
     "text_config": "the configuration is nested, as in models that also see or hear",
@@ -36,7 +34,7 @@ _SCALED_ROPE_TYPES = frozenset({"linear", "dynamic", "ntk"})
 
 @dataclass(frozen=True)
 class UnknownFacts:
-    """There are no numbers, and why. Planning goes on without them."""
+    """There are no numbers, and why, as a clause. Planning goes on without them."""
 
     detail: str
 
@@ -85,7 +83,7 @@ def _facts_of(pool: LLMServingPool, variant: Variant, configs: Mapping[str, Mapp
     source = variant.source or pool.spec.model.source
     config = configs.get(source)
     if config is None:
-        return UnknownFacts(f"config.json of {source} can't be read by the operator: {_SEE_FACTS}")
+        return UnknownFacts(f"config.json of {source} can't be read by the operator")
     return facts_from_config(config)
 
 
@@ -93,7 +91,7 @@ def facts_from_config(config: Mapping[str, Any]) -> Facts:
     """Read a decoded config.json, which may hold anything."""
     obstacle = _structure_obstacle(config)
     if obstacle is not None:
-        return UnknownFacts(f"{obstacle}, which is not supported yet: {_SEE_FACTS}")
+        return UnknownFacts(f"{obstacle}, which is not supported yet")
     try:
         dense = _DenseConfig.model_validate(dict(config))
     except ValidationError as error:

@@ -109,6 +109,7 @@ class MemoryPlan:
             "kvBytesPerToken": self.kv_bytes_per_token,
             "tensorParallel": self.tensor_parallel,
             "computeBits": self.compute_bits,
+            "maxModelLen": self.context_tokens,
         }
         return json.dumps(wire, sort_keys=True, separators=(",", ":"))
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mixserve.api.pool import LLMServingPool
     from mixserve.validate.subject import Subject
 
+_GIVE_FACTS = "Give the model's numbers in spec.model.facts to have its fit checked"
+
 
 def version_unknown(pool: LLMServingPool) -> Iterator[Note]:
     """The engine's version is none that the adapter was written for."""
@@ -26,15 +28,15 @@ def version_unknown(pool: LLMServingPool) -> Iterator[Note]:
         yield Note(
             Reason.UNSUPPORTED_VERSION,
             "spec.engine.version",
-            f"{engine.type} {engine.version} is treated as {nearest_line(engine.version, known)}; "
-            f"Mixserve was made for {', '.join(known)}",
+            f"{engine.type} {engine.version} is not known, and treated as {nearest_line(engine.version, known)}",
+            f"Choose a version of {', '.join(known)}, or watch whether this one starts and reports its metrics",
         )
 
 
 def facts_unknown(subject: Subject) -> Iterator[Note]:
     """Whether the model fits can't be checked."""
     if isinstance(subject.facts, UnknownFacts):
-        yield Note(Reason.UNKNOWN_MODEL_FACTS, subject.source_path, subject.facts.detail)
+        yield Note(Reason.UNKNOWN_MODEL_FACTS, subject.source_path, subject.facts.detail, _GIVE_FACTS)
 
 
 def format_falls_back(subject: Subject) -> Iterator[Note]:
@@ -52,6 +54,7 @@ def format_falls_back(subject: Subject) -> Iterator[Note]:
         yield Note(
             Reason.VALID,
             f"{subject.path}.quantization",
-            f"{variant.accelerator} (compute capability {found}) computes {variant.quantization} in 16 bits: it saves "
-            f"memory, not arithmetic; {native} and newer compute in it",
+            f"{variant.accelerator} (compute capability {found}) computes {variant.quantization} in 16 bits, which saves "
+            "memory and no time",
+            f"Nothing has to be done; compute capability {native} and newer compute in the format itself",
         )

@@ -1,26 +1,23 @@
-"""What a check can find, and which condition it belongs to."""
+"""What a check can find."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from mixserve.api.names import ConditionType, Reason
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from mixserve.api.names import Reason
 
 
 @dataclass(frozen=True)
-class Violation:
-    """A reason not to apply the pool.
+class Finding:
+    """Something about a pool's spec, for a condition.
 
     Attributes:
-        reason: a reason that `CONDITIONS` knows.
+        reason: one of the reasons of Validated or Fits.
         field_path: the field to look at, such as spec.variants[0].quantization.
-        cause: what is wrong, as a clause.
-        remedy: what to do, as an instruction.
+        cause: what is the case, as a clause.
+        remedy: what to do, as a sentence.
     """
 
     reason: Reason
@@ -28,47 +25,10 @@ class Violation:
     cause: str
     remedy: str
 
-    @property
-    def message(self) -> str:
-        """The violation as a sentence."""
-        return f"{self.field_path}: {self.cause}; {self.remedy}"
+
+class Violation(Finding):
+    """A reason not to apply the pool."""
 
 
-@dataclass(frozen=True)
-class Note:
-    """Something to know about a pool that is applied all the same.
-
-    Attributes:
-        reason: a reason that `CONDITIONS` knows; UNKNOWN_MODEL_FACTS means that the fit could not be checked.
-        field_path: the field that it is about.
-        text: what there is to know, and what to do about it.
-    """
-
-    reason: Reason
-    field_path: str
-    text: str
-
-    @property
-    def message(self) -> str:
-        """The note as a sentence."""
-        return f"{self.field_path}: {self.text}"
-
-
-CONDITIONS: Mapping[Reason, ConditionType] = MappingProxyType(
-    {
-        Reason.VALID: ConditionType.VALIDATED,
-        Reason.INVALID_SPEC: ConditionType.VALIDATED,
-        Reason.UNKNOWN_QUANTIZATION: ConditionType.VALIDATED,
-        Reason.UNKNOWN_ACCELERATOR: ConditionType.VALIDATED,
-        Reason.UNSUPPORTED_QUANTIZATION: ConditionType.VALIDATED,
-        Reason.OWNED_FLAG: ConditionType.VALIDATED,
-        Reason.SERVED_NAME_TAKEN: ConditionType.VALIDATED,
-        Reason.UNSUPPORTED_VERSION: ConditionType.VALIDATED,
-        Reason.DOES_NOT_FIT: ConditionType.FITS,
-        Reason.CONTEXT_TOO_LONG: ConditionType.FITS,
-        Reason.INDIVISIBLE_HEADS: ConditionType.FITS,
-        Reason.INVALID_MODEL_FACTS: ConditionType.FITS,
-        Reason.UNKNOWN_MODEL_FACTS: ConditionType.FITS,
-    }
-)
-"""The condition in which violations and notes of a reason are reported."""
+class Note(Finding):
+    """Worth knowing, or not checked; the pool is applied all the same."""
