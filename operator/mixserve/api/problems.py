@@ -26,7 +26,14 @@ class Problem:
 def problems(error: ValidationError) -> tuple[Problem, ...]:
     """Everything that `StrictModel.parse` found, in the order of the fields."""
     details = error.errors(include_url=False, include_input=False)
-    return tuple(Problem(_path(detail["loc"]), _cause(detail)) for detail in details)
+    places = {detail["loc"] for detail in details}
+    return tuple(Problem(_path(d["loc"]), _cause(d)) for d in details if not _only_echoes(d, places))
+
+
+def _only_echoes(detail: Mapping[str, Any], places: set[tuple[int | str, ...]]) -> bool:
+    """A list is also called too short when its entries are there, but wrong."""
+    depth = len(detail["loc"])
+    return detail["type"] == "too_short" and any(p[:depth] == detail["loc"] and len(p) > depth for p in places)
 
 
 def _path(location: tuple[int | str, ...]) -> str:

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+
+from mixserve.api.crd import custom_resource_definition, wire_text
+from mixserve.api.kinds import KINDS, Kind
+
+POOL, FORMAT, ACCELERATOR = (custom_resource_definition(kind) for kind in KINDS)
+
+
+def test_the_names_are_those_that_people_type() -> None:
+    names = [(crd["metadata"]["name"], crd["spec"]["names"]["shortNames"]) for crd in (POOL, FORMAT, ACCELERATOR)]
+    assert names == [
+        ("llmservingpools.mixserve.dev", ["lsp"]),
+        ("quantizationformats.mixserve.dev", ["qf"]),
+        ("acceleratorclasses.mixserve.dev", ["ac"]),
+    ]
+
+
+def test_pools_are_namespaced_and_the_catalogue_is_not() -> None:
+    assert [crd["spec"]["scope"] for crd in (POOL, FORMAT, ACCELERATOR)] == ["Namespaced", "Cluster", "Cluster"]
+
+
+def test_only_pools_have_a_status_and_none_can_be_scaled() -> None:
+    assert POOL["spec"]["versions"][0]["subresources"] == {"status": {}}
+    assert "subresources" not in FORMAT["spec"]["versions"][0]
+    assert "subresources" not in ACCELERATOR["spec"]["versions"][0]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
+def test_every_column_shows_a_field_that_exists(kind: Kind) -> None:
+    version = custom_resource_definition(kind)["spec"]["versions"][0]
+    for column in version["additionalPrinterColumns"]:
+        node = version["schema"]["openAPIV3Schema"]
+        for part in column["jsonPath"].lstrip(".").replace('[?(@.type=="Ready")]', "[*]").split("."):
+            if part == "creationTimestamp":
+                break
+            node = node["properties"][part.removesuffix("[*]")]
+            node = node["items"] if part.endswith("[*]") else node
+            node = {"properties": {"creationTimestamp": {}}} if part == "metadata" else node
+
+
+def test_wide_columns_are_for_wide_output_only() -> None:
+    columns = POOL["spec"]["versions"][0]["additionalPrinterColumns"]
+    assert [column["name"] for column in columns if column.get("priority")] == ["Model", "Engine", "USD/h"]
+
+
+def test_descriptions_say_default_and_bounds() -> None:
+    spec = POOL["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    engine = spec["engine"]["properties"]
+    assert engine["kvCache"]["properties"]["memoryUtilizationPercent"]["description"].endswith(
+        " Default: 92. From 10 to 99."
+    )
+    assert engine["prefixCaching"]["description"].endswith(" Default: true.")
+    assert engine["maxModelLen"]["description"].endswith(". From 128 to 16777216.")
+    assert "Default" not in spec["engine"]["description"]
+    assert spec["variants"]["items"]["properties"]["tensorParallel"]["description"].endswith(
+        " Default: 1. From 1 to 64."
+    )
+
+
+@pytest.mark.parametrize(("value", "text"), [(True, "true"), (False, "false"), (3, "3"), ("a", "a")])
+def test_scalars_are_shown_as_in_yaml(value: object, text: str) -> None:
+    assert wire_text(value) == text
