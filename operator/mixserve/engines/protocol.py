@@ -50,7 +50,7 @@ class StartupAdvice:
 
     Attributes:
         cause: a clause, such as "the GPU's memory ran out".
-        remedy: a sentence, with the pool's field where there is one.
+        remedy: an instruction, with the pool's field where there is one.
     """
 
     cause: str
@@ -86,7 +86,7 @@ class EngineAdapter(Protocol):
         """What to use instead of a raw argument (--flag or --flag=value) that is not the user's to give.
 
         Returns:
-            A sentence such as "Use spec.engine.maxModelLen", or None for an argument that may be given.
+            An instruction such as "use spec.engine.maxModelLen", or None for an argument that may be given.
         """
         ...
 

@@ -60,9 +60,9 @@ def _always(pattern: str, cause: str, remedy: str) -> StartupError:
 
 def _context_exceeds_cache(found: re.Match[str]) -> StartupAdvice:
     context, largest = found.groups()
-    shorter = "Set spec.engine.maxModelLen to what fits"
+    shorter = "set spec.engine.maxModelLen to what fits"
     if largest is not None and int(largest) >= _SHORTEST_CONTEXT:
-        shorter = f"Set spec.engine.maxModelLen to {largest} or less"
+        shorter = f"set spec.engine.maxModelLen to {largest} or less"
     return StartupAdvice(
         cause=f"one request of {context} tokens needs more memory for keys and values than the weights leave",
         remedy=f"{shorter}, {_LESS_KV}",
@@ -81,24 +81,24 @@ MEMORY_ERRORS = (
     _always(
         r"No available memory for the cache blocks",
         "the weights and the engine's own needs leave no memory for the KV cache",
-        "Raise spec.engine.kvCache.memoryUtilizationPercent, or choose a larger tensorParallel, another quantization "
+        "raise spec.engine.kvCache.memoryUtilizationPercent, or choose a larger tensorParallel, another quantization "
         "or another accelerator in the variant",
     ),
     _always(
         r"Free memory on device .* on startup is less than desired GPU memory utilization",
         "another process holds some of the GPU's memory",
-        "If a pod that is going still holds it, the next restart succeeds; otherwise find what else uses the GPU, or "
+        "if a pod that is going still holds it, the next restart succeeds; otherwise find what else uses the GPU, or "
         "lower spec.engine.kvCache.memoryUtilizationPercent",
     ),
     _always(
         r"Available memory on node .* on startup is less than desired CPU memory utilization",
         "the node has less memory free than the engine may take",
-        "Lower spec.engine.kvCache.memoryUtilizationPercent, or free memory on the node",
+        "lower spec.engine.kvCache.memoryUtilizationPercent, or free memory on the node",
     ),
     _always(
         r"OutOfMemoryError|CUDA out of memory",
         "the GPU's memory ran out while the model was loaded or warmed up",
-        "Choose a larger tensorParallel, another quantization or another accelerator in the variant, or lower "
+        "choose a larger tensorParallel, another quantization or another accelerator in the variant, or lower "
         "spec.engine.batching.maxBatchedTokens, spec.engine.batching.maxSequences or "
         "spec.engine.kvCache.memoryUtilizationPercent",
     ),
@@ -109,52 +109,52 @@ SOURCE_ERRORS = (
     _always(
         r"gated repo|GatedRepoError|is restricted and you are not in the authorized list",
         "the repository is gated, and its licence was not accepted for the token, or there is no token",
-        "Accept the licence on the repository's page and name a token of that account in spec.model.tokenSecretRef",
+        "accept the licence on the repository's page and name a token of that account in spec.model.tokenSecretRef",
     ),
     _always(
         r"Invalid (?:user token|credentials|username or password)",
         "the Hugging Face Hub refuses the token",
-        "Put a valid token into the Secret of spec.model.tokenSecretRef",
+        "put a valid token into the Secret of spec.model.tokenSecretRef",
     ),
     _always(
         r"Revision Not Found|RevisionNotFoundError|(\S+) is not a valid git identifier",
         "the repository has no such revision",
-        "Set spec.model.revision, or the variant's revision, to a commit of the repository",
+        "set spec.model.revision, or the variant's revision, to a commit of the repository",
     ),
     _always(
         r"Repository Not Found|RepositoryNotFoundError|is not a valid model identifier listed on",
         "the Hugging Face Hub has no such repository, or it is private and the token may not see it",
-        "Correct spec.model.source, or the variant's source, or name a token in spec.model.tokenSecretRef",
+        "correct spec.model.source, or the variant's source, or name a token in spec.model.tokenSecretRef",
     ),
     _always(
         r"couldn't connect to '([^']+)'|LocalEntryNotFoundError|thrown while requesting (?:HEAD|GET) (https?://[^/\s]+)",
         "the pod can't reach the Hugging Face Hub",
-        "Allow it in the network, or put the files on a volume and use a pvc:// source",
+        "allow it in the network, or put the files on a volume and use a pvc:// source",
     ),
     _always(
         r"Invalid repository ID or local directory specified: '([^']+)'|Repo id must be in the form .*?: '([^']+)'",
         "there is no model at {1}{2}",
-        "Correct the path in spec.model.source, or the variant's source: its directory needs a config.json",
+        "correct the path in spec.model.source, or the variant's source: its directory needs a config.json",
     ),
     _always(
         r"Cannot find any model weights with `([^`]+)`",
         "there are no weights at {1}",
-        "Put the model's *.safetensors files beside its config.json, or correct spec.model.source",
+        "put the model's *.safetensors files beside its config.json, or correct spec.model.source",
     ),
     _always(
         r"config file at '([^']+)' is not a valid JSON file",
         "{1} is not JSON",
-        "Put the model's own config.json there",
+        "put the model's own config.json there",
     ),
     _always(
         r"has model type `([^`]+)` but Transformers does not recognize",
         "this version of the engine does not know the model type {1}",
-        "Choose a newer spec.engine.version, or another model in spec.model.source",
+        "choose a newer spec.engine.version, or another model in spec.model.source",
     ),
     _always(
         r"Model architectures \[([^\]]+)\] are not supported",
         "this version of the engine does not run the architecture {1}",
-        "Choose a newer spec.engine.version, or another model in spec.model.source",
+        "choose a newer spec.engine.version, or another model in spec.model.source",
     ),
 )
 """The model is not where, or not what, the pool says."""
@@ -163,73 +163,73 @@ CONFIGURATION_ERRORS = (
     _always(
         r"VLLM_PORT '([^']+)' appears to be a URI",
         "the variable VLLM_PORT is {1}: Kubernetes sets it for a Service named vllm",
-        "Set enableServiceLinks of the pod to false again (Mixserve sets it so), or rename the Service",
+        "set enableServiceLinks of the pod to false again (Mixserve sets it so), or rename the Service",
     ),
     _always(
         r"not supported for the current GPU\. (?:Min(?:imum)?|Required) capability: (\d+)\. Current capability: (\d+)",
         "the checkpoint's quantization needs compute capability {1} (in tenths) and the GPU has {2}",
-        "Choose another quantization or another accelerator in the variant",
+        "choose another quantization or another accelerator in the variant",
     ),
     _always(
         r"Bfloat16 is only supported on GPUs with compute capability of at least 8\.0",
         "the GPU has no BF16",
-        "Choose another accelerator in the variant, or add --dtype=half to spec.engine.args",
+        "choose another accelerator in the variant, or add --dtype=half to spec.engine.args",
     ),
     _always(
         r"specified in the model config \(([^)]+)\) does not match the quantization method specified in the "
         r"`quantization` argument \(([^)]+)\)",
         "the checkpoint is quantized with {1}, and the quantization format says {2}",
-        "Choose the QuantizationFormat of the checkpoint in the variant's quantization, or another source",
+        "choose the QuantizationFormat of the checkpoint in the variant's quantization, or another source",
     ),
     _always(
         r"Cannot find the config file for (\S+)",
         "the quantization format says {1}, and the checkpoint is not quantized",
-        "Choose the QuantizationFormat of the checkpoint in the variant's quantization, or another source",
+        "choose the QuantizationFormat of the checkpoint in the variant's quantization, or another source",
     ),
     _always(
         r"torch\.(\S+) is not supported for quantization method (\S+?)\.",
         "the quantization method {2} does not compute in {1}",
-        "Take --dtype out of spec.engine.args, or choose another quantization in the variant",
+        "take --dtype out of spec.engine.args, or choose another quantization in the variant",
     ),
     _always(
         r"Total number of attention heads \((\d+)\) must be divisible by tensor parallel size \((\d+)\)",
         "{2} GPUs can't share the model's {1} attention heads evenly",
-        "Set the variant's tensorParallel to a divisor of {1}",
+        "set the variant's tensorParallel to a divisor of {1}",
     ),
     _always(
         r"max_model_len \((\d+)\) is greater than the derived max_model_len \([a-z_]+=(\d+)",
         "the model was made for {2} tokens, and the pool asks for {1}",
-        "Set spec.engine.maxModelLen to {2} or less, or leave it out",
+        "set spec.engine.maxModelLen to {2} or less, or leave it out",
     ),
     _always(
         r"max_num_batched_tokens \((\d+)\) must be greater than or equal to max_num_seqs \((\d+)\)",
         "a step of {1} tokens has no token for each of {2} requests",
-        "Set spec.engine.batching.maxBatchedTokens to {2} or more, or lower spec.engine.batching.maxSequences",
+        "set spec.engine.batching.maxBatchedTokens to {2} or more, or lower spec.engine.batching.maxSequences",
     ),
     _always(
         r"max_num_batched_tokens \((\d+)\) is smaller than max_model_len \((\d+)\)",
         "without chunked prefill a prompt of {2} tokens does not fit into a step of {1} tokens",
-        "Take --no-enable-chunked-prefill out of spec.engine.args, or set spec.engine.batching.maxBatchedTokens to {2}",
+        "take --no-enable-chunked-prefill out of spec.engine.args, or set spec.engine.batching.maxBatchedTokens to {2}",
     ),
     _always(
         r"unrecognized arguments: (.+)",
         "this version of the engine does not know {1}",
-        "Correct or remove it in spec.engine.args, or choose another spec.engine.version",
+        "correct or remove it in spec.engine.args, or choose another spec.engine.version",
     ),
     _always(
         r"vllm(?: serve)?: error: (.+)",
         "the engine refuses its arguments: {1}",
-        "Correct spec.engine.args, or choose another spec.engine.version",
+        "correct spec.engine.args, or choose another spec.engine.version",
     ),
     _always(
         r"Address already in use",
         "something in the pod listens on the engine's port already",
-        "Remove the container that was added to the pod, or give it another port",
+        "remove the container that was added to the pod, or give it another port",
     ),
     _always(
         r"Timed out waiting for (?:new )?engine core processes to start",
         "the model was not loaded in time",
-        "Raise spec.engine.startupTimeout, or put the files on a faster volume",
+        "raise spec.engine.startupTimeout, or put the files on a faster volume",
     ),
 )
 """The pool asks for what the engine, the GPU or the model does not do."""

@@ -4,31 +4,31 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-_REPLICA = "Use spec.variants[].tensorParallel and spec.variants[].replicas: one replica is one pod"
-_ADDRESS = "Leave it out: Services, probes and the autoscaler reach the engine at port 8000 of the pod"
+_REPLICA = "use spec.variants[].tensorParallel and spec.variants[].replicas: one replica is one pod"
+_ADDRESS = "leave it out: Services, probes and the autoscaler reach the engine at port 8000 of the pod"
 
 OWNED_FLAGS: Mapping[str, str] = MappingProxyType(
     {
-        "model": "Use spec.model.source, or the source of a variant",
-        "revision": "Use spec.model.revision, or the revision of a variant",
-        "hf-token": "Use spec.model.tokenSecretRef",
-        "download-dir": "Leave it out: downloads go to the pod's own cache directory",
-        "served-model-name": "Use spec.servedNames",
-        "quantization": "Use spec.variants[].quantization; its QuantizationFormat has the arguments",
-        "tensor-parallel-size": "Use spec.variants[].tensorParallel",
-        "max-model-len": "Use spec.engine.maxModelLen",
-        "max-num-seqs": "Use spec.engine.batching.maxSequences",
-        "max-num-batched-tokens": "Use spec.engine.batching.maxBatchedTokens",
-        "enable-prefix-caching": "Use spec.engine.prefixCaching",
+        "model": "use spec.model.source, or the source of a variant",
+        "revision": "use spec.model.revision, or the revision of a variant",
+        "hf-token": "use spec.model.tokenSecretRef",
+        "download-dir": "leave it out: downloads go to the pod's own cache directory",
+        "served-model-name": "use spec.servedNames",
+        "quantization": "use spec.variants[].quantization; its QuantizationFormat has the arguments",
+        "tensor-parallel-size": "use spec.variants[].tensorParallel",
+        "max-model-len": "use spec.engine.maxModelLen",
+        "max-num-seqs": "use spec.engine.batching.maxSequences",
+        "max-num-batched-tokens": "use spec.engine.batching.maxBatchedTokens",
+        "enable-prefix-caching": "use spec.engine.prefixCaching",
         # The spelling that 0.33 adds.
-        "disable-prefix-caching": "Use spec.engine.prefixCaching",
-        "kv-cache-dtype": "Use spec.engine.kvCache.format",
-        "gpu-memory-utilization": "Use spec.engine.kvCache.memoryUtilizationPercent",
+        "disable-prefix-caching": "use spec.engine.prefixCaching",
+        "kv-cache-dtype": "use spec.engine.kvCache.format",
+        "gpu-memory-utilization": "use spec.engine.kvCache.memoryUtilizationPercent",
         # The same in 0.33, for GPUs and others.
-        "device-memory-utilization": "Use spec.engine.kvCache.memoryUtilizationPercent",
-        "kv-cache-memory-bytes": "Use spec.engine.kvCache.memoryUtilizationPercent",
-        "num-gpu-blocks-override": "Use spec.engine.kvCache.memoryUtilizationPercent",
-        "shutdown-timeout": "Use spec.drainTimeout",
+        "device-memory-utilization": "use spec.engine.kvCache.memoryUtilizationPercent",
+        "kv-cache-memory-bytes": "use spec.engine.kvCache.memoryUtilizationPercent",
+        "num-gpu-blocks-override": "use spec.engine.kvCache.memoryUtilizationPercent",
+        "shutdown-timeout": "use spec.drainTimeout",
         "host": _ADDRESS,
         "port": _ADDRESS,
         "uds": _ADDRESS,
@@ -41,9 +41,9 @@ OWNED_FLAGS: Mapping[str, str] = MappingProxyType(
         "prefill-context-parallel-size": _REPLICA,
         "nnodes": _REPLICA,
         "headless": _REPLICA,
-        "config": "Give its options one by one in spec.engine.args",
-        "api-key": "Leave it out: a key in an argument can be read by everyone who may see the pod",
-        "disable-log-stats": "Leave it out: autoscaling and drain need the engine's metrics",
+        "config": "give its options one by one in spec.engine.args",
+        "api-key": "leave it out: a key in an argument can be read by everyone who may see the pod",
+        "disable-log-stats": "leave it out: autoscaling and drain need the engine's metrics",
     }
 )
 """Long flags without dashes, to what to do instead."""

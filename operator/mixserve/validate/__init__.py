@@ -5,6 +5,6 @@ Here belong checks that the CRD's schema can't express. Here must not be I/O or 
 
 from mixserve.validate.checks import notes, violations
 from mixserve.validate.pool_checks import served_name_owners
-from mixserve.validate.violation import Note, Violation
+from mixserve.validate.violation import CONDITIONS, Note, Violation
 
-__all__ = ["Note", "Violation", "notes", "served_name_owners", "violations"]
+__all__ = ["CONDITIONS", "Note", "Violation", "notes", "served_name_owners", "violations"]

@@ -27,9 +27,9 @@ def shares_heads(facts: ModelFacts, tensor_parallel: int) -> bool:
 
 
 def alternatives(subject: Subject, facts: ModelFacts) -> str | None:
-    """A sentence that names what of the catalogue would hold the model; None if nothing does on one node."""
+    """An instruction that names what of the catalogue would hold the model; None if nothing does on one node."""
     found = _single_changes(subject, facts) or _combination(subject, facts)
-    return f"Choose {' or '.join(found)} in {subject.path}" if found else None
+    return f"choose {' or '.join(found)} in {subject.path}" if found else None
 
 
 def _single_changes(subject: Subject, facts: ModelFacts) -> list[str]:

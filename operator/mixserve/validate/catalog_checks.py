@@ -48,7 +48,7 @@ def unsupported_by_engine(subject: Subject) -> Iterator[Violation]:
             Reason.UNSUPPORTED_QUANTIZATION,
             f"{subject.path}.quantization",
             f"{engine} does not run {name}",
-            f"Choose one that it runs: {_listed(runs)}",
+            f"choose one that it runs: {_listed(runs)}",
         )
 
 
@@ -70,7 +70,7 @@ def unsupported_by_accelerator(subject: Subject) -> Iterator[Violation]:
         f"{subject.path}.quantization",
         f"{variant.quantization} needs compute capability {needed} with {subject.pool.spec.engine.type}, "
         f"and {variant.accelerator} has {found}",
-        f"Choose a quantization that {variant.accelerator} runs ({_listed(_formats_for(subject, found))}), "
+        f"choose a quantization that {variant.accelerator} runs ({_listed(_formats_for(subject, found))}), "
         f"or an accelerator that runs {variant.quantization} ({_listed(_accelerators_for(subject, needed))})",
     )
 
@@ -94,8 +94,8 @@ def _accelerators_for(subject: Subject, compute_capability: str) -> list[str]:
 
 def _choose(name: str, known: Collection[str]) -> str:
     close = get_close_matches(name, sorted(known), n=1)
-    guess = f"Did you mean {close[0]}? " if close else ""
-    return f"{guess}Choose one of {_listed(sorted(known))}, or apply a manifest for {name}"
+    guess = f"did you mean {close[0]}? " if close else ""
+    return f"{guess}choose one of {_listed(sorted(known))}, or apply a manifest for {name}"
 
 
 def _listed(names: Collection[str]) -> str:

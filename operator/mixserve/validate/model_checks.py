@@ -28,7 +28,7 @@ def invalid_facts(subject: Subject) -> Iterator[Violation]:
                 Reason.INVALID_MODEL_FACTS,
                 subject.source_path,
                 problem,
-                "Put the model's own config.json there, or give its numbers in spec.model.facts",
+                "put the model's own config.json there, or give its numbers in spec.model.facts",
             )
 
 
@@ -43,7 +43,7 @@ def indivisible_heads(subject: Subject) -> Iterator[Violation]:
         f"{subject.path}.tensorParallel",
         f"{gpus} GPUs can't share {facts.attention_heads} attention heads and {facts.key_value_heads} key-value heads "
         "evenly",
-        f"Choose one of {right}",
+        f"choose one of {right}",
     )
 
 
@@ -56,7 +56,7 @@ def context_exceeds_model(subject: Subject) -> Iterator[Violation]:
             Reason.CONTEXT_TOO_LONG,
             "spec.engine.maxModelLen",
             f"the model was made for {longest} tokens, which is less than {asked}",
-            f"Set it to {longest} or less, or leave it out",
+            f"set it to {longest} or less, or leave it out",
         )
 
 
@@ -82,12 +82,12 @@ def _violation(subject: Subject, plan: MemoryPlan, instead: str | None) -> Viola
             subject.path,
             f"the model does not fit: {plan.sentence}",
             instead
-            or "Nothing in the catalogue holds it on one node: add a larger accelerator, or serve another model",
+            or "add an AcceleratorClass that is large enough, as none in the catalogue is, or serve another model",
         )
-    shorter = f"Set it to {plan.kv_capacity_tokens} or less"
+    shorter = f"set it to {plan.kv_capacity_tokens} or less"
     return Violation(
         Reason.CONTEXT_TOO_LONG,
         "spec.engine.maxModelLen",
         f"the longest context does not fit in variant {subject.variant.name}: {plan.sentence}",
-        shorter if instead is None else f"{shorter}. {instead}",
+        shorter if instead is None else f"{shorter}, or {instead}",
     )

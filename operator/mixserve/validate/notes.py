@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mixserve.api.pool import LLMServingPool
     from mixserve.validate.subject import Subject
 
-_GIVE_FACTS = "Give the model's numbers in spec.model.facts to have its fit checked"
+_GIVE_FACTS = "give the model's numbers in spec.model.facts to have its fit checked"
 
 
 def version_unknown(pool: LLMServingPool) -> Iterator[Note]:
@@ -29,7 +29,7 @@ def version_unknown(pool: LLMServingPool) -> Iterator[Note]:
             Reason.UNSUPPORTED_VERSION,
             "spec.engine.version",
             f"{engine.type} {engine.version} is not known, and treated as {nearest_line(engine.version, known)}",
-            f"Choose a version of {', '.join(known)}, or watch whether this one starts and reports its metrics",
+            f"choose a version of {', '.join(known)}, or watch whether this one starts and reports its metrics",
         )
 
 
@@ -54,7 +54,7 @@ def format_falls_back(subject: Subject) -> Iterator[Note]:
         yield Note(
             Reason.VALID,
             f"{subject.path}.quantization",
-            f"{variant.accelerator} (compute capability {found}) computes {variant.quantization} in 16 bits, which saves "
-            "memory and no time",
-            f"Nothing has to be done; compute capability {native} and newer compute in the format itself",
+            f"{variant.accelerator} (compute capability {found}) computes {variant.quantization} in 16 bits: it "
+            "saves memory and no time",
+            f"nothing has to be done; compute capability {native} and newer compute in the format itself",
         )

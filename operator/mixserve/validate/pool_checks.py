@@ -34,7 +34,7 @@ def served_names_taken(pool: LLMServingPool, owners: Mapping[str, str]) -> Itera
                 Reason.SERVED_NAME_TAKEN,
                 "metadata.name" if pool.spec.served_names is None else f"spec.servedNames[{index}]",
                 f"the older pool {owner} answers for the model name {name}",
-                f"Give this pool another name in spec.servedNames, or take the name from the pool {owner}",
+                f"give this pool another name in spec.servedNames, or take the name from the pool {owner}",
             )
 
 
@@ -65,7 +65,7 @@ def batch_too_narrow(pool: LLMServingPool) -> Iterator[Violation]:
             "spec.engine.batching.maxBatchedTokens",
             f"{batching.max_batched_tokens} tokens per step are fewer than one for each of "
             f"{batching.max_sequences} requests",
-            f"Set it to {batching.max_sequences} or more, or lower spec.engine.batching.maxSequences",
+            f"set it to {batching.max_sequences} or more, or lower spec.engine.batching.maxSequences",
         )
 
 
@@ -81,5 +81,5 @@ def given_facts_contradict(pool: LLMServingPool) -> Iterator[Violation]:
             "spec.model.facts.parameters",
             f"{facts.parameters} parameters are not more than the {embeddings} of the embeddings alone "
             "(vocabularySize x hiddenSize, twice unless tiedEmbeddings)",
-            "Take the numbers from the model's config.json",
+            "take the numbers from the model's config.json",
         )
