@@ -99,6 +99,11 @@ class Sandbox:
             timeout=60,
         )
 
+    def kubectl_in_background(self, *arguments: str) -> subprocess.Popen[str]:
+        """Run kubectl in the namespace without waiting for it; its standard output is a pipe."""
+        command = [binaries.find("kubectl"), "--kubeconfig", self.cluster.kubeconfig, "-n", self.namespace]
+        return subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True)
+
     def path(self, collection: str, name: str = "") -> str:
         """The API's path of an object, or of a collection, of the core group."""
         return f"/api/v1/namespaces/{self.namespace}/{collection}{name and '/' + name}"

@@ -40,9 +40,9 @@ class HollowPod:
         self._is_gone = True
         self._deleted.set()
 
-    def is_running(self, _container: str) -> bool:
+    def running_id(self, _container: str) -> str | None:
         """Nothing runs here."""
-        return False
+        return None
 
     async def run(self) -> None:
         """Report the pod Ready after its time, and remove its object when it is deleted."""

@@ -68,10 +68,10 @@ class LocalNode:
             pod.vanish()
             self._names = {name: each for name, each in self._names.items() if each is not pod}
 
-    def is_running(self, namespace: str, pod: str, container: str) -> bool:
-        """Whether a container has a process now."""
+    def running_id(self, namespace: str, pod: str, container: str) -> str | None:
+        """Tells the process of a container from the ones before and after it; None while it has none."""
         known = self._names.get((namespace, pod))
-        return known is not None and known.is_running(container)
+        return None if known is None else known.running_id(container)
 
     def _make(self, pod: dict[str, Any], node: str) -> LocalPod | HollowPod:
         spec = self._nodes[node]

@@ -72,9 +72,10 @@ class LocalPod:
         self._is_gone = True
         self._stop(0)
 
-    def is_running(self, container: str) -> bool:
-        """Whether a container has a process now, so that its log may still grow."""
-        return any(each.has_process for _, each in self._containers if each.facts.name == container)
+    def running_id(self, container: str) -> str | None:
+        """Tells the process of a container from the ones before and after it; None while it has none."""
+        running = (each.facts for _, each in self._containers if each.has_process)
+        return next((facts.container_id for facts in running if facts.name == container), None)
 
     async def run(self) -> None:
         """Run the pod until it is deleted, then report its end and remove its object."""

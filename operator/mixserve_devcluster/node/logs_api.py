@@ -34,8 +34,8 @@ _ALL_LINES = 1 << 62
 class RunningContainers(Protocol):
     """Knows which containers run."""
 
-    def is_running(self, namespace: str, pod: str, container: str) -> bool:
-        """Whether a container has a process, so that its log may still grow."""
+    def running_id(self, namespace: str, pod: str, container: str) -> str | None:
+        """Tells the process of a container from the ones before and after it; None while it has none."""
         ...
 
 
@@ -91,8 +91,9 @@ class LogsApi:
     ) -> None:
         with file.open("rb") as log:
             log.seek(start)
+            process = followed and self._containers.running_id(*followed)
             while limit is None or limit > 0:
-                may_grow = followed is not None and self._containers.is_running(*followed)
+                may_grow = followed and process and self._containers.running_id(*followed) == process
                 chunk = log.read(_CHUNK_BYTES if limit is None else min(limit, _CHUNK_BYTES))
                 if chunk:
                     await response.write(chunk)

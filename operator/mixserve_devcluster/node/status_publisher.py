@@ -10,7 +10,7 @@ import structlog
 from mixserve_devcluster.node.api_server import ApiError, ApiServer, ConflictError, NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
 _log = structlog.get_logger()
 
@@ -48,26 +48,28 @@ class StatusPublisher:
     async def flush(self) -> None:
         """Write the status now, if it has changed; a pod that is gone has none."""
         async with self._writing:
-            self._dirty.clear()
-            status = self._status()
-            if status == self.reported:
-                return
-            await self._insist(
-                lambda: self._api.patch(f"{self._path}/status", {"metadata": {"uid": self._uid}, "status": status})
-            )
-            self.reported = status
+            await self._insist(self._write)
 
     async def delete_pod(self) -> None:
         """Remove the pod's object: nothing of it is left here."""
-        options = {"gracePeriodSeconds": 0, "preconditions": {"uid": self._uid}}
-        await self._insist(
-            lambda: self._api.delete(self._path, {"apiVersion": "v1", "kind": "DeleteOptions", **options})
-        )
+        await self._insist(self._delete)
 
-    async def _insist(self, call: Callable[[], Any]) -> None:
+    async def _write(self) -> None:
+        self._dirty.clear()
+        status = self._status()
+        if status != self.reported:
+            body = {"metadata": {"uid": self._uid}, "status": _as_patch(status)}
+            await self._api.patch(f"{self._path}/status", body)
+            self.reported = status
+
+    async def _delete(self) -> None:
+        options = {"gracePeriodSeconds": 0, "preconditions": {"uid": self._uid}}
+        await self._api.delete(self._path, {"apiVersion": "v1", "kind": "DeleteOptions", **options})
+
+    async def _insist(self, write: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
-                await call()
+                await write()
             except (NotFoundError, ConflictError):
                 return  # the pod is gone, or another one has its name
             except ApiError as error:
@@ -75,3 +77,11 @@ class StatusPublisher:
                 await asyncio.sleep(_RETRY_S)
             else:
                 return
+
+
+def _as_patch(status: dict[str, Any]) -> dict[str, Any]:
+    """The status as a strategic merge patch: by default, addresses of an earlier life would stay in the lists."""
+    lists: dict[str, Any] = {
+        field: [*status[field], {"$patch": "replace"}] for field in ("podIPs", "hostIPs") if field in status
+    }
+    return {**status, **lists}
