@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from mixserve_devcluster import records
 from mixserve_devcluster.cluster import Cluster, ended_by_signals
+from mixserve_devcluster.default_nodes import default_nodes
 from mixserve_devcluster.errors import ClusterError, DevClusterError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _STOP_S = 20.0
 
 
 def start(name: str, node_config: Path | None) -> None:
-    """Start a cluster in the background and return when it is ready.
+    """Start a cluster in the background, with the default nodes if no file names others; return when it is ready.
 
     Raises:
         ClusterError: it did not come up; with what the supervisor said.
@@ -59,9 +60,9 @@ def stop(name: str) -> bool:
 def main() -> None:
     """Run the cluster that the arguments name; exit with 1 and a message if it does not come up or breaks."""
     name, *rest = sys.argv[1:]
-    node_config = Path(rest[0]) if rest else None
+    nodes = Path(rest[0]) if rest else default_nodes()
     try:
-        with ended_by_signals(), Cluster.start(name, node_config=node_config) as cluster:
+        with ended_by_signals(), Cluster.start(name, node_config=nodes) as cluster:
             cluster.run_until_stopped()
     except DevClusterError as error:
         sys.exit(f"error: {error}")

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from mixserve_devcluster.cluster import Cluster
 from mixserve_devcluster.component_flags import COMPONENTS
 from mixserve_devcluster.errors import ClusterError
 from mixserve_devcluster.records import ClusterPaths
-from support.processes import is_alive, working_in
+from support.processes import is_alive, running_with, working_in
 from support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -62,10 +63,12 @@ def status(name: str = "dev") -> dict[str, Any]:
 
 def test_up_and_down(detached: str, clusters: Path) -> None:
     shown = status()
-    assert (shown["name"], shown["state"], shown["nodes"], shown["pods"]) == ("dev", "Running", [], {})
-    path = mixserve("kubeconfig").stdout.strip()
-    version = subprocess.run([binaries.find("kubectl"), "--kubeconfig", path, "version"], check=False)
-    assert version.returncode == 0
+    assert (shown["name"], shown["state"], shown["pods"]) == ("dev", "Running", {})
+    assert {node["name"]: node["gpus"] for node in shown["nodes"] if node["ready"]} == {
+        "l4-0": 1,
+        "l4-1": 1,
+        "h100-0": 8,
+    }
     again = mixserve("up")
     assert (again.returncode, again.stderr) == (0, "cluster 'dev' is up already\n")
     running = working_in(clusters)
@@ -76,9 +79,42 @@ def test_up_and_down(detached: str, clusters: Path) -> None:
     assert [path.name for path in clusters.iterdir()] == ["dev.lock"]
 
 
-def test_a_supervisor_that_is_killed_takes_everything_with_it(detached: str, clusters: Path) -> None:
+@pytest.fixture
+def pod(detached: str, tmp_path: Path) -> str:
+    """A pod that runs; its process has the pod's name as its last word."""
+    name = f"pod-{uuid.uuid4().hex}"
+    script = "echo from the pod; while :; do sleep 0.1; done"
+    container = {"name": "c", "image": "local/shell:1", "args": ["-c", script, name]}
+    manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {"containers": [container]}}
+    (tmp_path / "pod.json").write_text(json.dumps(manifest))
+    kubectl("apply", "-f", str(tmp_path / "pod.json"))
+    kubectl("wait", "--for=condition=Ready", f"pod/{name}")
+    return name
+
+
+def kubectl(*arguments: str) -> str:
+    path = mixserve("kubeconfig").stdout.strip()
+    command = [binaries.find("kubectl"), "--kubeconfig", path, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def test_pods_run_and_can_be_heard(pod: str) -> None:
+    assert status()["pods"] == {"Running": 1}
+    assert running_with(pod) != []
+    assert kubectl("logs", pod) == "from the pod\n"
+    assert mixserve("logs", pod).stdout == "from the pod\n"
+
+
+def test_pods_end_with_the_cluster(pod: str) -> None:
+    mixserve("down")
+    assert running_with(pod) == []
+
+
+def test_a_supervisor_that_is_killed_takes_everything_with_it(pod: str, clusters: Path) -> None:
     os.kill(status()["pid"], signal.SIGKILL)
     eventually(lambda: working_in(clusters) == {}, "end of all components")
+    eventually(lambda: running_with(pod) == [], "end of the pod")
+    eventually(lambda: running_with(str(clusters / "dev" / "node.json")) == [], "end of the local node")
     assert status()["state"] == "Crashed"
     restarted = mixserve("up")
     assert restarted.returncode == 0
@@ -95,6 +131,15 @@ def test_a_component_that_dies_ends_the_cluster_and_says_so(detached: str, clust
     assert (clusters / "dev" / "control-plane" / "kube-apiserver.log").stat().st_size > 0
     assert mixserve("down").returncode == 0
     assert not (clusters / "dev").exists()
+
+
+def test_a_local_node_that_dies_ends_the_cluster_and_says_so(pod: str, clusters: Path) -> None:
+    supervisor = status()["pid"]
+    (node,) = running_with(str(clusters / "dev" / "node.json"))
+    os.kill(node, signal.SIGKILL)
+    eventually(lambda: not is_alive(supervisor), "end of the supervisor")
+    eventually(lambda: running_with(pod) == [], "end of the pod")
+    assert "the local node was ended by SIGKILL" in (clusters / "dev.log").read_text()
 
 
 @pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 0), (signal.SIGTERM, 128 + 15)])
@@ -149,7 +194,11 @@ def test_the_directory_of_a_cluster_that_ended_with_an_error_stays(clusters: Pat
 
 @pytest.mark.parametrize(
     ("content", "expected"),
-    [("- a list", "is a mapping with `nodes` and `images`"), ("{", "cannot read the node configuration")],
+    [
+        ("- a list", "is a mapping with `nodes` and `images`"),
+        ("{", "cannot read the node configuration"),
+        ("nodes: [{name: a, gpus: 1}]", "nodes.0.gpus: Extra inputs are not permitted"),
+    ],
 )
 def test_a_node_configuration_that_is_none_is_a_clear_error(tmp_path: Path, content: str, expected: str) -> None:
     (tmp_path / "nodes.yaml").write_text(content)

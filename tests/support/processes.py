@@ -20,6 +20,16 @@ def program_of(pid: int) -> str:
     return ""
 
 
+def running_with(word: str) -> list[int]:
+    """The processes that have `word` in their command line."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if word.encode() in (process / "cmdline").read_bytes().split(b"\0"):
+                found.append(int(process.name))
+    return found
+
+
 def working_in(directory: Path) -> dict[str, int]:
     """The programs that have their working directory below `directory`, with their process ids."""
     found = {}

@@ -28,7 +28,12 @@ def up(
     name: Name = "dev",
     nodes: Annotated[
         Path | None,
-        typer.Option(help="YAML file: which nodes there are, what runs an image.", dir_okay=False, exists=True),
+        typer.Option(
+            help="YAML file: which nodes there are, what runs an image. By default two nodes with an L4, one with "
+            "eight H100, and simulated engines.",
+            dir_okay=False,
+            exists=True,
+        ),
     ] = None,
     detach: Annotated[
         bool,
@@ -136,11 +141,12 @@ def show_binaries(output: OutputForm = Output.TABLE) -> None:
 
 def _run(name: str, nodes: Path | None) -> None:
     from mixserve_devcluster.cluster import Cluster, ended_by_signals
+    from mixserve_devcluster.default_nodes import default_nodes
 
     with (
         contextlib.suppress(KeyboardInterrupt),
         ended_by_signals(),
-        Cluster.start(name, node_config=nodes) as cluster,
+        Cluster.start(name, node_config=nodes or default_nodes()) as cluster,
     ):
         _introduce(name)
         note("stop it with Ctrl-C")
