@@ -10,6 +10,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mixserve
 UV_HOME := $(CACHE)/uv-$(UV_VERSION)
 UV := $(UV_HOME)/bin/uv
 BIN := .venv/bin
+VLLM := operator/mixserve_devcluster/real_vllm
 # uv reads its own configuration and cache as usual; the lock file alone decides the versions.
 export UV_NO_PROGRESS := 1
 export PATH := $(UV_HOME)/bin:$(PATH)
@@ -86,9 +87,11 @@ generate: .venv/.installed ## Write crds/, the chart's CRDs and docs/reference/ 
 	@$(BIN)/mixserve dev generate
 
 .PHONY: lock
-lock: $(UV) ## Resolve pyproject.toml into requirements.lock
+lock: $(UV) ## Resolve pyproject.toml into requirements.lock, and what a real vLLM needs into its own
 	@$(UV) pip compile -q pyproject.toml --all-extras --group test --group check --universal --generate-hashes \
 		--python-version 3.11 --no-header $(LOCK_ARGS) -o requirements.lock
+	@$(UV) pip compile -q $(VLLM)/requirements-vllm.in --override $(VLLM)/requirements-vllm.overrides --universal \
+		--generate-hashes --python-version 3.11 --no-header --no-annotate $(LOCK_ARGS) -o $(VLLM)/requirements-vllm.lock
 
 .PHONY: binaries
 binaries: .venv/.installed ## Build the control plane and the clients once, into the user's cache

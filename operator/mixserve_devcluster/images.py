@@ -45,7 +45,7 @@ def real_vllm_images(installation: Installation) -> list[dict[str, Any]]:
         "OMP_NUM_THREADS": "1",
         # Its processes talk to each other on loopback, not on the machine's address.
         "VLLM_HOST_IP": "127.0.0.1",
-        # Its sockets, relative to where it runs: the names of the directories that a pod has here are too long for them.
+        # For its sockets: where it runs. The directory for temporary files has too long a name for them here.
         "VLLM_RPC_BASE_PATH": ".",
         "HF_HUB_OFFLINE": "1",
         "VLLM_NO_USAGE_STATS": "1",
