@@ -149,7 +149,7 @@ def _conclude(
         wish = _Wish(known=known[fleet.name], cautious=cautious[fleet.name], floor=floor)
         wanted, block = _settle(fleet, wish, view.load)
         variants.append(VariantDecision(name=fleet.name, current=fleet.current, wanted=wanted))
-        blocks |= {block, _in_the_way(fleet) if fleet.current > wanted else None}
+        blocks |= {block, *_on_the_way(fleet, wanted)}
     actions = _act(view, variants)
     if not view.native and any(one.current != one.wanted for one in variants):
         blocks = {BlockReason.NOT_NATIVE}
@@ -223,13 +223,17 @@ def _in_the_way(fleet: VariantFleet) -> BlockReason | None:
     return None if may_shrink(fleet) else BlockReason.PODS_STARTING
 
 
+def _on_the_way(fleet: VariantFleet, wanted: int) -> set[BlockReason | None]:
+    """Why a variant is larger than wanted, or has pods that drain."""
+    drains = wanted <= fleet.current and len(fleet.draining) > fleet.leaving_drained
+    if not drains and wanted >= fleet.current:
+        return set()
+    return {BlockReason.DRAINING if drains else None, _in_the_way(fleet)}
+
+
 def _pool_blocks(view: _View) -> set[BlockReason | None]:
     """What limits the pool as a whole."""
     blocks: set[BlockReason | None] = set()
-    draining = [fleet for fleet in view.fleets if len(fleet.draining) > fleet.leaving_drained]
-    if draining:
-        blocks.add(BlockReason.DRAINING)
-        blocks.update(_in_the_way(fleet) for fleet in draining)
     if view.load.blind and _should_know(view):
         blocks.add(BlockReason.METRICS_MISSING)
     if not view.load.blind and view.ladder.position(view.load.growing) > view.ladder.maximum + WORTHWHILE:

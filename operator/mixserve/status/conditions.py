@@ -19,7 +19,6 @@ Messages say where, what and what to do, and have no number that changes by itse
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from mixserve.api.names import ConditionType, Reason
 from mixserve.api.observation import PoolObservation
@@ -28,48 +27,12 @@ from mixserve.api.pool_status import Condition
 from mixserve.status.metrics import judge_metrics
 from mixserve.status.rfc3339 import to_rfc3339
 from mixserve.status.troubles import Advise
-from mixserve.status.verdict import Verdict
+from mixserve.status.verdict import NOT_LOOKED_AT, Verdict
 from mixserve.status.workload import judge_workload, ready_replicas
-
-
-class Violation(Protocol):
-    """What `validate` says is wrong: where, what, and what to do."""
-
-    @property
-    def reason(self) -> Reason:
-        """One of the reasons of Validated or Fits."""
-        ...
-
-    @property
-    def field_path(self) -> str:
-        """Where, such as spec.variants[0].quantization."""
-        ...
-
-    @property
-    def cause(self) -> str:
-        """What is wrong."""
-        ...
-
-    @property
-    def remedy(self) -> str:
-        """What to do."""
-        ...
-
+from mixserve.validate.violation import CONDITIONS, Finding, Note, Violation
 
 _NO_TROUBLE = frozenset({Reason.PROGRESSING, Reason.ALL_REPLICAS_READY})
 """Reasons of WorkloadReady that do not say why no replica takes requests."""
-
-_ABOUT_FIT = frozenset(
-    {
-        Reason.DOES_NOT_FIT,
-        Reason.INDIVISIBLE_HEADS,
-        Reason.UNKNOWN_MODEL_FACTS,
-        Reason.INVALID_MODEL_FACTS,
-        Reason.CONTEXT_TOO_LONG,
-        Reason.NOT_CHECKED,
-    }
-)
-"""Reasons of Fits; all other violations are Validated's."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +48,7 @@ class Findings:
 
     generation: int
     violations: tuple[Violation, ...] = ()
-    notes: tuple[Violation, ...] = ()
+    notes: tuple[Note, ...] = ()
     apply_error: str | None = None
 
 
@@ -103,9 +66,9 @@ def build_conditions(
 
     Args:
         name: the pool's.
-        variants: the spec's; empty if the spec could not be read.
+        variants: those of the spec in force; empty if there never was a valid one.
         findings: what this pass found besides the observation.
-        observation: what was seen, its variants in the order of the spec; None if nothing could be.
+        observation: what was seen, its variants in the order of the spec; None if there never was a valid spec.
         previous: the conditions in the pool's status.
         advise: `EngineAdapter.advise` of the pool's engine.
         now_s: seconds since the epoch.
@@ -148,21 +111,21 @@ def _condition(
 
 def _judge_spec(findings: Findings) -> Verdict:
     kind = ConditionType.VALIDATED
-    wrong = [violation for violation in findings.violations if violation.reason not in _ABOUT_FIT]
+    wrong = [violation for violation in findings.violations if CONDITIONS[violation.reason] == kind]
     if wrong:
         return Verdict(kind, "False", wrong[0].reason, _sentences(wrong))
-    notes = [note for note in findings.notes if note.reason not in _ABOUT_FIT]
+    notes = [note for note in findings.notes if CONDITIONS[note.reason] == kind]
     return Verdict(kind, "True", Reason.VALID, _sentences(notes) or "The spec breaks no rule")
 
 
 def _judge_fit(findings: Findings, *, valid: bool) -> Verdict:
     kind = ConditionType.FITS
-    wrong = [violation for violation in findings.violations if violation.reason in _ABOUT_FIT]
+    wrong = [violation for violation in findings.violations if CONDITIONS[violation.reason] == kind]
     if wrong:
         return Verdict(kind, "False", wrong[0].reason, _sentences(wrong))
     if not valid:
         return Verdict(kind, "Unknown", Reason.NOT_CHECKED, "Will be checked when the spec is valid")
-    notes = [note for note in findings.notes if note.reason in _ABOUT_FIT]
+    notes = [note for note in findings.notes if CONDITIONS[note.reason] == kind]
     if notes:
         return Verdict(kind, "Unknown", notes[0].reason, _sentences(notes))
     return Verdict(kind, "True", Reason.FITS, "The model fits the GPUs of every variant")
@@ -171,7 +134,7 @@ def _judge_fit(findings: Findings, *, valid: bool) -> Verdict:
 def _judge_foreign(observation: PoolObservation | None) -> Verdict:
     kind = ConditionType.NO_FOREIGN_CHANGES
     if observation is None:
-        return Verdict(kind, "Unknown", Reason.NOT_CHECKED, "The pool's objects have not been looked at yet")
+        return Verdict(kind, "Unknown", Reason.NOT_CHECKED, NOT_LOOKED_AT)
     if not observation.foreign_fields:
         return Verdict(kind, "True", Reason.AS_APPLIED, "Nobody else has set fields that change behaviour")
     found = "; ".join(f"{owned}: {', '.join(paths)}" for owned, paths in sorted(observation.foreign_fields.items()))
@@ -179,7 +142,7 @@ def _judge_foreign(observation: PoolObservation | None) -> Verdict:
         kind,
         "False",
         Reason.FOREIGN_FIELDS,
-        f"Somebody else has set {found}. Remove the fields, or delete the object: it is made anew",
+        f"{found} set by somebody else; remove these fields, or delete the object: it is made anew",
     )
 
 
@@ -205,5 +168,5 @@ def _sum_up(
     return Verdict(kind, "False", reason, f"No replica takes requests. {workload.message}")
 
 
-def _sentences(violations: Sequence[Violation]) -> str:
-    return "; ".join(f"{one.field_path}: {one.cause.rstrip('.')}. {one.remedy.rstrip('.')}" for one in violations)
+def _sentences(findings: Sequence[Finding]) -> str:
+    return ". ".join(finding.message for finding in findings)

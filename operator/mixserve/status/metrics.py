@@ -3,14 +3,14 @@
 from mixserve.api.names import ConditionType, Reason
 from mixserve.api.observation import EngineSample, MissingReason, PoolObservation
 from mixserve.autoscale.fleet import FRESH_S, fresh_sample, is_unread
-from mixserve.status.verdict import Verdict
+from mixserve.status.verdict import NOT_LOOKED_AT, Verdict
 
 
 def judge_metrics(observation: PoolObservation | None) -> Verdict:
-    """The verdict on the metrics of the ready replicas; None is a pool that could not be observed."""
+    """The verdict on the metrics of the ready replicas; None if there never was a valid spec."""
     kind = ConditionType.METRICS_FRESH
     if observation is None:
-        return Verdict(kind, "Unknown", Reason.NOT_CHECKED, "The pool's pods have not been looked at yet")
+        return Verdict(kind, "Unknown", Reason.NOT_CHECKED, NOT_LOOKED_AT)
     ready = [pod for variant in observation.variants for pod in variant.pods if pod.ready and not pod.terminating]
     if not ready:
         return Verdict(kind, "Unknown", Reason.NO_PODS, "No replica is ready, so there are no metrics to read")
@@ -23,6 +23,6 @@ def judge_metrics(observation: PoolObservation | None) -> Verdict:
     reasons = {MissingReason.STALE if isinstance(sample, EngineSample) else sample.reason for sample in lost}
     message = (
         f"{len(lost)} of {len(ready)} ready replicas have no fresh metrics ({', '.join(sorted(reasons))}), "
-        "so the pool does not shrink on their account. Check that the operator reaches the engines' port"
+        "and count as full until they do; let the operator reach the engines' port"
     )
     return Verdict(kind, "False", Reason.STALE, message)

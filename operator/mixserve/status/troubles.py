@@ -50,18 +50,18 @@ def explain(trouble: Trouble, *, pool: str, variant: str, index: int, advise: Ad
         case PodProblem.UNSCHEDULABLE:
             return Explained(
                 Reason.UNSCHEDULABLE,
-                f"spec.variants[{index}]: no node takes a replica of {variant}: {_plain(trouble.message)}. "
-                "Add nodes of this accelerator, free some, or lower replicas.max or tensorParallel",
+                f"spec.variants[{index}]: no node takes a replica of {variant}: {_plain(trouble.message)}; "
+                "add nodes of this accelerator, free some, or lower replicas.max or tensorParallel",
             )
         case PodProblem.IMAGE_UNAVAILABLE:
             return Explained(
                 Reason.IMAGE_UNAVAILABLE,
-                f"spec.engine.image: the image of {variant} can't be pulled: {_plain(trouble.message)}. "
-                "Correct spec.engine.version or spec.engine.image, or let the nodes reach the registry",
+                f"spec.engine.image: the image of {variant} can't be pulled: {_plain(trouble.message)}; "
+                "correct spec.engine.version or spec.engine.image, or let the nodes reach the registry",
             )
         case PodProblem.CONFIG_ERROR:
             return _explain_config_error(trouble.message, variant=variant)
-        case PodProblem.CRASHING:
+        case _:
             return _explain_crash(trouble, pool=pool, variant=variant, advise=advise)
 
 
@@ -69,18 +69,18 @@ def _explain_config_error(message: str, *, variant: str) -> Explained:
     if missing := _SECRET_MISSING.search(message):
         return Explained(
             Reason.SECRET_NOT_FOUND,
-            f"spec.model.tokenSecretRef.name: there is no Secret {missing['name']} in this namespace. "
-            "Create it; the pods then start by themselves",
+            f"spec.model.tokenSecretRef.name: there is no Secret {missing['name']} in this namespace; "
+            "create it, and the pods start by themselves",
         )
     if missing := _KEY_MISSING.search(message):
         return Explained(
             Reason.SECRET_NOT_FOUND,
-            f"spec.model.tokenSecretRef.key: Secret {missing['name']} has no key {missing['key']}. "
-            "Add it or correct the key; the pods then start by themselves",
+            f"spec.model.tokenSecretRef.key: Secret {missing['name']} has no key {missing['key']}; "
+            "add it or correct the key, and the pods start by themselves",
         )
     return Explained(
         Reason.CONTAINER_CONFIG_ERROR,
-        f"spec.engine: the container of {variant} can't be created: {_plain(message)}. Correct what the message names",
+        f"spec.engine: the container of {variant} can't be created: {_plain(message)}; correct what the message names",
     )
 
 
@@ -89,15 +89,15 @@ def _explain_crash(trouble: Trouble, *, pool: str, variant: str, advise: Advise)
     if advice is not None:
         return Explained(
             Reason.ENGINE_START_FAILED,
-            f"spec.engine: the engine of {variant} does not start: {_plain(advice.cause)}. {_plain(advice.remedy)}",
+            f"spec.engine: the engine of {variant} does not start: {_plain(advice.cause)}; {_plain(advice.remedy)}",
         )
     exceptions = [found[1] for line in trouble.log_tail.splitlines() if (found := _EXCEPTION.search(line))]
     cause = _CREDENTIAL.sub("***", exceptions[-1])[:LONGEST_EXCEPTION] if exceptions else trouble.message
     selector = f"{LABEL_POOL}={pool},{LABEL_VARIANT}={variant}"
     return Explained(
         Reason.ENGINE_START_FAILED,
-        f"spec.engine: the engine of {variant} does not start: {_plain(cause)}. "
-        f"Read its log: kubectl logs -l {selector} -c {ENGINE_CONTAINER} --previous",
+        f"spec.engine: the engine of {variant} does not start: {_plain(cause)}; "
+        f"read its log: kubectl logs -l {selector} -c {ENGINE_CONTAINER} --previous",
     )
 
 

@@ -8,6 +8,10 @@ from mixserve.api.names import ConditionType, Reason
 ConditionStatus = Literal["True", "False", "Unknown"]
 
 
+NOT_LOOKED_AT = "Not looked at: there was no valid spec yet"
+"""Message of conditions about objects and pods while there is no spec to compare them with."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What a condition says now; `message` is empty where there is nothing to say."""

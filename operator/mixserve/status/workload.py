@@ -6,7 +6,7 @@ from mixserve.api.names import ConditionType, Reason
 from mixserve.api.observation import PodObservation, PoolObservation, VariantObservation
 from mixserve.api.pool import Variant
 from mixserve.status.troubles import Advise, Explained, explain
-from mixserve.status.verdict import ConditionStatus, Verdict
+from mixserve.status.verdict import NOT_LOOKED_AT, ConditionStatus, Verdict
 
 _URGENCY = (
     Reason.SECRET_NOT_FOUND,
@@ -31,14 +31,14 @@ def judge_workload(
     Args:
         pool: name of the pool.
         variants: the spec's.
-        observation: what was seen, its variants in the order of the spec; None if nothing could be.
+        observation: what was seen, its variants in the order of the spec; None if there never was a valid spec.
         apply_error: why the objects could not be applied, or None.
         advise: what the engine knows about its own start-up errors.
     """
     if apply_error is not None:
         return _verdict("False", Reason.APPLY_FAILED, f"The objects could not be applied: {apply_error}")
     if observation is None:
-        return _verdict("Unknown", Reason.NOT_CHECKED, "The pool's objects have not been looked at yet")
+        return _verdict("Unknown", Reason.NOT_CHECKED, NOT_LOOKED_AT)
     pairs = list(zip(variants, observation.variants, strict=True))
     troubles = [
         explain(pod.trouble, pool=pool, variant=variant.name, index=index, advise=advise)
@@ -76,7 +76,7 @@ def _grows(seen: VariantObservation) -> bool:
 def _in_trouble(troubles: Sequence[Explained]) -> Verdict:
     texts = dict.fromkeys(trouble.text for trouble in sorted(troubles, key=lambda one: _URGENCY.index(one.reason)))
     reason = min((trouble.reason for trouble in troubles), key=_URGENCY.index)
-    return _verdict("False", reason, "; ".join(texts))
+    return _verdict("False", reason, ". ".join(texts))
 
 
 def _unfinished(variant: Variant, seen: VariantObservation) -> str:

@@ -67,7 +67,7 @@ def test_a_draining_pod_is_restored_when_the_pool_has_to_grow() -> None:
     pods = [*serving(2, running=8, waiting=8), pod("d", sample(3), draining_since_s=NOW_S - 60)]
     decision = decided(seen(variant(*pods)))
     assert decision.message.startswith("ScaleUp 2 -> 3 main")
-    assert decision.actions == (Restore("main", ("d",)),)
+    assert (decision.actions, decision.blocked_by) == ((Restore("main", ("d",)),), None)
 
 
 def test_growth_ends_at_the_maximum_and_says_so() -> None:

@@ -1,0 +1,157 @@
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mixserve.api.names import ConditionType, Reason
+from mixserve.api.observation import PodProblem, PoolObservation, Trouble
+from mixserve.api.pool_status import Condition
+from mixserve.status.conditions import Findings, build_conditions
+from mixserve.status.rfc3339 import to_rfc3339
+from mixserve.validate.violation import Note, Violation
+from support.pools import NOW_S, SILENT, bounds, pod, seen, starting, variant
+
+UNKNOWN_FORMAT = Violation(
+    Reason.UNKNOWN_QUANTIZATION, "spec.variants[0].quantization", "there is no format fp7", "choose fp8"
+)
+TOO_LARGE = Violation(Reason.DOES_NOT_FIT, "spec.variants[0]", "the model does not fit", "use 2 GPUs")
+NO_FACTS = Note(Reason.UNKNOWN_MODEL_FACTS, "spec.model.facts", "not known", "give them")
+OLD_VERSION = Note(Reason.UNSUPPORTED_VERSION, "spec.engine.version", "0.20.0 is treated as 0.32", "use 0.32")
+SERVING = seen(variant(pod("a")))
+
+
+def build(
+    *violations: Violation,
+    observation: PoolObservation | None = SERVING,
+    notes: tuple[Note, ...] = (),
+    apply_error: str | None = None,
+    previous: Sequence[Condition] = (),
+    generation: int = 7,
+    now_s: float = NOW_S,
+) -> dict[str, Condition]:
+    conditions = build_conditions(
+        name="chat",
+        variants=(bounds(1, 9),),
+        findings=Findings(generation=generation, violations=violations, notes=notes, apply_error=apply_error),
+        observation=observation,
+        previous=previous,
+        advise=lambda _: None,
+        now_s=now_s,
+    )
+    assert [one.type for one in conditions] == list(ConditionType)
+    return {one.type: one for one in conditions}
+
+
+def told(condition: Condition) -> tuple[str, str, str]:
+    return condition.status, condition.reason, condition.message
+
+
+def test_a_pool_that_serves_is_true_throughout() -> None:
+    assert {(one.status, one.reason) for one in build().values()} == {
+        ("True", "Ready"),
+        ("True", "Valid"),
+        ("True", "Fits"),
+        ("True", "AllReplicasReady"),
+        ("True", "Fresh"),
+        ("True", "AsApplied"),
+    }
+
+
+def test_every_condition_names_the_generation_and_the_time() -> None:
+    assert {(one.observed_generation, one.last_transition_time) for one in build().values()} == {(7, to_rfc3339(NOW_S))}
+
+
+def test_the_time_stays_while_the_status_stays() -> None:
+    before = tuple(build().values())
+    same = build(previous=before, generation=8, now_s=NOW_S + 60)
+    assert {(one.observed_generation, one.last_transition_time) for one in same.values()} == {(8, to_rfc3339(NOW_S))}
+    changed = build(UNKNOWN_FORMAT, previous=before, now_s=NOW_S + 60)
+    assert changed["Validated"].last_transition_time == to_rfc3339(NOW_S + 60)
+    assert changed["WorkloadReady"].last_transition_time == to_rfc3339(NOW_S)
+
+
+def test_a_violation_of_the_spec_is_told_in_full() -> None:
+    conditions = build(UNKNOWN_FORMAT, TOO_LARGE)
+    assert told(conditions["Validated"]) == (
+        "False",
+        "UnknownQuantizationFormat",
+        "spec.variants[0].quantization: there is no format fp7; choose fp8",
+    )
+    assert told(conditions["Fits"]) == ("False", "DoesNotFit", "spec.variants[0]: the model does not fit; use 2 GPUs")
+
+
+def test_several_violations_are_all_told() -> None:
+    again = replace(UNKNOWN_FORMAT, field_path="spec.variants[1].quantization")
+    assert build(UNKNOWN_FORMAT, again)["Validated"].message == f"{UNKNOWN_FORMAT.message}. {again.message}"
+
+
+def test_the_fit_is_not_judged_while_the_spec_is_invalid() -> None:
+    assert told(build(UNKNOWN_FORMAT)["Fits"])[:2] == ("Unknown", "NotChecked")
+
+
+def test_notes_are_told_and_stop_nothing() -> None:
+    conditions = build(notes=(NO_FACTS, OLD_VERSION))
+    assert told(conditions["Validated"]) == ("True", "Valid", OLD_VERSION.message)
+    assert told(conditions["Fits"]) == ("Unknown", "UnknownModelFacts", NO_FACTS.message)
+    assert conditions["Ready"].status == "True"
+
+
+def test_foreign_fields_are_named_and_do_not_stop_the_pool_from_being_ready() -> None:
+    fields = {"Service/chat": ("spec.type",), "Deployment/chat-main": ("spec.paused", "spec.x")}
+    conditions = build(observation=replace(SERVING, foreign_fields=fields))
+    assert told(conditions["NoForeignChanges"]) == (
+        "False",
+        "ForeignFields",
+        (
+            "Deployment/chat-main: spec.paused, spec.x; Service/chat: spec.type set by somebody else; "
+            "remove these fields, or delete the object: it is made anew"
+        ),
+    )
+    assert conditions["Ready"].status == "True"
+
+
+def test_after_a_bad_edit_the_pool_is_not_ready_though_the_old_replicas_serve() -> None:
+    assert told(build(TOO_LARGE)["Ready"]) == (
+        "False",
+        "DoesNotFit",
+        f"{TOO_LARGE.message}. The replicas of the last good spec keep serving",
+    )
+    assert told(build(TOO_LARGE, observation=seen(variant(starting())))["Ready"]) == (
+        "False",
+        "DoesNotFit",
+        TOO_LARGE.message,
+    )
+
+
+def test_what_can_not_be_applied_is_not_ready() -> None:
+    ready = build(apply_error="quota")["Ready"]
+    assert told(ready)[:2] == ("False", "ApplyFailed")
+    assert ready.message.endswith("quota. The replicas of the last good spec keep serving")
+
+
+def test_one_ready_replica_is_enough_also_in_a_rollout_or_with_trouble_elsewhere() -> None:
+    trouble = Trouble(PodProblem.UNSCHEDULABLE, "no node")
+    for observation in (
+        seen(variant(pod("a"), rolling_out=True)),
+        seen(variant(pod("a"), starting())),
+        seen(variant(pod("a"), pod("b", SILENT, trouble=trouble))),
+        seen(variant(pod("a", SILENT))),
+    ):
+        assert told(build(observation=observation)["Ready"]) == ("True", "Ready", "Requests are answered")
+
+
+def test_without_a_ready_replica_the_reason_is_what_keeps_it() -> None:
+    trouble = Trouble(PodProblem.IMAGE_UNAVAILABLE, "not found")
+    stuck = build(observation=seen(variant(pod("a", SILENT, trouble=trouble))))["Ready"]
+    assert told(stuck)[:2] == ("False", "ImageUnavailable")
+    assert stuck.message.startswith("No replica takes requests. spec.engine.image: ")
+    assert told(build(observation=seen(variant(starting())))["Ready"]) == (
+        "False",
+        "NotReady",
+        "No replica takes requests. main: 0 of at least 1 replicas are ready",
+    )
+
+
+def test_a_pool_without_a_valid_spec_so_far() -> None:
+    conditions = build(UNKNOWN_FORMAT, observation=None)
+    assert told(conditions["Ready"])[:2] == ("False", "UnknownQuantizationFormat")
+    assert {conditions[kind].status for kind in ("WorkloadReady", "MetricsFresh", "NoForeignChanges")} == {"Unknown"}
+    assert told(build(observation=None)["Ready"])[:2] == ("Unknown", "NotChecked")

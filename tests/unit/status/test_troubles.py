@@ -1,0 +1,102 @@
+import pytest
+
+from mixserve.api.names import Reason
+from mixserve.api.observation import PodProblem, Trouble
+from mixserve.engines.protocol import StartupAdvice
+from mixserve.status.troubles import Explained, explain
+
+
+def explained(problem: PodProblem, message: str, log: str = "", *, advice: StartupAdvice | None = None) -> Explained:
+    trouble = Trouble(problem, message, log)
+    return explain(trouble, pool="chat", variant="fp8", index=1, advise=lambda _: advice)
+
+
+def test_a_pod_that_no_node_takes() -> None:
+    assert explained(
+        PodProblem.UNSCHEDULABLE, "0/3 nodes are available:\n 3 Insufficient nvidia.com/gpu."
+    ) == Explained(
+        Reason.UNSCHEDULABLE,
+        "spec.variants[1]: no node takes a replica of fp8: 0/3 nodes are available: 3 Insufficient nvidia.com/gpu; "
+        "add nodes of this accelerator, free some, or lower replicas.max or tensorParallel",
+    )
+
+
+def test_an_image_that_can_not_be_pulled() -> None:
+    found = explained(PodProblem.IMAGE_UNAVAILABLE, "container engine: ErrImagePull: not found")
+    assert found.reason is Reason.IMAGE_UNAVAILABLE
+    assert found.text.startswith("spec.engine.image: the image of fp8 can't be pulled: container engine: ErrImagePull")
+
+
+@pytest.mark.parametrize(
+    ("message", "path", "cause"),
+    [
+        ('secret "hf-token" not found', "spec.model.tokenSecretRef.name", "there is no Secret hf-token in this"),
+        ("couldn't find key token in Secret llm/hf", "spec.model.tokenSecretRef.key", "Secret hf has no key token"),
+        ("couldn't find key token in Secret hf", "spec.model.tokenSecretRef.key", "Secret hf has no key token"),
+    ],
+)
+def test_a_missing_secret(message: str, path: str, cause: str) -> None:
+    found = explained(PodProblem.CONFIG_ERROR, f"container engine: CreateContainerConfigError: {message}")
+    assert found.reason is Reason.SECRET_NOT_FOUND
+    assert found.text.startswith(f"{path}: {cause}")
+
+
+def test_another_configuration_error() -> None:
+    found = explained(PodProblem.CONFIG_ERROR, 'configmap "x" not found')
+    assert found.reason is Reason.CONTAINER_CONFIG_ERROR
+    assert 'the container of fp8 can\'t be created: configmap "x" not found; ' in found.text
+
+
+def test_a_crash_that_the_engine_knows() -> None:
+    advice = StartupAdvice(cause="no memory is left for the KV cache", remedy="use a larger GPU.")
+    assert explained(PodProblem.CRASHING, "exit code 1", "some log", advice=advice) == Explained(
+        Reason.ENGINE_START_FAILED,
+        "spec.engine: the engine of fp8 does not start: no memory is left for the KV cache; use a larger GPU",
+    )
+
+
+def test_the_engine_is_asked_about_the_log() -> None:
+    asked: list[str] = []
+
+    def advise(log: str) -> None:
+        asked.append(log)
+
+    explain(Trouble(PodProblem.CRASHING, "", "the log"), pool="chat", variant="fp8", index=0, advise=advise)
+    assert asked == ["the log"]
+
+
+def test_an_unknown_crash_quotes_the_last_exception_and_says_where_to_read_on() -> None:
+    log = "ERROR 11-21 02:20:11 [core.py:9] KeyError: 'a'\nTraceback:\n(EngineCore pid=7) torch.cuda.FooError: bar\nbye"
+    assert explained(PodProblem.CRASHING, "exit code 1", log).text == (
+        "spec.engine: the engine of fp8 does not start: torch.cuda.FooError: bar; read its log: "
+        "kubectl logs -l mixserve.dev/pool=chat,mixserve.dev/variant=fp8 -c engine --previous"
+    )
+
+
+def test_a_crash_without_a_log_says_how_it_ended() -> None:
+    assert (
+        "does not start: ended with exit code 137; " in explained(PodProblem.CRASHING, "ended with exit code 137").text
+    )
+
+
+def test_a_long_exception_is_cut() -> None:
+    found = explained(PodProblem.CRASHING, "", "ValueError: " + "x" * 5000)
+    assert len(found.text) < 500
+
+
+@pytest.mark.parametrize(
+    "secret", ["hf_abcDEF123456", "sk-proj-abcdef123456", "user:pa55word", "https://user:pa55word@example.com/x"]
+)
+def test_credentials_in_an_exception_do_not_reach_the_status(secret: str) -> None:
+    url = secret if secret.startswith("https") else f"https://{secret}@example.com/"
+    found = explained(PodProblem.CRASHING, "", f"OSError: 401 for {url} with {secret[:3]}")
+    assert "pa55word" not in found.text
+    assert "abcdef123456" not in found.text.lower()
+    assert "OSError: 401 for https://***@example.com/" in found.text
+
+
+def test_a_token_in_an_exception_is_hidden_where_it_stands() -> None:
+    assert (
+        "token *** was refused"
+        in explained(PodProblem.CRASHING, "", "ValueError: token hf_abcDEF123456 was refused").text
+    )
