@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mixserve.api.names import FIELD_MANAGER
 from mixserve.apply.errors import Conflict, Rejected
@@ -22,8 +22,8 @@ async def write_replicas(
     deployment: str,
     seen: int,
     wanted: int,
-) -> None:
-    """Change a Deployment's replicas from `seen` to `wanted`.
+) -> dict[str, Any]:
+    """Change a Deployment's replicas from `seen` to `wanted`; return its Scale as it is now.
 
     Raises:
         Conflict: the Deployment has other replicas than `seen` by now, so the decision was made about something else.
@@ -33,7 +33,7 @@ async def write_replicas(
     test = {"op": "test", "path": "/spec/replicas", "value": seen or None}
     write = {"op": "add", "path": "/spec/replicas", "value": wanted}
     try:
-        await connection.patch(
+        return await connection.patch(
             DEPLOYMENTS,
             [test, write],
             namespace=namespace,

@@ -7,7 +7,7 @@ work, and prints. Here does not belong: the work itself. What a command needs is
 
 import typer
 
-from mixserve.cli import dev
+from mixserve.cli import dev, operator
 
 app = typer.Typer(
     name="mixserve",
@@ -17,6 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(dev.app, name="dev")
+app.add_typer(operator.app, name="operator")
 
 
 def _print_version(wanted: bool) -> None:

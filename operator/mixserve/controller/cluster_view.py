@@ -11,7 +11,7 @@ from mixserve.controller.object_cache import ObjectCache, PoolKey, key_of
 from mixserve.controller.served_names import ServedNames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     RawObject = Mapping[str, Any]
 
@@ -23,9 +23,14 @@ LABELLED = frozenset({*OWNED, PODS})
 
 
 class ClusterView:
-    """One cache for each watched resource."""
+    """One cache for each watched resource.
 
-    def __init__(self) -> None:
+    Args:
+        gone: called with the uid of each object that was deleted.
+    """
+
+    def __init__(self, gone: Callable[[str], None] = lambda _: None) -> None:
+        self._gone = gone
         self.pools = ObjectCache(group=key_of)
         self.formats = ObjectCache(group=lambda _: None)
         self.accelerators = ObjectCache(group=lambda _: None)
@@ -39,6 +44,10 @@ class ClusterView:
             PODS: self.pods,
             **self._owned,
         }
+
+    def get(self, resource: Resource, key: PoolKey) -> RawObject | None:
+        """One object by namespace and name."""
+        return self._caches[resource].get(key)
 
     def owned(self, pool: PoolKey) -> list[RawObject]:
         """What the pool consists of, as it is in the cluster."""
@@ -57,13 +66,22 @@ class ClusterView:
         """Take the deletion of an object; return the pools that have to be looked at because of it."""
         if not self._caches[resource].remove(obj):
             return set()
+        self._gone(obj["metadata"]["uid"])
         others = self.names.remove(obj) if resource is POOLS else set()
         return others | self._concerned(resource, obj)
 
-    def take_list(self, resource: Resource, items: Iterable[RawObject], *, version: str) -> set[PoolKey]:
-        """Take a full list of a resource; return the pools that have to be looked at because of it."""
+    def take_list(
+        self,
+        resource: Resource,
+        items: Iterable[RawObject],
+        *,
+        version: str,
+        namespace: str = "",
+    ) -> set[PoolKey]:
+        """Take a full list of a resource, in one namespace or all; return the pools to be looked at because of it."""
         listed = list(items)
-        gone = self._caches[resource].missing_from(listed, version=version)
+        missing = self._caches[resource].missing_from(listed, version=version)
+        gone = [obj for obj in missing if namespace in {"", obj["metadata"].get("namespace")}]
         changes = [self.remove(resource, obj) for obj in gone]
         changes += [self.put(resource, obj) for obj in listed]
         return set().union(*changes)

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from mixserve.api.observation import EngineSample, Missing, MissingReason
 from mixserve.autoscale.fleet import FRESH_S
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 _NOT_SCRAPED = Missing(MissingReason.NOT_SCRAPED)
 
@@ -44,8 +39,7 @@ class Samples:
         """Whether the pod was scraped with success once."""
         return uid in self._samples
 
-    def forget(self, uids: Iterable[str]) -> None:
-        """Drop pods that are gone."""
-        for uid in uids:
-            self._samples.pop(uid, None)
-            self._missing.pop(uid, None)
+    def forget(self, uid: str) -> None:
+        """Drop a pod that is gone."""
+        self._samples.pop(uid, None)
+        self._missing.pop(uid, None)

@@ -66,7 +66,12 @@ class Scraper:
         self._scraped = scraped
         self._running: dict[PoolKey, asyncio.Task[None]] = {}
         self.endpoints: dict[PoolKey, MetricsEndpoint] = {}
-        self.last_turn_s = 0.0
+        self._last_turn_s = time.monotonic()
+
+    @property
+    def silent_for_s(self) -> float:
+        """How long ago the last turn was."""
+        return time.monotonic() - self._last_turn_s
 
     async def run(self) -> None:
         """Scrape until cancelled."""
@@ -75,7 +80,7 @@ class Scraper:
         try:
             while True:
                 for turn in range(_TURNS):
-                    self.last_turn_s = loop.time()
+                    self._last_turn_s = time.monotonic()
                     self._take_turn(turn)
                     # After a pause of the whole machine the lost turns are not caught up.
                     due = max(due + self._interval_s / _TURNS, loop.time())

@@ -39,10 +39,9 @@ class CrashLogs:
             known = self._tails[uid] = (crash, await self._read(pod["metadata"], container))
         return known[1]
 
-    def keep_only(self, uids: set[str]) -> None:
-        """Forget the pods that are gone."""
-        for uid in self._tails.keys() - uids:
-            del self._tails[uid]
+    def forget(self, uid: str) -> None:
+        """Drop a pod that is gone."""
+        self._tails.pop(uid, None)
 
     async def _read(self, metadata: Mapping[str, Any], container: Mapping[str, Any]) -> str:
         # Only what has been restarted has a previous log.

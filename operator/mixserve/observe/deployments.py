@@ -29,13 +29,15 @@ def observe_variant(
 
 def replicas_of(deployment: Mapping[str, Any]) -> int:
     """The replicas that the Deployment asks for."""
-    # The API server writes its default, 1; a zero is left out of nothing but old serializations.
+    # The API server fills in its default, 1.
     return int(deployment["spec"].get("replicas", 1))
 
 
 def is_rolling_out(deployment: Mapping[str, Any]) -> bool:
     """Some replica is not of the current template, or the Deployment controller has not seen the latest one."""
     status = deployment.get("status", {})
-    if status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 0):
+    if "observedGeneration" not in status:  # new: there is nothing to replace
+        return False
+    if status["observedGeneration"] < deployment["metadata"].get("generation", 0):
         return True
     return bool(status.get("updatedReplicas", 0) < status.get("replicas", 0))

@@ -54,5 +54,6 @@ def test_a_pod_that_is_gone_is_forgotten() -> None:
     samples = Samples()
     samples.take("u", sample(1))
     samples.take("u", FAILED)
-    samples.forget(["u", "never there"])
+    samples.forget("u")
+    samples.forget("never there")
     assert reason(samples, 1) is MissingReason.NOT_SCRAPED

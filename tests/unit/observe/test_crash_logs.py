@@ -83,10 +83,10 @@ async def test_pods_that_run_or_go_have_no_crash() -> None:
     assert logs.asked == []
 
 
-async def test_pods_that_are_gone_are_forgotten() -> None:
+async def test_a_pod_that_is_gone_is_forgotten() -> None:
     logs = Logs()
     reader = CrashLogs(logs)
     await reader.tail(crashing())
-    reader.keep_only(set())
+    reader.forget("uid-p-0")
     await reader.tail(crashing())
     assert len(logs.asked) == 2

@@ -34,7 +34,7 @@ def test_pods_come_oldest_first() -> None:
         ({"observedGeneration": 3, "replicas": 3, "updatedReplicas": 1}, True),
         ({"observedGeneration": 3, "replicas": 2}, True),
         ({"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2}, True),
-        ({}, True),
+        ({}, False),
     ],
 )
 def test_a_rollout_goes_on_while_old_replicas_are_left_or_the_latest_template_was_not_seen(

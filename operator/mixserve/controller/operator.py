@@ -1,0 +1,160 @@
+"""The parts of the operator, put together."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import kopf
+import structlog
+
+from mixserve.controller.acting import Actor
+from mixserve.controller.cluster_view import ClusterView
+from mixserve.controller.gathering import Gatherer
+from mixserve.controller.listing import Lister
+from mixserve.controller.planning import Planner
+from mixserve.controller.queue import KeyedQueue
+from mixserve.controller.reconciling import Reconciler
+from mixserve.controller.reporting import Reporter
+from mixserve.controller.samples import Samples
+from mixserve.controller.scraping import Scraper
+from mixserve.controller.stopping import cancel_all, first_to_end
+from mixserve.controller.watching import watch_login, watch_registry, watch_settings
+from mixserve.controller.workers import Workers
+from mixserve.observe.crash_logs import CrashLogs
+from mixserve.observe.model_files import ModelConfigReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import aiohttp
+    from kubernetes.aio.client import Configuration
+
+    from mixserve.apply.connection import Connection
+    from mixserve.controller.object_cache import PoolKey
+    from mixserve.controller.settings import Settings
+    from mixserve.controller.telemetry import Telemetry
+
+_log = structlog.get_logger(__name__)
+
+# kopf ends within a second; who waits longer for it keeps the Lease from the next leader.
+_WATCHES_END_S = 5.0
+# The beat comes several times a second; without it for this long the event loop hangs or the beat has died.
+_BEAT_LOST_S = 30.0
+
+
+class Operator:
+    """Everything that works while this process leads.
+
+    Args:
+        settings: how it runs.
+        configuration: credentials, for kopf's own connections.
+        connection: to the API server.
+        session: for scrapes.
+        telemetry: takes what is done.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        configuration: Configuration,
+        connection: Connection,
+        session: aiohttp.ClientSession,
+        telemetry: Telemetry,
+    ) -> None:
+        self._settings = settings
+        self._configuration = configuration
+        self.synced = False
+        samples, logs = Samples(), CrashLogs(connection)
+        self._view = ClusterView(gone=self._forget)
+        self._queue: KeyedQueue[PoolKey] = KeyedQueue()
+        self._scraper = Scraper(
+            view=self._view,
+            samples=samples,
+            session=session,
+            interval_s=settings.scrape_interval_s,
+            scraped=self._queue.add,
+        )
+        self._lister = Lister(
+            connection,
+            view=self._view,
+            namespaces=settings.watch_namespaces,
+            enqueue=self._queue.add,
+        )
+        planner = Planner(self._view, ModelConfigReader())
+        gatherer = Gatherer(view=self._view, samples=samples, logs=logs)
+        actor = Actor(connection, view=self._view, telemetry=telemetry)
+        reconciler = Reconciler(
+            view=self._view,
+            planner=planner,
+            gatherer=gatherer,
+            actor=actor,
+            reporter=Reporter(connection, view=self._view, instance=settings.identity),
+            scraper=self._scraper,
+            telemetry=telemetry,
+        )
+        self._workers = Workers(self._queue, reconcile=reconciler.reconcile, telemetry=telemetry)
+        self._forgetters: tuple[Callable[[str], None], ...] = (
+            samples.forget,
+            logs.forget,
+            planner.forget_object,
+            gatherer.forget,
+            actor.writer.forget,
+        )
+        telemetry.pool_count.set_function(lambda: len(self._view.pools))
+
+    def problem(self) -> str | None:
+        """Why the process should be restarted, or None."""
+        stuck = self._workers.stuck
+        if stuck is not None:
+            return f"a worker has looked at pool {stuck} for minutes"
+        if self.synced and self._scraper.silent_for_s > _BEAT_LOST_S:
+            return "the beat has stopped"
+        return None
+
+    async def run(self, watching: Callable[[], None]) -> None:
+        """Work until cancelled, or until something that must not end does.
+
+        Args:
+            watching: called when kopf has started, and has taken the signals.
+        """
+        await self._lister.first()
+        self.synced = True
+        _log.info("caches_filled", pools=len(self._view.pools))
+        # Tasks that are there before kopf are not among those that it waits for and cancels in the end.
+        tasks = [
+            asyncio.create_task(self._workers.run(self._settings.workers), name="workers"),
+            asyncio.create_task(self._scraper.run(), name="scraper"),
+            asyncio.create_task(self._lister.repeat(self._settings.resync_interval_s), name="lister"),
+        ]
+        stop_watches = asyncio.Event()
+        watches = asyncio.create_task(self._watch(stop_watches, watching), name="watches")
+        try:
+            await first_to_end([*tasks, watches])
+        finally:
+            self.synced = False
+            await cancel_all(tasks)
+            stop_watches.set()
+            await asyncio.wait({watches}, timeout=_WATCHES_END_S)
+            await cancel_all({watches})
+
+    async def _watch(self, stop: asyncio.Event, watching: Callable[[], None]) -> None:
+        registry = watch_registry(self._view, self._queue.add)
+        watch_login(registry, self._configuration)
+        others = asyncio.all_tasks()
+        namespaces = self._settings.watch_namespaces
+        tasks = await kopf.spawn_tasks(
+            registry=registry,
+            settings=watch_settings(),
+            standalone=True,
+            clusterwide=not namespaces,
+            namespaces=namespaces,
+            stop_flag=stop,
+        )
+        watching()
+        await kopf.run_tasks(tasks, ignored=others)
+
+    def _forget(self, uid: str) -> None:
+        for forget in self._forgetters:
+            forget(uid)

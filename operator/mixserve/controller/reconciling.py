@@ -1,0 +1,137 @@
+"""One look at one pool: gather, plan, observe, decide, apply, act, and say how it is.
+
+Level-triggered: everything is read anew each time, so any look from any state ends in the same desired state, and a
+pool that is as it should be costs no write.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from mixserve.autoscale.decision import decide
+from mixserve.autoscale.memory import ScaleMemory
+from mixserve.controller.numbers import outcome_of, pool_numbers
+from mixserve.status.pool_status import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mixserve.api.observation import PoolObservation
+    from mixserve.autoscale.decision import Decision
+    from mixserve.controller.acting import Actor, Applied
+    from mixserve.controller.cluster_view import ClusterView
+    from mixserve.controller.gathering import Gatherer
+    from mixserve.controller.object_cache import PoolKey
+    from mixserve.controller.planning import Assessment, Planner, PoolPlan
+    from mixserve.controller.reporting import Reporter
+    from mixserve.controller.scraping import Scraper
+    from mixserve.controller.telemetry import Telemetry
+
+    RawObject = Mapping[str, Any]
+
+_log = structlog.get_logger(__name__)
+
+
+class RefusedError(Exception):
+    """The API server refused objects of the pool; its status says so, and the pool is to be looked at again later."""
+
+
+@dataclass
+class _PoolMemory:
+    """What is known of a pool from the last look; lost at a restart, which only delays shrinking.
+
+    Attributes:
+        uid: of the pool; another one of the same name starts anew.
+        plan: the last valid one. It stays in force while the spec is invalid: what ran keeps running, and scaling.
+        scale: the autoscaler's.
+    """
+
+    uid: str
+    plan: PoolPlan | None = None
+    scale: ScaleMemory = field(default_factory=ScaleMemory)
+
+
+class Reconciler:
+    """Looks at pools, one call per look."""
+
+    def __init__(
+        self,
+        *,
+        view: ClusterView,
+        planner: Planner,
+        gatherer: Gatherer,
+        actor: Actor,
+        reporter: Reporter,
+        scraper: Scraper,
+        telemetry: Telemetry,
+    ) -> None:
+        self._view = view
+        self._planner = planner
+        self._gatherer = gatherer
+        self._actor = actor
+        self._reporter = reporter
+        self._scraper = scraper
+        self._telemetry = telemetry
+        self._memories: dict[PoolKey, _PoolMemory] = {}
+
+    async def reconcile(self, key: PoolKey) -> None:
+        """Bring the pool nearer to its spec, or forget it if it is gone.
+
+        Raises:
+            RefusedError, ApiError: look again later.
+        """
+        raw = self._view.pools.get(key)
+        if raw is None:
+            self._forget(key)
+        elif "deletionTimestamp" not in raw["metadata"]:  # else the garbage collector does what is left to do
+            await self._look(key, raw)
+
+    async def _look(self, key: PoolKey, raw: RawObject) -> None:
+        now_s = time.time()
+        memory = self._memory(key, raw)
+        assessment = await self._planner.assess(key, raw)
+        if assessment.plan is not None:
+            memory.plan = assessment.plan
+        plan = memory.plan
+        if plan is None:
+            await self._reporter.report(key, raw, assessment, plan=None, outcome=None, refused=())
+            return
+        self._scraper.endpoints[key] = plan.endpoint
+        observation = await self._gatherer.observe(key, plan, now_s=now_s)
+        decision, memory.scale = decide(plan.pool.spec, observation, memory.scale, plan.priors)
+        applied = await self._apply(key, plan, assessment, decision)
+        wrote = await self._actor.act(key, plan, decision.actions, now_s=now_s)
+        self._count(key, observation, decision)
+        if applied.changed or decision.actions:
+            observation = await self._gatherer.observe(key, plan, now_s=now_s)
+        outcome = Outcome(observation, decision, replicas_written=wrote or applied.made_deployment)
+        await self._reporter.report(key, raw, assessment, plan=plan, outcome=outcome, refused=applied.errors)
+        if applied.errors:
+            raise RefusedError("; ".join(applied.errors))
+
+    async def _apply(self, key: PoolKey, plan: PoolPlan, assessment: Assessment, decision: Decision) -> Applied:
+        applied = await self._actor.apply(key, plan, decision)
+        if assessment.plan is not None:
+            await self._actor.prune(key, plan)
+        return applied
+
+    def _count(self, key: PoolKey, observation: PoolObservation, decision: Decision) -> None:
+        self._telemetry.pools.put(key, pool_numbers(observation, decision))
+        self._telemetry.decisions.labels(outcome_of(decision)).inc()
+
+    def _memory(self, key: PoolKey, raw: RawObject) -> _PoolMemory:
+        uid = raw["metadata"]["uid"]
+        if key not in self._memories or self._memories[key].uid != uid:
+            self._memories[key] = _PoolMemory(uid)
+        return self._memories[key]
+
+    def _forget(self, key: PoolKey) -> None:
+        self._memories.pop(key, None)
+        self._planner.forget(key)
+        self._scraper.endpoints.pop(key, None)
+        self._telemetry.pools.drop(key)
+        _log.info("pool_gone", pool=str(key))

@@ -1,0 +1,128 @@
+"""Status and events of a pool, written only when they differ from what was written last."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from pydantic import ValidationError
+
+from mixserve.api.pool_status import PoolStatus
+from mixserve.apply.errors import ApiError
+from mixserve.apply.events import post_event
+from mixserve.apply.resources import POOLS
+from mixserve.apply.status import write_status
+from mixserve.status.conditions import Findings, build_conditions
+from mixserve.status.events import build_events
+from mixserve.status.pool_status import build_status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mixserve.apply.connection import Connection
+    from mixserve.controller.cluster_view import ClusterView
+    from mixserve.controller.object_cache import PoolKey
+    from mixserve.controller.planning import Assessment, PoolPlan
+    from mixserve.status.pool_status import Outcome
+
+    RawObject = Mapping[str, Any]
+
+_log = structlog.get_logger(__name__)
+
+
+class Reporter:
+    """Tells people how pools are."""
+
+    def __init__(self, connection: Connection, *, view: ClusterView, instance: str) -> None:
+        self._connection = connection
+        self._view = view
+        self._instance = instance
+
+    async def report(
+        self,
+        key: PoolKey,
+        raw: RawObject,
+        assessment: Assessment,
+        *,
+        plan: PoolPlan | None,
+        outcome: Outcome | None,
+        refused: Sequence[str],
+    ) -> None:
+        """Write the pool's status if it has changed, and events about what has changed.
+
+        Args:
+            key: the pool's.
+            raw: the pool.
+            assessment: of its spec.
+            plan: the one in force, or None.
+            outcome: what was seen and decided by that plan, or None.
+            refused: what the API server refused of its objects.
+
+        Raises:
+            ApiError: the status could not be written.
+        """
+        previous = _status_of(raw)
+        new = self._status(raw, assessment, plan=plan, outcome=outcome, refused=refused, previous=previous)
+        if new == previous:
+            return
+        metadata = raw["metadata"]
+        now = await write_status(
+            self._connection,
+            namespace=key.namespace,
+            name=key.name,
+            uid=metadata["uid"],
+            status=new.to_wire(),
+        )
+        self._view.put(POOLS, now)
+        for event in build_events(previous, new):
+            _log.info("pool_changed", pool=str(key), reason=event.reason.value, message=event.message)
+            try:
+                await post_event(self._connection, event, pool=raw, instance=self._instance, now_s=time.time())
+            except ApiError as error:  # the status says it as well
+                _log.warning("event_lost", pool=str(key), reason=event.reason.value, error=str(error))
+
+    def _status(
+        self,
+        raw: RawObject,
+        assessment: Assessment,
+        *,
+        plan: PoolPlan | None,
+        outcome: Outcome | None,
+        refused: Sequence[str],
+        previous: PoolStatus | None,
+    ) -> PoolStatus:
+        now_s, generation = time.time(), raw["metadata"]["generation"]
+        variants = () if plan is None else plan.pool.spec.variants
+        conditions = build_conditions(
+            name=raw["metadata"]["name"],
+            variants=variants,
+            findings=Findings(
+                generation=generation,
+                violations=assessment.violations,
+                notes=assessment.notes,
+                apply_error="; ".join(refused) or None,
+            ),
+            observation=None if outcome is None else outcome.observation,
+            previous=() if previous is None else previous.conditions,
+            advise=assessment.advise,
+            now_s=now_s,
+        )
+        return build_status(
+            previous=previous,
+            generation=generation,
+            conditions=conditions,
+            variants=variants,
+            outcome=outcome,
+            deployments={} if plan is None else plan.deployments,
+            prices={} if plan is None else plan.prices,
+            now_s=now_s,
+        )
+
+
+def _status_of(raw: RawObject) -> PoolStatus | None:
+    """The status as it was written last; None where there is none, or one of another version of Mixserve."""
+    try:
+        return PoolStatus.parse(raw["status"]) if raw.get("status") else None
+    except ValidationError:
+        return None

@@ -1,0 +1,106 @@
+"""The operator's process: connect, wait for the Lease, work, and give the Lease back."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+from kubernetes.aio.dynamic import DynamicClient
+
+from mixserve.apply.connection import Connection
+from mixserve.controller.leadership import Leadership
+from mixserve.controller.operator import Operator
+from mixserve.controller.stopping import StopSignals, cancel_all, first_to_end
+from mixserve.controller.telemetry import Telemetry
+from mixserve.controller.web import serve_web
+from mixserve.observe.scrape import scrape_session
+
+if TYPE_CHECKING:
+    from mixserve.controller.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+# Beside those of the workers: the Lease, the lists, and logs.
+_SPARE_CONNECTIONS = 8
+
+
+class StartError(Exception):
+    """The operator does not know how to reach a cluster."""
+
+
+async def run_operator(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT.
+
+    Raises:
+        StartError: there is no cluster to connect to.
+        LeadershipLostError: the Lease was lost.
+    """
+    signals = StopSignals()
+    signals.install()
+    telemetry = Telemetry()
+    configuration = await connect_to(settings)
+    async with ApiClient(configuration) as client, scrape_session() as session:
+        connection = Connection(DynamicClient(client), telemetry.count_api_call)
+        leadership = Leadership(connection, settings)
+        telemetry.leader.set_function(leadership.acquired.is_set)
+        operator = Operator(
+            settings,
+            configuration=configuration,
+            connection=connection,
+            session=session,
+            telemetry=telemetry,
+        )
+
+        def unready() -> str | None:
+            return None if operator.synced or leadership.stands_by else "the first lists are not there yet"
+
+        async with serve_web(
+            host=settings.http_host,
+            port=settings.http_port,
+            registry=telemetry.registry,
+            healthy=operator.problem,
+            ready=unready,
+        ):
+            await _lead(leadership, operator, signals)
+    _log.info("operator_stopped")
+
+
+async def _lead(leadership: Leadership, operator: Operator, signals: StopSignals) -> None:
+    """Work while the Lease is ours. It is given back when nothing is written any more."""
+    stopped = asyncio.create_task(signals.received.wait(), name="stop signal")
+    election = asyncio.create_task(leadership.keep(), name="leader election")
+    acquired = asyncio.create_task(leadership.acquired.wait(), name="wait for the lease")
+    tasks = [stopped, election, acquired]
+    try:
+        await first_to_end(tasks)
+        if acquired.done() and not stopped.done():
+            work = asyncio.create_task(operator.run(watching=signals.install), name="work")
+            tasks.append(work)
+            await first_to_end([stopped, election, work])
+    finally:
+        await cancel_all(reversed(tasks))
+        await leadership.release()
+
+
+async def connect_to(settings: Settings) -> Configuration:
+    """Credentials of the kubeconfig that is named, else of the pod's ServiceAccount, else of the usual kubeconfig.
+
+    Raises:
+        StartError: there are none.
+    """
+    configuration = Configuration()
+    configuration.connection_pool_maxsize = settings.workers + _SPARE_CONNECTIONS
+    try:
+        if settings.kubeconfig is not None:
+            await load_kube_config(str(settings.kubeconfig), client_configuration=configuration, persist_config=False)
+            return configuration
+        try:
+            load_incluster_config(client_configuration=configuration)
+        except ConfigException:  # not in a pod
+            await load_kube_config(client_configuration=configuration, persist_config=False)
+    except (ConfigException, OSError) as error:
+        raise StartError(f"no cluster to connect to: {error}; set MIXSERVE_KUBECONFIG or KUBECONFIG") from error
+    return configuration
