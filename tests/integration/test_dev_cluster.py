@@ -98,14 +98,11 @@ def kubectl(*arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
-def test_pods_run_and_can_be_heard(pod: str) -> None:
+def test_pods_run_and_are_heard_and_end_with_the_cluster(pod: str) -> None:
     assert status()["pods"] == {"Running": 1}
     assert running_with(pod) != []
     assert kubectl("logs", pod) == "from the pod\n"
     assert mixserve("logs", pod).stdout == "from the pod\n"
-
-
-def test_pods_end_with_the_cluster(pod: str) -> None:
     mixserve("down")
     assert running_with(pod) == []
 

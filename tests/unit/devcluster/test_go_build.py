@@ -119,7 +119,7 @@ def test_a_build_that_fails_shows_the_end_of_what_go_says(tmp_path: Path, fake_g
     assert list(program.cached(tmp_path / "cache").parent.iterdir()) == []
 
 
-def test_the_module_may_be_read_only(tmp_path: Path, fake_go: FakeGo) -> None:
+def test_nothing_is_written_to_the_module(tmp_path: Path, fake_go: FakeGo) -> None:
     program = tiny_program(tmp_path / "module")
     before = sorted(program.module.iterdir())
     go_build.build(program, tmp_path / "cache")
