@@ -199,8 +199,9 @@ def _running_term(load: Load, *, ladder: Ladder, capacities: Mapping[str, float]
     if load.blind:
         return _unknown(TermName.RUNNING, load)
     replicas = ladder.position(load.running_work)
-    carried = ", ".join(f"{name} {capacity:g}" for name, capacity in capacities.items())
-    divisor = f"/{next(iter(capacities.values())):g}" if len(capacities) == 1 else ""
+    rounded = {name: f"{round(capacity, 1):g}" for name, capacity in capacities.items()}
+    carried = ", ".join(f"{name} {capacity}" for name, capacity in rounded.items())
+    divisor = "/" + "".join(rounded.values()) if len(rounded) == 1 else ""
     return Term(
         name=TermName.RUNNING,
         replicas=replicas,

@@ -34,13 +34,13 @@ def build_events(previous: PoolStatus | None, new: PoolStatus) -> tuple[Event, .
 def _condition_events(before: PoolStatus, new: PoolStatus) -> Iterator[Event]:
     """Conditions that became false, changed their reason while false, or became true again.
 
-    Ready sums up the others: when it turns false they say why, so it is told only where none of them does.
+    Ready sums up the others: that it turned false is told only where none of them turned false with it.
     """
     old = {condition.type: condition for condition in before.conditions}
     changed = [condition for condition in new.conditions if _is_news(old.get(condition.type), condition)]
-    told = {(condition.status, condition.reason) for condition in changed if condition.type != ConditionType.READY}
+    explained = any(one.status == "False" and one.type != ConditionType.READY for one in changed)
     for condition in changed:
-        if condition.type == ConditionType.READY and (condition.status, condition.reason) in told:
+        if condition.type == ConditionType.READY and condition.status == "False" and explained:
             continue
         good = condition.status == "True"
         calm = good or condition.reason in {Reason.PROGRESSING, Reason.NOT_READY}

@@ -47,6 +47,11 @@ def test_running_and_what_waits_beyond_the_target_count() -> None:
     assert asked.replicas == 3.0
 
 
+def test_what_a_replica_carries_is_rounded_for_people() -> None:
+    asked = demand_of(variant(pod("a", sample(8))), capacities={"main": 37.458333})
+    assert term(asked, TermName.RUNNING).formula == "8/37.5 = 0.2"
+
+
 def test_few_waiting_requests_do_not_make_the_load_smaller() -> None:
     assert load_of(variant(pod("a", sample(8, 1)))).running_work == 8
 

@@ -79,7 +79,8 @@ def test_what_can_not_be_checked_is_not_told(before: Status) -> None:
 def test_starting_is_no_warning() -> None:
     progress = condition("WorkloadReady", "False", Reason.PROGRESSING)
     not_ready = condition("Ready", "False", Reason.NOT_READY)
-    assert reasons(None, status(progress, not_ready)) == [("Normal", Reason.PROGRESSING), ("Normal", Reason.NOT_READY)]
+    assert reasons(None, status(progress, not_ready)) == [("Normal", Reason.PROGRESSING)]
+    assert reasons(status(progress), status(progress, not_ready)) == [("Normal", Reason.NOT_READY)]
 
 
 def test_ready_does_not_repeat_what_another_condition_says() -> None:
