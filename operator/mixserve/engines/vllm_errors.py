@@ -107,7 +107,7 @@ MEMORY_ERRORS = (
 
 SOURCE_ERRORS = (
     _always(
-        r"gated repo|GatedRepoError|is restricted and you are not in the authorized list",
+        r"GatedRepoError|access a gated repo|is restricted and you are not in the authorized list",
         "the repository is gated, and its licence was not accepted for the token, or there is no token",
         "accept the licence on the repository's page and name a token of that account in spec.model.tokenSecretRef",
     ),

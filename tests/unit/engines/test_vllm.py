@@ -1,0 +1,129 @@
+from datetime import timedelta
+
+import pytest
+
+from mixserve.api.engine import Batching, Engine, EngineType, KVCache, KVCacheFormat
+from mixserve.api.quantization import QuantizationEngine
+from mixserve.engines.protocol import Launch
+from mixserve.engines.vllm import GIB, VLLMAdapter
+
+ADAPTER = VLLMAdapter()
+
+
+def launch(engine=None, **changes) -> Launch:
+    given = {
+        "engine": engine or Engine(),
+        "model": "example/Model",
+        "revision": "a" * 40,
+        "served_names": ("chat",),
+        "quantization": QuantizationEngine(
+            type=EngineType.VLLM, minimum_compute_capability="7.5", native_compute_capability="8.9"
+        ),
+        "tensor_parallel": 1,
+        "shutdown_timeout_s": 15,
+        "cache_path": "/cache",
+    }
+    return Launch(**{**given, **changes})
+
+
+def words(flag, command):
+    """The values that follow a flag."""
+    rest = command[command.index(flag) + 1 :]
+    return rest[: next((i for i, word in enumerate(rest) if word.startswith("--")), len(rest))]
+
+
+def test_the_smallest_command_line_has_only_what_is_always_right():
+    assert ADAPTER.command(launch()) == (
+        *("vllm", "serve", "example/Model", "--host", "0.0.0.0", "--port", "8000"),
+        *("--revision", "a" * 40, "--served-model-name", "chat", "--tensor-parallel-size", "1"),
+        *("--enable-prefix-caching", "--gpu-memory-utilization", "0.92", "--shutdown-timeout", "15"),
+    )
+
+
+def test_a_path_has_no_revision():
+    command = ADAPTER.command(launch(model="/models/m", revision=None))
+
+    assert command[:3] == ("vllm", "serve", "/models/m")
+    assert "--revision" not in command
+
+
+def test_all_served_names_follow_one_flag():
+    assert words("--served-model-name", ADAPTER.command(launch(served_names=("a", "b")))) == ("a", "b")
+
+
+def test_every_knob_of_the_pool_becomes_a_flag():
+    engine = Engine(
+        max_model_len=4096,
+        prefix_caching=False,
+        batching=Batching(max_sequences=64, max_batched_tokens=2048),
+        kv_cache=KVCache(format=KVCacheFormat.FP8, memory_utilization_percent=9 + 1),
+    )
+    command = ADAPTER.command(launch(engine, tensor_parallel=4))
+
+    assert words("--max-model-len", command) == ("4096",)
+    assert words("--max-num-seqs", command) == ("64",)
+    assert words("--max-num-batched-tokens", command) == ("2048",)
+    assert words("--kv-cache-dtype", command) == ("fp8",)
+    assert words("--gpu-memory-utilization", command) == ("0.10",)
+    assert words("--tensor-parallel-size", command) == ("4",)
+    assert "--no-enable-prefix-caching" in command
+    assert "--enable-prefix-caching" not in command
+
+
+def test_arguments_of_the_format_come_before_those_of_the_user():
+    row = QuantizationEngine(
+        type=EngineType.VLLM,
+        minimum_compute_capability="7.5",
+        native_compute_capability="8.9",
+        arguments=("--quantization=fp8_per_tensor",),
+    )
+    command = ADAPTER.command(launch(Engine(args=("--dtype=half",)), quantization=row))
+
+    assert command[-2:] == ("--quantization=fp8_per_tensor", "--dtype=half")
+
+
+def test_the_environment_keeps_usage_private_and_caches_writable():
+    environment = ADAPTER.environment(launch())
+
+    assert environment["VLLM_NO_USAGE_STATS"] == environment["DO_NOT_TRACK"] == "1"
+    assert environment["HF_HOME"].startswith("/cache/")
+    assert environment["VLLM_CACHE_ROOT"].startswith("/cache/")
+
+
+def test_the_engine_gives_itself_longer_to_start_than_the_probe_does():
+    environment = ADAPTER.environment(launch(Engine(startup_timeout=timedelta(minutes=30))))
+
+    assert int(environment["VLLM_ENGINE_READY_TIMEOUT_S"]) > 1800
+
+
+@pytest.mark.parametrize(("revision", "offline"), [(None, "1"), ("a" * 40, None)])
+def test_only_a_path_is_served_without_asking_the_hub(revision, offline):
+    assert ADAPTER.environment(launch(revision=revision)).get("HF_HUB_OFFLINE") == offline
+
+
+def test_the_image_is_the_projects_own_for_the_version():
+    assert ADAPTER.image("0.32.1") == "vllm/vllm-openai:v0.32.1"
+
+
+@pytest.mark.parametrize("version", ["0.32.0", "0.33.0", "0.40.0", "0.10.0"])
+def test_the_gauges_of_every_version_have_names(version):
+    names = ADAPTER.metric_names(version)
+
+    assert names.running == ("vllm:num_requests_running",)
+    assert names.waiting == ("vllm:num_requests_waiting",)
+    assert names.kv_cache_usage[0] == "vllm:kv_cache_usage_perc"
+
+
+@pytest.mark.parametrize(
+    ("memory_gib", "capability", "sequences"),
+    [(22, "8.9", 256), (79, "8.0", 256), (69.9, "9.0", 256), (70, "9.0", 1024), (178, "10.0", 1024)],
+)
+def test_the_default_batch_depends_on_the_gpu(memory_gib, capability, sequences):
+    memory_bytes = int(memory_gib * GIB)
+
+    assert ADAPTER.default_max_sequences(memory_bytes=memory_bytes, compute_capability=capability) == sequences
+
+
+def test_owned_flags_and_start_up_errors_are_known():
+    assert ADAPTER.owner_of("--port=1") is not None
+    assert ADAPTER.advise("CUDA out of memory") is not None
