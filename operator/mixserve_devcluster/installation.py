@@ -17,14 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from mixserve_devcluster import chart, kubectl
+from mixserve_devcluster import chart, kubectl, service_account
+from mixserve_devcluster.api_connection import ApiConnection
 from mixserve_devcluster.errors import InstallError
 from mixserve_devcluster.processes import GuardedProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-    from mixserve_devcluster.control_plane import ControlPlane
 
 NAMESPACE = "mixserve-system"
 """Where the chart's namespaced objects are."""
@@ -44,7 +43,7 @@ class OperatorProgram:
 
     Attributes:
         command: the container's words.
-        environment: its variables that have a value, without those that come from the pod.
+        environment: its variables, as they would be in a pod of the Deployment.
         service_account: the account that it runs under.
     """
 
@@ -57,9 +56,15 @@ class OperatorProgram:
         """Read the chart's Deployment."""
         pod = deployment["spec"]["template"]["spec"]
         [container] = pod["containers"]
+        # The pod's name stays the same over restarts of its container, and so does this one over those of the process.
+        fields = {"metadata.namespace": NAMESPACE, "metadata.name": f"{deployment['metadata']['name']}-local"}
+        environment = {
+            each["name"]: each["value"] if "value" in each else fields[each["valueFrom"]["fieldRef"]["fieldPath"]]
+            for each in container.get("env", ())
+        }
         return cls(
             command=(*container.get("command", ()), *container.get("args", ())),
-            environment={each["name"]: each["value"] for each in container.get("env", ()) if "value" in each},
+            environment=environment,
             service_account=pod["serviceAccountName"],
         )
 
@@ -73,10 +78,12 @@ class Installation:
         operator_log: what the operator says, one JSON object per line, over all its restarts.
     """
 
-    def __init__(self, plane: ControlPlane, program: OperatorProgram, settings: Mapping[str, str]) -> None:
-        self.kubeconfig = plane.kubeconfig
-        self.operator_kubeconfig = plane.kubeconfig_for_service_account(NAMESPACE, program.service_account)
-        self.operator_log = plane.directory / "operator.log"
+    def __init__(self, kubeconfig: Path, program: OperatorProgram, settings: Mapping[str, str]) -> None:
+        self.kubeconfig = kubeconfig
+        self.operator_kubeconfig = service_account.write_kubeconfig(
+            ApiConnection.from_kubeconfig(kubeconfig), kubeconfig, namespace=NAMESPACE, name=program.service_account
+        )
+        self.operator_log = kubeconfig.with_name("operator.log")
         self._program = program
         self._settings = settings
         self._process: GuardedProcess | None = None
@@ -146,7 +153,7 @@ class Installation:
 
 @contextlib.contextmanager
 def installed(
-    plane: ControlPlane,
+    kubeconfig: Path,
     *,
     values: Mapping[str, Any] | None = None,
     settings: Mapping[str, str] | None = None,
@@ -156,7 +163,7 @@ def installed(
     What is installed stays; the operator is gone afterwards.
 
     Args:
-        plane: the cluster's control plane.
+        kubeconfig: the cluster administrator's, in a directory that the operator's files may go into.
         values: the chart's.
         settings: environment variables of the operator (MIXSERVE_...) besides the chart's; they win.
 
@@ -167,8 +174,8 @@ def installed(
     """
     manifests = chart.render(values or {}, namespace=NAMESPACE)
     [deployment] = [manifest for manifest in manifests if manifest["kind"] == "Deployment"]
-    _apply(plane.kubeconfig, [manifest for manifest in manifests if manifest is not deployment])
-    installation = Installation(plane, OperatorProgram.of(deployment), settings or {})
+    _apply(kubeconfig, [manifest for manifest in manifests if manifest is not deployment])
+    installation = Installation(kubeconfig, OperatorProgram.of(deployment), settings or {})
     try:
         installation.start_operator()
         yield installation

@@ -10,6 +10,7 @@ import typer
 from mixserve.cli.demo import demo
 from mixserve.cli.embedded import clear_errors
 from mixserve.cli.generate import generate
+from mixserve.cli.install import install
 from mixserve.cli.output import Output, note, print_json, print_table
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="A Kubernetes cluster of local processes, to try things on.", no_args_is_help=True)
 app.command()(generate)
 app.command()(demo)
+app.command()(install)
 
 Name = Annotated[str, typer.Option("--name", help="Name of the cluster; several can run side by side.")]
 OutputForm = Annotated[Output, typer.Option("--output", "-o", help="Form of the answer.")]

@@ -66,15 +66,15 @@ def run_demo(
     sample = _workload(profile, trace)
     recording = Recording(engine=profile.title, workload=sample.description)
     pool = demo_pool(manifest, stabilization=profile.stabilization)
-    console.print(f"Workload: {sample.description}")
+    console.print(f"Workload: {sample.description}", highlight=False, soft_wrap=True)
     console.print("Starting a control plane and the local node")
     with Cluster.start(f"demo-{os.getpid()}", node_config=profile.node_config()) as cluster:
         console.print(
             "Installing CRDs, catalogue and RBAC of the chart; starting the operator under its ServiceAccount"
         )
-        with installed(cluster.plane):
+        with installed(cluster.kubeconfig):
             window = format_duration(profile.stabilization)
-            console.print(f"kubectl apply -f {manifest}  (with scaleDown.stabilization {window})")
+            console.print(f"kubectl apply -f {manifest}  (with scaleDown.stabilization {window})", soft_wrap=True)
             kubectl.apply(cluster.kubeconfig, [pool], namespace=NAMESPACE)
             run = _Run(cluster.kubeconfig, LLMServingPool.parse(pool), profile, sample, recording)
             asyncio.run(run.show(console))

@@ -1,0 +1,23 @@
+"""`mixserve dev install`: Mixserve on a cluster that `mixserve dev up` has started."""
+
+import contextlib
+from typing import Annotated
+
+import typer
+
+from mixserve.cli.embedded import clear_errors
+from mixserve.cli.output import note
+
+
+def install(name: Annotated[str, typer.Option("--name", help="Name of the cluster.")] = "dev") -> None:
+    """Install the chart on an embedded cluster, and run the operator for it until Ctrl-C."""
+    with clear_errors(), contextlib.suppress(KeyboardInterrupt):
+        from mixserve_devcluster import records
+        from mixserve_devcluster.cluster import ended_by_signals
+        from mixserve_devcluster.installation import installed
+
+        paths, _ = records.find(name)
+        with ended_by_signals(), installed(paths.kubeconfig) as mixserve:
+            note(f"Mixserve is on cluster {name!r}; its operator logs to {mixserve.operator_log}; end it with Ctrl-C")
+            mixserve.operator.wait(None)
+            mixserve.operator.ensure_running()
