@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
@@ -19,7 +18,7 @@ from mixserve.api.pool import LLMServingPool
 from mixserve.api.problems import problems
 from mixserve.api.scalars import LABEL_PATTERN
 from mixserve.catalog.built_in import FOLDERS, manifests
-from mixserve_devcluster import binaries
+from mixserve_devcluster import kubectl
 from mixserve_devcluster.errors import ApiError
 from support.crd_corpus import Case, corpus
 from support.crd_examples import PATTERNS, RULES
@@ -63,9 +62,8 @@ def stored_pool(served: ControlPlane) -> Iterator[dict[str, Any]]:
     served.api.delete(f"{pools}/stored")
 
 
-def kubectl(plane: ControlPlane, *arguments: str) -> str:
-    command = [str(binaries.find("kubectl")), "--kubeconfig", str(plane.kubeconfig), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+def kubectl_says(plane: ControlPlane, *arguments: str) -> str:
+    return kubectl.run(plane.kubeconfig, *arguments)
 
 
 def collection(kind: Kind) -> str:
@@ -173,20 +171,20 @@ def test_the_catalogue_is_taken_as_it_is(served: ControlPlane) -> None:
 
 
 def test_kubectl_get_shows_what_a_person_looks_for(served: ControlPlane, stored_pool: dict[str, Any]) -> None:
-    header, row = kubectl(served, "get", "lsp", "stored", "-o", "wide").splitlines()
+    header, row = kubectl_says(served, "get", "lsp", "stored", "-o", "wide").splitlines()
     names = "NAME DESIRED READY STARTING LIMITED-BY LAST-SCALE HEALTHY REASON MODEL ENGINE USD/H AGE"
     assert " ".join(header.split()) == names
     cells = row.split()
     assert cells[:5] == ["stored", "2", "1", "1", "running"]
     assert cells[5].endswith("d")
     assert cells[6:11] == ["True", "Ready", "hf://example/Llama-3.3-70B", "vllm", "13.76"]
-    assert kubectl(served, "get", "mixserve", "-o", "name").split() == ["llmservingpool.mixserve.dev/stored"]
+    assert kubectl_says(served, "get", "mixserve", "-o", "name").split() == ["llmservingpool.mixserve.dev/stored"]
 
 
 def test_kubectl_explain_says_default_bounds_and_what_is_needed(served: ControlPlane) -> None:
-    engine = " ".join(kubectl(served, "explain", "lsp.spec.engine").split())
+    engine = " ".join(kubectl_says(served, "explain", "lsp.spec.engine").split())
     assert "restarted, from 1s to 24h. Default: 30m." in engine
     assert "From 128 to 16777216." in engine
-    every_field = kubectl(served, "explain", "llmservingpool.spec", "--recursive")
+    every_field = kubectl_says(served, "explain", "llmservingpool.spec", "--recursive")
     assert "variants\t<[]Object> -required-" in every_field
     assert "enum: Native, External, Advisory" in every_field

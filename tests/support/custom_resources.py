@@ -17,8 +17,10 @@ CRDS = Path(__file__).parents[2] / "crds"
 
 def install_crds(control_plane: ControlPlane) -> str:
     """Apply crds/ and wait until the kinds are served; return what kubectl has said on stderr."""
-    kubectl = [str(binaries.find("kubectl")), "--kubeconfig", str(control_plane.kubeconfig)]
-    command = [*kubectl, "apply", "--server-side", "--force-conflicts", "-f", str(CRDS)]
+    # Discovery is cached per server, and the next control plane may have this one's address.
+    cache = control_plane.directory / "kubectl-cache"
+    kubectl = [binaries.find("kubectl"), "--kubeconfig", control_plane.kubeconfig, "--cache-dir", cache]
+    command = [*kubectl, "apply", "--server-side", "--force-conflicts", "-f", CRDS]
     applied = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert applied.returncode == 0, applied.stderr
     eventually(lambda: established(control_plane), "established CRDs")

@@ -1,0 +1,23 @@
+"""The simulated engine's GPUs are those that the catalogue plans with."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from mixserve.catalog.built_in import built_in_catalog
+from mixserve_devcluster.engine.hardware import GPUS
+
+ACCELERATORS = built_in_catalog().accelerators
+
+
+@pytest.mark.parametrize("name", ACCELERATORS)
+def test_a_gpu_of_the_catalogue_is_simulated_with_the_same_numbers(name: str) -> None:
+    spec = ACCELERATORS[name].spec
+    gpu = GPUS[name.split("-", maxsplit=1)[0].upper()]
+    assert gpu.bandwidth == spec.memory_bandwidth_gigabytes_per_second * 1e9
+    assert gpu.flops[16] == spec.tflops.bf16 * 1e12
+    assert gpu.flops.get(8) == (None if spec.tflops.fp8 is None else spec.tflops.fp8 * 1e12)
+    mebibytes = Decimal(str(spec.memory).removesuffix("Mi"))
+    assert gpu.memory_bytes == pytest.approx(int(mebibytes * 2**20), rel=0.001)

@@ -1,0 +1,316 @@
+"""The chart renders what an API server takes, refuses values that mean nothing, and gives the operator few rights."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from mixserve.controller.settings import Settings
+from mixserve_devcluster import binaries, kubectl
+from mixserve_devcluster.chart import CHART
+from mixserve_devcluster.control_plane import ControlPlane
+from support.custom_resources import install_crds
+from support.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+pytestmark = pytest.mark.integration
+
+CLUSTER_ROLE = "mixserve-system-mixserve"
+
+
+def helm(*arguments: str, values: Mapping[str, Any] | None = None, home: Path | None = None) -> str:
+    """What helm prints; an AssertionError with what it says if it fails."""
+    done = subprocess.run(
+        [binaries.find("helm"), *arguments, *([] if values is None else ["--values=-"])],
+        input=None if values is None else json.dumps(values),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, "HELM_CACHE_HOME": str(home), "HELM_CONFIG_HOME": str(home)} if home else None,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def render(namespace: str, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    text = helm("template", "mixserve", str(CHART), "--namespace", namespace, values=values)
+    return [manifest for manifest in yaml.safe_load_all(text) if manifest]
+
+
+def of_kind(manifests: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [manifest for manifest in manifests if manifest["kind"] == kind]
+
+
+@pytest.fixture
+def restricted(control_plane: ControlPlane, namespace: str) -> str:
+    """A namespace that admits only pods of the restricted Pod Security Standard."""
+    install_crds(control_plane)
+    label = "pod-security.kubernetes.io/warn=restricted"
+    kubectl.run(control_plane.kubeconfig, "label", "namespace", namespace, label)
+    return namespace
+
+
+def test_helm_has_nothing_against_it() -> None:
+    helm("lint", "--strict", str(CHART))
+
+
+VALUES: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "two replicas on chosen nodes": {
+        "replicas": 2,
+        "nodeSelector": {"pool": "system"},
+        "tolerations": [{"key": "system", "operator": "Exists"}],
+        "affinity": {"podAntiAffinity": {}},
+        "priorityClassName": "system-cluster-critical",
+    },
+    "own image": {
+        "image": {"repository": "registry.example:5000/team/mixserve", "tag": "v1", "pullPolicy": "Always"},
+        "imagePullSecrets": [{"name": "registry"}],
+        "runAsUser": 1000650000,
+    },
+    "own names, no catalogue": {"fullnameOverride": "llm", "catalog": {"install": False}},
+    "settings": {
+        "operator": {
+            "scrapeIntervalSeconds": 0.5,
+            "resyncIntervalSeconds": 86400,
+            "workers": 64,
+            "leaseDurationSeconds": 60,
+            "logLevel": "debug",
+        }
+    },
+}
+
+
+@pytest.mark.parametrize("values", VALUES.values(), ids=VALUES.keys())
+def test_an_api_server_takes_all_of_it(values: dict[str, Any], control_plane: ControlPlane, restricted: str) -> None:
+    listed = {"apiVersion": "v1", "kind": "List", "items": render(restricted, values)}
+    done = subprocess.run(
+        [
+            *(binaries.find("kubectl"), "--kubeconfig", control_plane.kubeconfig),
+            *("--cache-dir", control_plane.directory / "kubectl-cache"),
+            *("apply", "--server-side", "--dry-run=server", "--validate=strict", "--filename", "-"),
+        ],
+        input=json.dumps(listed),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    # Also nothing that Pod Security or the API server warn of.
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"replica": 2}, "additional properties 'replica' not allowed"),
+        ({"replicas": 3}, "maximum: got 3, want 2"),
+        ({"replicas": "1"}, "got string, want integer"),
+        ({"image": {"tags": "v1"}}, "additional properties 'tags' not allowed"),
+        ({"image": {"repository": ""}}, "minLength"),
+        ({"image": {"pullPolicy": "Sometimes"}}, "value must be one of 'Always', 'IfNotPresent', 'Never'"),
+        ({"image": {"tag": "a b"}}, "does not match pattern"),
+        ({"catalog": {"install": "yes"}}, "got string, want boolean"),
+        ({"operator": {"watchNamespaces": "team-a"}}, "got string, want array"),
+        ({"operator": {"watchNamespaces": ["Team"]}}, "does not match pattern"),
+        ({"operator": {"watchNamespaces": ["a", "a"]}}, "items at 0 and 1 are equal"),
+        ({"operator": {"scrapeIntervalSeconds": 0}}, "minimum: got 0, want 0.1"),
+        ({"operator": {"workers": 0.5}}, "got number, want integer"),
+        ({"operator": {"logLevel": "loud"}}, "value must be one of 'debug'"),
+        ({"operator": {"leaseDurationSeconds": 1}}, "minimum: got 1, want 3"),
+        ({"resources": {"limit": {}}}, "additional properties 'limit' not allowed"),
+        ({"runAsUser": 0}, "minimum: got 0, want 1"),
+        ({"fullnameOverride": "0-digit"}, "does not match pattern"),
+    ],
+)
+def test_values_that_mean_nothing_are_refused(values: dict[str, Any], says: str) -> None:
+    with pytest.raises(AssertionError) as error:
+        render("mixserve-system", values)
+    assert "values don't meet the specifications of the schema" in str(error.value)
+    assert says in str(error.value)
+
+
+def test_every_value_is_in_the_schema() -> None:
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    assert set(values) == set(schema["properties"]) - {"global"}
+    assert set(values["operator"]) == set(schema["properties"]["operator"]["properties"])
+
+
+def test_the_deployment_sets_only_what_the_operator_reads() -> None:
+    [deployment] = of_kind(render("mixserve-system"), "Deployment")
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    names = {variable["name"] for variable in container["env"]}
+    assert names <= {f"MIXSERVE_{name.upper()}" for name in Settings.model_fields}
+    assert container["command"] == ["mixserve", "operator", "run"]
+
+
+def test_settings_reach_the_operator(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {**VALUES["settings"], "operator": {**VALUES["settings"]["operator"], "watchNamespaces": ["a", "b"]}}
+    [deployment] = of_kind(render("mixserve-system", values), "Deployment")
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    for variable in container["env"]:
+        if "value" in variable:
+            monkeypatch.setenv(variable["name"], variable["value"])
+    settings = Settings()
+    assert settings.watch_namespaces == ("a", "b")
+    assert (settings.scrape_interval_s, settings.resync_interval_s) == (0.5, 86400)
+    assert (settings.workers, settings.lease_duration_s, settings.log_level) == (64, 60, "debug")
+
+
+POOL_RIGHTS = (
+    "list mixserve.dev/llmservingpools",
+    "patch mixserve.dev/llmservingpools/status",
+    "create apps/deployments",
+    "patch apps/deployments/scale",
+    "delete services",
+    "patch serviceaccounts",
+    "watch policy/poddisruptionbudgets",
+    "patch pods",
+    "get pods/log",
+    "create events.k8s.io/events",
+)
+CATALOGUE_RIGHTS = ("watch mixserve.dev/acceleratorclasses", "list mixserve.dev/quantizationformats")
+NO_RIGHTS = (
+    "get secrets",
+    "list secrets",
+    "get configmaps",
+    "create pods",
+    "delete pods",
+    "create pods/exec",
+    "create pods/eviction",
+    "update mixserve.dev/llmservingpools",
+    "delete mixserve.dev/llmservingpools",
+    "patch mixserve.dev/quantizationformats",
+    "create rbac.authorization.k8s.io/roles",
+    "bind rbac.authorization.k8s.io/clusterroles",
+    "impersonate serviceaccounts",
+    "create serviceaccounts/token",
+    "list coordination.k8s.io/leases",
+    "update coordination.k8s.io/leases",
+    "list namespaces",
+    "list nodes",
+    "list apiextensions.k8s.io/customresourcedefinitions",
+)
+
+
+def may(plane: ControlPlane, account: str, right: str, namespace: str, name: str = "") -> bool:
+    """What the API server would say to an account (NAMESPACE:NAME) that wants to do VERB [GROUP/]RESOURCE[/PART]."""
+    verb, _, what = right.partition(" ")
+    group, resource, part = re.fullmatch(r"(?:([^/]*\.[^/]*|apps|policy)/)?([^/]+)(?:/(.+))?", what).groups("")
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {
+            "user": f"system:serviceaccount:{account}",
+            "groups": ["system:serviceaccounts", "system:authenticated"],
+            "resourceAttributes": {
+                "verb": verb,
+                "group": group,
+                "resource": resource,
+                "subresource": part,
+                "namespace": namespace,
+                "name": name,
+            },
+        },
+    }
+    answer = plane.api.create("/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+    return bool(answer["status"]["allowed"])
+
+
+def install_rights(plane: ControlPlane, namespace: str, values: Mapping[str, Any]) -> str:
+    """Apply the chart's account and roles; return the account."""
+    kinds = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
+    items = [manifest for manifest in render(namespace, values) if manifest["kind"] in kinds]
+    listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+    kubectl.run(plane.kubeconfig, "apply", "--server-side", "--filename=-", standard_input=listed)
+    account = f"{namespace}:mixserve"
+    # The API server's authorizer sees new roles a moment later.
+    eventually(lambda: may(plane, account, CATALOGUE_RIGHTS[0], ""), "right to read the catalogue")
+    eventually(lambda: may(plane, account, "create coordination.k8s.io/leases", namespace), "right to a Lease")
+    return account
+
+
+def test_the_operator_may_do_its_work_everywhere(control_plane: ControlPlane, namespace: str) -> None:
+    account = install_rights(control_plane, namespace, {})
+    wanted = [*POOL_RIGHTS, *CATALOGUE_RIGHTS]
+    assert [right for right in wanted if not may(control_plane, account, right, "kube-public")] == []
+
+
+def test_the_operator_may_do_nothing_else(control_plane: ControlPlane, namespace: str) -> None:
+    account = install_rights(control_plane, namespace, {})
+    for where in ("", "kube-public", namespace):
+        assert [right for right in NO_RIGHTS if may(control_plane, account, right, where)] == []
+
+
+def test_the_operator_may_hold_one_lease_in_its_own_namespace(control_plane: ControlPlane, namespace: str) -> None:
+    account = install_rights(control_plane, namespace, {})
+    [deployment] = of_kind(render(namespace), "Deployment")
+    variables = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
+    [lease] = [variable["value"] for variable in variables if variable["name"] == "MIXSERVE_LEASE_NAME"]
+    for verb in ("get", "update", "patch"):
+        right = f"{verb} coordination.k8s.io/leases"
+        assert may(control_plane, account, right, namespace, lease)
+        assert not may(control_plane, account, right, namespace, "another")
+        assert not may(control_plane, account, right, "kube-system", lease)
+
+
+def test_named_namespaces_bound_the_rights(control_plane: ControlPlane, namespace: str) -> None:
+    account = install_rights(control_plane, namespace, {"operator": {"watchNamespaces": ["kube-public"]}})
+    eventually(lambda: may(control_plane, account, POOL_RIGHTS[0], "kube-public"), "rights in a named namespace")
+    for where, expected in (("kube-public", [*POOL_RIGHTS]), (namespace, []), ("default", []), ("", [])):
+        assert [right for right in POOL_RIGHTS if may(control_plane, account, right, where)] == expected
+    assert all(may(control_plane, account, right, "") for right in CATALOGUE_RIGHTS)
+
+
+@pytest.fixture
+def fresh_plane(tmp_path: Path) -> Iterator[ControlPlane]:
+    """A control plane on which nothing of Mixserve has been installed."""
+    with ControlPlane.start(tmp_path / "plane") as plane:
+        yield plane
+
+
+SMALLEST_POOL = {
+    "apiVersion": "mixserve.dev/v1alpha1",
+    "kind": "LLMServingPool",
+    "metadata": {"name": "kept"},
+    "spec": {
+        "model": {"source": "pvc://models"},
+        "variants": [{"name": "main", "quantization": "fp8", "accelerator": "l4"}],
+    },
+}
+
+
+def test_helm_installs_upgrades_and_uninstalls_it(fresh_plane: ControlPlane, tmp_path: Path) -> None:
+    kubeconfig = fresh_plane.kubeconfig
+
+    def release(command: str, *arguments: str, values: Mapping[str, Any] | None = None) -> None:
+        where = ("--namespace", "mixserve-system", "--kubeconfig", str(kubeconfig))
+        helm(command, "mixserve", *arguments, *where, values=values, home=tmp_path)
+
+    def names(kinds: str) -> set[str]:
+        found = kubectl.run(kubeconfig, "get", kinds, "--output=name", "--all-namespaces")
+        return {line.rpartition("/")[2] for line in found.split()}
+
+    release("install", str(CHART), "--create-namespace", values={})
+    assert names("qf,ac") == {"bf16", "fp8", "int4-awq", "l4", "a100-80gb", "h100-80gb"}
+    assert names("deployments") == {"mixserve"}
+    kubectl.apply(kubeconfig, [SMALLEST_POOL], namespace="default")
+
+    release("upgrade", str(CHART), values={"catalog": {"install": False}})
+    assert names("qf,ac") == set()
+
+    release("uninstall")
+    assert names("deployments,services,clusterroles,clusterrolebindings") & {"mixserve", CLUSTER_ROLE} == set()
+    assert names("lsp") == {"kept"}
