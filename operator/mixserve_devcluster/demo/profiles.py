@@ -54,11 +54,10 @@ class Profile:
 def _ramp(peak_rps: float) -> tuple[Phase, ...]:
     quiet_rps = peak_rps / 12
     return (
-        Phase(name="quiet", duration_s=10, from_rps=quiet_rps, to_rps=quiet_rps),
-        Phase(name="up", duration_s=20, from_rps=quiet_rps, to_rps=peak_rps),
-        Phase(name="peak", duration_s=25, from_rps=peak_rps, to_rps=peak_rps),
-        Phase(name="down", duration_s=10, from_rps=peak_rps, to_rps=quiet_rps),
-        Phase(name="quiet", duration_s=10, from_rps=quiet_rps, to_rps=quiet_rps),
+        Phase(name="quiet", duration_s=8, from_rps=quiet_rps, to_rps=quiet_rps),
+        Phase(name="up", duration_s=40, from_rps=quiet_rps, to_rps=peak_rps),
+        Phase(name="peak", duration_s=15, from_rps=peak_rps, to_rps=peak_rps),
+        Phase(name="down", duration_s=8, from_rps=peak_rps, to_rps=quiet_rps),
     )
 
 

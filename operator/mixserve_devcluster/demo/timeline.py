@@ -27,14 +27,14 @@ def draw(recording: Recording) -> Figure:
     panels[1].plot(times, [sample.waiting for sample in samples], color=_RED, label="waiting")
     panels[1].set_ylabel("requests")
     panels[2].plot(times, [_percent(sample.kv_cache_usage) for sample in samples], color=_GREEN, label="KV-cache usage")
-    panels[2].set(ylabel="%", ylim=(0, 105))
+    panels[2].set_ylabel("%")
     panels[3].plot(times, [sample.ttft_p95_s for sample in samples], color=_ORANGE, label="TTFT p95, last 15 s")
     panels[3].set(ylabel="seconds", xlabel="seconds since the load began")
     for panel in panels:
         panel.grid(alpha=0.3)
         panel.legend(loc="upper right", frameon=False)
         panel.set_ylim(bottom=0)
-    figure.suptitle(f"Mixserve demo: {recording.engine}, {recording.workload}")
+    figure.suptitle(f"Mixserve demo: {recording.engine}\n{recording.workload}", fontsize="medium")
     return figure
 
 
