@@ -80,8 +80,8 @@ def sort_pods(
         remembered: the size to assume while there is no Deployment.
     """
     live = [pod for pod in observation.pods if not pod.terminating]
-    draining = tuple(pod for pod in live if drains and not pod.routable and pod.draining_since_s is not None)
-    supply = [pod for pod in live if pod not in draining]
+    draining = [drains and not pod.routable and pod.draining_since_s is not None for pod in live]
+    supply = [pod for pod, drained in zip(live, draining, strict=True) if not drained]
     unready = [pod for pod in supply if not pod.ready]
     return VariantFleet(
         name=observation.name,
@@ -90,7 +90,7 @@ def sort_pods(
         serving=tuple(pod for pod in supply if pod.ready),
         starting=tuple(pod for pod in unready if pod.trouble is None),
         stuck=tuple(pod for pod in unready if pod.trouble is not None),
-        draining=draining,
+        draining=tuple(pod for pod, drained in zip(live, draining, strict=True) if drained),
         unlabelled=tuple(pod for pod in supply if not pod.routable),
         replicas=observation.replicas,
         leaving=max(0, len(live) - (observation.replicas or 0)),

@@ -14,10 +14,10 @@ def judge_metrics(observation: PoolObservation | None) -> Verdict:
     ready = [pod for variant in observation.variants for pod in variant.pods if pod.ready and not pod.terminating]
     if not ready:
         return Verdict(kind, "Unknown", Reason.NO_PODS, "No replica is ready, so there are no metrics to read")
-    unread = [pod for pod in ready if is_unread(pod)]
-    if len(unread) == len(ready):
+    asked = [pod for pod in ready if not is_unread(pod)]
+    if not asked:
         return Verdict(kind, "Unknown", Reason.NOT_CHECKED, "The metrics of the ready replicas have not been read yet")
-    lost = [pod.sample for pod in ready if pod not in unread and fresh_sample(pod, observation.now_s) is None]
+    lost = [pod.sample for pod in asked if fresh_sample(pod, observation.now_s) is None]
     if not lost:
         return Verdict(kind, "True", Reason.FRESH, f"The metrics of all ready replicas are at most {FRESH_S:.0f} s old")
     reasons = {MissingReason.STALE if isinstance(sample, EngineSample) else sample.reason for sample in lost}

@@ -139,6 +139,12 @@ def test_stuck_pods_go_without_a_drain_and_before_ready_ones() -> None:
     assert act(observation, wanted=2) == [Drain("main", ("p0",)), set_replicas(4, 3)]
 
 
+def test_where_stuck_pods_are_enough_no_ready_one_goes() -> None:
+    first = variant(*(pod(f"f{i}") for i in range(6)), pod("s", SILENT, trouble=TROUBLE), name="first")
+    last = variant(*(pod(f"l{i}") for i in range(6)), name="last", rolling_out=True)
+    assert act(first, last, wanted={"first": 6, "last": 5}) == [SetReplicas("first", 7, 6, "because")]
+
+
 def test_replicas_without_a_pod_go_without_a_drain() -> None:
     assert act(variant(*serving(3), replicas=5), wanted=4) == [set_replicas(5, 4)]
 
@@ -149,6 +155,13 @@ def test_a_ready_pod_goes_only_when_enough_ready_ones_remain() -> None:
     assert act(new, old, wanted={"new": 1, "old": 0}) == []
     ready = variant(pod("n"), name="new")
     assert act(ready, old, wanted={"new": 1, "old": 0}) == [Drain("old", ("o",))]
+
+
+def test_variants_share_what_can_be_spared() -> None:
+    first, last = (variant(*(pod(f"{name}{i}") for i in range(6)), name=name) for name in ("first", "last"))
+    broken = variant(pod("s", SILENT, trouble=TROUBLE), name="broken")
+    sizes = {"first": 5, "broken": 1, "last": 5}
+    assert act(first, broken, last, wanted=sizes) == [Drain("last", ("last0",))]
 
 
 def test_the_last_variant_gives_first() -> None:
