@@ -75,11 +75,6 @@ class MemoryPlan:
     kv_capacity_tokens: int
 
     @property
-    def holds_weights(self) -> bool:
-        """Whether anything is left for the KV cache; if not, nothing but less weight per GPU helps."""
-        return self.kv_capacity_tokens > 0
-
-    @property
     def fits(self) -> bool:
         """Whether the engine would start."""
         return self.context_tokens <= self.kv_capacity_tokens
@@ -91,8 +86,8 @@ class MemoryPlan:
         return (
             f"{gib(self.weights_bytes)} of weights and {gib(self.overhead_bytes)} of overhead on "
             f"{self.tensor_parallel} {gpus} with {gib(self.memory_bytes)} for the engine leave "
-            f"{gib(self.kv_budget_bytes)} for the KV cache: {self.kv_capacity_tokens} tokens of {self.context_tokens} "
-            "that one request may have"
+            f"{gib(self.kv_budget_bytes)} for the KV cache: {self.kv_capacity_tokens} tokens, and one request may have "
+            f"{self.context_tokens}"
         )
 
     def concurrency(self, mean_context_tokens: float) -> float:

@@ -1,0 +1,55 @@
+"""Pools and the objects that they become, as files; see tests/golden/README.md."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mixserve.api.pool import LLMServingPool
+from mixserve.catalog.built_in import built_in_catalog
+from mixserve.plan.facts import facts_by_variant
+from mixserve.plan.objects import desired_objects
+from mixserve.validate import violations
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+UPDATE = os.environ.get("MIXSERVE_UPDATE_GOLDEN") == "1"
+
+
+class _ReadableDumper(yaml.SafeDumper):
+    """Texts of several lines as blocks, so that a program can be read."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_ReadableDumper.add_representer(str, _text)
+
+
+def read_pool(folder: Path) -> LLMServingPool:
+    return LLMServingPool.parse(yaml.safe_load((folder / "pool.yaml").read_text()))
+
+
+@pytest.fixture(params=sorted(folder.name for folder in GOLDEN.iterdir() if folder.is_dir()))
+def folder(request) -> Path:
+    return GOLDEN / request.param
+
+
+def test_the_pool_is_valid(folder):
+    pool = read_pool(folder)
+
+    assert violations(pool, built_in_catalog(), facts_by_variant(pool, {}), {}) == ()
+
+
+def test_the_objects_are_as_written(folder):
+    pool = read_pool(folder)
+    desired = desired_objects(pool, built_in_catalog(), facts_by_variant(pool, {})).objects
+    path = folder / "objects.yaml"
+    if UPDATE:
+        bodies = [dict(one.body) for one in desired]
+        path.write_text(yaml.dump_all(bodies, Dumper=_ReadableDumper, sort_keys=False, width=1000))
+
+    assert list(yaml.safe_load_all(path.read_text())) == [one.body for one in desired]
