@@ -102,7 +102,7 @@ def parse(arguments: Sequence[str]) -> ServeOptions:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="simulated-engine",
+        prog="vllm",  # so that errors read the same
         description="A simulated inference engine with the command line and HTTP API of vLLM.",
         allow_abbrev=False,
     )
@@ -169,7 +169,7 @@ def _count(text: str) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([kmgKMG]?)", text)
     number = int(float(match[1]) * _MULTIPLIERS[match[2]]) if match else 0
     if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number such as 4096 or 16k")
+        raise argparse.ArgumentTypeError(f"invalid int value: {text!r}")
     return number
 
 

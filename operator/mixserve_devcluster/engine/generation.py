@@ -48,7 +48,7 @@ class Generations:
 
     Attributes:
         draining: refuse new requests; those in flight go on.
-        idle: set while none is in flight.
+        idle: set while no request is being read or answered.
     """
 
     def __init__(self, options: ServeOptions, loop: EngineLoop, metrics: EngineMetrics) -> None:
@@ -64,20 +64,33 @@ class Generations:
             force_include_usage=options.enable_force_include_usage,
         )
         self._numbers = itertools.count()
+        self._handlers = 0
         self._in_flight: dict[str, tuple[Generation, TokenStream]] = {}
 
     async def answer(self, http: web.Request, api: Api) -> web.StreamResponse:
         """Answer one request; raises a RequestError for one that gets no answer."""
         if self.draining:
             raise _unavailable("The server is shutting down and takes no new requests.")
-        generation = api.read(read_body(await http.read()), self._limits)
-        self._check_queue()
-        context = self._context(http, api)
-        with self._submitted(generation) as tokens:
-            if generation.stream:
-                return await _stream(http, tokens, generation, api.events(context, generation))
-            await tokens.complete()
-            return web.json_response(api.whole(context, generation, tokens.cached_tokens), dumps=_compact)
+        with self._counted():
+            generation = api.read(read_body(await http.read()), self._limits)
+            self._check_queue()
+            context = self._context(http, api)
+            with self._submitted(generation) as tokens:
+                if generation.stream:
+                    return await _stream(http, tokens, generation, api.events(context, generation))
+                await tokens.complete()
+                return web.json_response(api.whole(context, generation, tokens.cached_tokens), dumps=_compact)
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._handlers += 1
+        self.idle.clear()
+        try:
+            yield
+        finally:
+            self._handlers -= 1
+            if not self._handlers:
+                self.idle.set()
 
     @contextlib.contextmanager
     def _submitted(self, generation: Generation) -> Iterator[TokenStream]:
@@ -87,15 +100,12 @@ class Generations:
             self._engine_request(request_id, generation), functools.partial(self._metrics.request_done, generation)
         )
         self._in_flight[request_id] = (generation, tokens)
-        self.idle.clear()
         try:
             yield tokens
         finally:
             if self._loop.abort(request_id):
                 self._metrics.request_aborted()
             del self._in_flight[request_id]
-            if not self._in_flight:
-                self.idle.set()
 
     def _engine_request(self, request_id: str, generation: Generation) -> Request:
         settings = self._loop.core.settings

@@ -77,7 +77,7 @@ async def _serve(chosen: Deployment, core: SimulatedEngineCore, stopping: asynci
     await runner.setup()
     try:
         await web.TCPSite(runner, chosen.options.host, chosen.options.port, backlog=_BACKLOG).start()
-        _LOG.info("engine_ready", simulated=True, port=chosen.options.port, kv_blocks=core.kv_budget.blocks)
+        _LOG.info("engine_ready", simulated=True, port=runner.addresses[0][1], kv_blocks=core.kv_budget.blocks)
         async with asyncio.TaskGroup() as tasks:
             steps = tasks.create_task(loop.run())
             await stopping.wait()

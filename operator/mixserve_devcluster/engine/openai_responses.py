@@ -7,6 +7,7 @@ and a part goes out for each token of each request.
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,7 @@ def completion(context: ResponseContext, generation: Generation, cached_tokens: 
     }
 
 
-class EventStream:
+class EventStream(ABC):
     """The server-sent events of one answer; the subclasses differ in how a piece of text is wrapped."""
 
     def __init__(self, context: ResponseContext, generation: Generation, kind: str) -> None:
@@ -88,13 +89,13 @@ class EventStream:
         self._head = _head(context, kind)
         self._prefix = f"data: {_compact(self._head)[:-1]}"
 
+    @abstractmethod
     def beginning(self) -> bytes:
         """What precedes the first token."""
-        raise NotImplementedError
 
+    @abstractmethod
     def wrapped(self, text: str) -> str:
         """A piece of text, with all of its choice but the ending."""
-        raise NotImplementedError
 
     def part(self, start: int, end: int) -> bytes:
         """The event for tokens `start` to `end`; the last one says why the answer ends."""
