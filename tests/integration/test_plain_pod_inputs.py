@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import pytest
 
@@ -292,3 +295,12 @@ def test_logs(sandbox: Sandbox, tmp_path: Path) -> None:
     eventually(lambda: sandbox.kubectl("logs", "p").stdout == "1\n2\n3\n4\n5\n", "log of the new process")
     missing = sandbox.kubectl("logs", "p", "-c", "none")
     assert missing.returncode != 0
+
+
+def test_only_the_cluster_reads_logs_from_the_node(sandbox: Sandbox) -> None:
+    status = sandbox.cluster.plane.api.get("/api/v1/nodes/gpu")["status"]
+    url = f"https://127.0.0.1:{status['daemonEndpoints']['kubeletEndpoint']['Port']}/containerLogs/ns/p/c"
+    tls = ssl.create_default_context(cafile=str(sandbox.cluster.plane.ca_file))
+    # By TLS 1.3, who has no certificate learns of it only with the answer.
+    with pytest.raises((ssl.SSLError, ConnectionError, URLError)):
+        urlopen(url, context=tls, timeout=5)

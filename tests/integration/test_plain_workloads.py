@@ -113,7 +113,7 @@ def test_hollow_nodes_carry_many_pods(sandbox: Sandbox) -> None:
 
 
 @pytest.fixture
-def start_node(sandbox: Sandbox, tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+def start_node(sandbox: Sandbox, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Starts the local node "mortal" in a process of the test's own; its object and its pods are removed afterwards."""
     plane = sandbox.cluster.plane
     content = {
@@ -125,12 +125,12 @@ def start_node(sandbox: Sandbox, tmp_path: Path) -> Iterator[Callable[[], subpro
         "nodes": [{"name": "mortal", "labels": {MODE_LABEL: "mortal"}}],
     }
     config = tmp_path / "node.json"
-    config.write_text(json.dumps(content))
     kubeconfig = plane.kubeconfig_for(user="mortal", groups=[NODE_GROUP])
     command = ["-m", "mixserve_devcluster.node", "--kubeconfig", str(kubeconfig), "--config", str(config)]
     with contextlib.ExitStack() as started:
 
-        def start() -> subprocess.Popen[str]:
+        def start(**changes: Any) -> subprocess.Popen[str]:
+            config.write_text(json.dumps({**content, **changes}))
             process = started.enter_context(
                 subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True)
             )
@@ -145,7 +145,7 @@ def start_node(sandbox: Sandbox, tmp_path: Path) -> Iterator[Callable[[], subpro
 
 
 def test_nothing_outlives_the_node_and_the_next_one_starts_anew(
-    sandbox: Sandbox, start_node: Callable[[], subprocess.Popen[str]]
+    sandbox: Sandbox, start_node: Callable[..., subprocess.Popen[str]]
 ) -> None:
     token = uuid.uuid4().hex
     # The first process has left the container's process group and session.
@@ -168,3 +168,26 @@ def test_nothing_outlives_the_node_and_the_next_one_starts_anew(
     node.terminate()
     assert node.wait(20) == 0
     assert not processes_with(token)
+
+
+def test_pods_on_a_host_without_namespaces(
+    sandbox: Sandbox, start_node: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    """Mount paths in arguments and values are replaced, and a service account is a kubeconfig."""
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/weights").write_text("heavy")
+    start_node(isolated=False)
+    main = {
+        "name": "main",
+        "image": "local/shell:1",
+        "command": ["sh", "-c", 'cat "$0" "$OTHER"; grep -c token "$KUBECONFIG"; pwd', "/models/weights"],
+        "env": [{"name": "OTHER", "value": "/models/weights"}],
+        "workingDir": "/models",
+        "volumeMounts": [{"name": "models", "mountPath": "/models"}],
+    }
+    volumes = [{"name": "models", "hostPath": {"path": str(tmp_path / "models")}}]
+    selector = {MODE_LABEL: "mortal"}
+    sandbox.create(pod("p", main, volumes=volumes, nodeSelector=selector, restartPolicy="Never"))
+    seen = sandbox.until("p", lambda p: p["status"]["phase"] in {"Succeeded", "Failed"}, "has ended")
+    log = (tmp_path / "logs" / f"{sandbox.namespace}_p" / "main.log").read_text()
+    assert (seen["status"]["phase"], log) == ("Succeeded", f"heavyheavy1\n{tmp_path}/models\n")

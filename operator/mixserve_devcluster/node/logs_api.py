@@ -27,6 +27,8 @@ _ROUTE = f"/containerLogs/{{namespace:{_NAME}}}/{{pod:{_NAME}}}/{{container:{_NA
 # How often a followed log is looked at: there is no portable way to be told.
 _FOLLOW_S = 0.2
 _CHUNK_BYTES = 1 << 16
+# For those who follow a log when the node stops; 0 would mean without end.
+_SHUTDOWN_S = 0.1
 # More lines than the end of a log that `tail` looks at can have.
 _ALL_LINES = 1 << 62
 
@@ -54,7 +56,7 @@ class LogsApi:
             return
         application = web.Application()
         application.router.add_get(_ROUTE, self._answer)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=_SHUTDOWN_S)
         await runner.setup()
         try:
             site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=_tls(config))
