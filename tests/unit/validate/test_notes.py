@@ -1,0 +1,54 @@
+import pytest
+
+from mixserve.api.names import Reason
+from mixserve.plan.facts import InvalidFacts, UnknownFacts
+from mixserve.validate.notes import facts_unknown, format_falls_back, version_unknown
+from mixserve.validate.subject import subjects_of
+from support.manifests import LLAMA_8B, catalog_with, facts_for, pool, variant
+
+
+def subject(facts=LLAMA_8B, **fields):
+    manifest = pool(variant(**fields))
+    return subjects_of(manifest, catalog_with(), facts_for(manifest, facts))[0]
+
+
+def test_a_version_without_a_table_is_treated_as_the_nearest():
+    (note,) = version_unknown(pool(engine={"version": "0.40.1"}))
+
+    assert note.reason is Reason.UNSUPPORTED_VERSION
+    assert note.field_path == "spec.engine.version"
+    assert note.cause == "vllm 0.40.1 is not known, and treated as 0.33"
+    assert note.remedy.startswith("choose a version of 0.32, 0.33")
+
+
+@pytest.mark.parametrize("version", ["0.32.0", "0.33.5"])
+def test_a_known_version_needs_no_note(version):
+    assert list(version_unknown(pool(engine={"version": version}))) == []
+
+
+def test_unknown_facts_say_why_and_how_to_give_them():
+    (note,) = facts_unknown(subject(UnknownFacts("config.json has experts")))
+
+    assert note.reason is Reason.UNKNOWN_MODEL_FACTS
+    assert note.field_path == "spec.model.source"
+    assert note.cause == "config.json has experts"
+    assert "spec.model.facts" in note.remedy
+
+
+@pytest.mark.parametrize("facts", [LLAMA_8B, InvalidFacts(("wrong",))])
+def test_facts_that_are_there_need_no_note(facts):
+    assert list(facts_unknown(subject(facts))) == []
+
+
+def test_a_format_that_only_saves_memory_is_noted():
+    (note,) = format_falls_back(subject(quantization="fp8", accelerator="a100-80gb"))
+
+    assert note.reason is Reason.VALID
+    assert note.field_path == "spec.variants[0].quantization"
+    assert "a100-80gb (compute capability 8.0) computes fp8 in 16 bits" in note.cause
+    assert "8.9" in note.remedy
+
+
+@pytest.mark.parametrize("names", [{}, {"quantization": "fp9"}, {"quantization": "int4-awq", "accelerator": "l4"}])
+def test_native_and_unknown_formats_need_no_note(names):
+    assert list(format_falls_back(subject(**names))) == []
