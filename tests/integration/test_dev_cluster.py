@@ -16,6 +16,7 @@ import pytest
 from mixserve_devcluster import binaries
 from mixserve_devcluster.cluster import Cluster
 from mixserve_devcluster.component_flags import COMPONENTS
+from mixserve_devcluster.default_nodes import default_nodes
 from mixserve_devcluster.errors import ClusterError
 from mixserve_devcluster.records import ClusterPaths
 from support.processes import is_alive, running_with, working_in
@@ -161,10 +162,18 @@ def test_ctrl_c_while_it_comes_up_in_the_background_stops_it(clusters: Path) -> 
 
 
 def test_two_clusters_run_side_by_side(clusters: Path) -> None:
-    with Cluster.start("one") as one, Cluster.start("two") as two:
+    with (
+        Cluster.start("one", node_config=default_nodes()) as one,
+        Cluster.start("two", node_config=default_nodes()) as two,
+    ):
         assert one.plane.server != two.plane.server
         shown = json.loads(mixserve("status", "-o", "json").stdout)
         assert [(each["name"], each["state"]) for each in shown] == [("one", "Running"), ("two", "Running")]
+        assert [sum(node["ready"] for node in each["nodes"]) for each in shown] == [3, 3]
+        configs = [str(clusters / name / "node.json") for name in ("one", "two")]
+        assert [len(running_with(config)) for config in configs] == [1, 1]
+    # The nodes have ended with their clusters, not only with this process.
+    assert [running_with(config) for config in configs] == [[], []]
     assert mixserve("status", "-o", "json").stdout == "[]\n"
 
 
