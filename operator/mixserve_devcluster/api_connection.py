@@ -74,8 +74,8 @@ class ApiConnection:
         return answer
 
     def _send(self, method: str, path: str, body: str | None) -> bytes:
-        # 10 s: everything is local; a server that starts up answers late, never that late.
-        connection = http.client.HTTPSConnection(self._address, context=self._context, timeout=10)
+        # 30 s: everything is local; a busy server answers late, never that late.
+        connection = http.client.HTTPSConnection(self._address, context=self._context, timeout=30)
         try:
             connection.request(method, path, body, {"Content-Type": "application/json"})
             response = connection.getresponse()

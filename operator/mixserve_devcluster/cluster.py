@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from mixserve_devcluster.component_flags import ControlPlaneSettings
 
-# A Python process that registers some hundred nodes.
-_NODE_START_S = 60.0
+# A Python process that registers some hundred nodes, on a machine with too much to do.
+_NODE_START_S = 180.0
 # The node ends its pods without their grace when it is told to stop.
 _NODE_STOP_S = 10.0
 _POLL_S = 0.05
