@@ -115,7 +115,7 @@ class NodeConfig(_Section):
 
     Attributes:
         log_directory: gets `<namespace>_<pod>/<container>.log`, of the running and (`.log.1`) the previous process.
-        work_directory: gets what pods have mounted; a pod's part of it is removed with the pod.
+        work_directory: gets what pods have mounted, and the images' commands.
         api_server: where processes of pods find the API server.
         ca_file: the authority of the client certificates that may read logs here, PEM.
         serving_certificate_file: certificate of the kubelet API (`kubectl logs`), which is off without it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -21,6 +22,7 @@ from mixserve_devcluster.node.local_pod import LocalPod
 from mixserve_devcluster.node.logs import LogDirectory
 from mixserve_devcluster.node.logs_api import LogsApi
 from mixserve_devcluster.node.node_objects import allocatable, node_labels
+from mixserve_devcluster.node.pod_context import pods_directory
 from mixserve_devcluster.node.pod_feed import PodFeed
 from mixserve_devcluster.node.registration import keep_leases, register
 from mixserve_devcluster.node.services import NodeIdentity, Services
@@ -114,6 +116,10 @@ async def run_nodes(config: NodeConfig, kubeconfig: Path, on_ready: Callable[[],
 
 @contextlib.asynccontextmanager
 async def _services(config: NodeConfig, kubeconfig: Path) -> AsyncIterator[Services]:
+    # Secrets will lie here.
+    config.work_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Of no use: pods start anew.
+    shutil.rmtree(pods_directory(config.work_directory), ignore_errors=True)
     images = ImageStore(config.images, config.work_directory / "images")
     images.write()
     async with contextlib.AsyncExitStack() as stack:

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from mixserve_devcluster.node.services import NodeIdentity, Services
 
 
+def pods_directory(work_directory: Path) -> Path:
+    """Where the pods' own directories are."""
+    return work_directory / "pods"
+
+
 class PodContext:
     """A pod that runs here.
 
@@ -61,7 +66,7 @@ class PodContext:
     @property
     def directory(self) -> Path:
         """Holds the pod's volumes and its containers' own directories."""
-        return self.services.work_directory / "pods" / self.uid
+        return pods_directory(self.services.work_directory) / self.uid
 
     @property
     def described(self) -> dict[str, Any]:

@@ -41,11 +41,14 @@ class PodFeed:
         self._known: set[str] = set()
 
     async def run(self, on_synced: Callable[[], None]) -> None:
-        """Follow the pods, without end; `on_synced` is called when the first list has been told."""
+        """Follow the pods, without end; `on_synced` is called once, when the first list has been told."""
+        is_synced = False
         while True:
             try:
                 version = await self._list()
-                on_synced()
+                if not is_synced:
+                    is_synced = True
+                    on_synced()
                 while True:
                     version = await self._watch(version)
             except GoneError:

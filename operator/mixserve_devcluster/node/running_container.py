@@ -61,10 +61,13 @@ class RunningContainer:
 
     async def until_end(self) -> int:
         """Run hooks and probes until the process has ended; its exit code."""
-        async with in_background(self._live()):
-            code = await self._process.wait()
-        if self._ending is not None:
-            await self._ending
+        try:
+            async with in_background(self._live()):
+                code = await self._process.wait()
+            if self._ending is not None:
+                await self._ending
+        finally:
+            self._process.kill()  # if it runs still, nobody looks after it any more
         return code
 
     def stop(self, deadline_s: float, message: str) -> None:
