@@ -62,7 +62,7 @@ MANIFESTS: Mapping[str, dict[str, Any]] = {
             "autoscaling": {
                 "mode": "Advisory",
                 "targets": {"waitingRequestsPerReplica": 2, "kvCacheUsagePercent": 80},
-                "scaleDown": {"stabilization": "90s"},
+                "scaleDown": {"stabilization": "1m30s"},
             },
             "drainTimeout": "2m30s",
         },
