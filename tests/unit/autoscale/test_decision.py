@@ -297,6 +297,11 @@ def test_a_deployment_that_somebody_deleted_comes_back_with_the_size_that_it_had
     assert decided(seen(variant(replicas=None)), memory=memory).wanted("main") == 4
 
 
+def test_a_deleted_deployment_comes_back_within_the_bounds() -> None:
+    decision = decided(seen(variant(replicas=None)), memory=remembering(8), spec=pool(bounds(1, 4)))
+    assert (decision.current, decision.desired) == (4, 4)
+
+
 def test_a_size_that_somebody_wrote_by_hand_is_corrected() -> None:
     observation = seen(variant(*serving(1, running=8, waiting=20)))
     assert set_replicas(decided(observation, memory=remembering(3))) == [("main", 3)]

@@ -98,7 +98,7 @@ def test_a_status_read_back_from_the_api_server_is_the_same() -> None:
     "changed",
     [
         busy(30, now_s=NOW_S + 60),  # the desired size
-        busy(3, kv=0.95, now_s=NOW_S + 60),  # the binding term
+        busy(3, kv=0.9, now_s=NOW_S + 60),  # the binding term
     ],
 )
 def test_another_size_or_binding_term_is_a_new_decision(changed: PoolObservation) -> None:
@@ -146,6 +146,11 @@ def test_the_cost_counts_the_gpus_of_the_wanted_replicas() -> None:
     prices = {"h100": Decimal("2.99"), "l4": Decimal("0.805")}
     assert build(observation, spec=spec, prices=prices).cost_per_hour == "24.72"
     assert build(observation, spec=spec, prices={"l4": Decimal(1)}).cost_per_hour is None
+
+
+def test_only_pods_that_will_serve_are_starting() -> None:
+    gone = pod("d", SILENT, ready=False, draining_since_s=NOW_S)
+    assert build(seen(variant(pod("a"), starting(), gone, pod("t", terminating=True)))).starting == 1
 
 
 def test_a_missing_deployment_has_no_replicas() -> None:
