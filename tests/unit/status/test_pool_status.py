@@ -1,4 +1,3 @@
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -191,10 +190,3 @@ def test_a_new_pool_without_an_outcome_has_conditions_only() -> None:
 
 def replace_condition(status: PoolStatus, *, generation: int) -> tuple[Condition, ...]:
     return tuple(one.model_copy(update={"observed_generation": generation}) for one in status.conditions)
-
-
-def test_an_outcome_is_a_value() -> None:
-    observation = busy(8)
-    decision, _ = decide(pool(), observation, ScaleMemory(), {"main": 8.0})
-    outcome = Outcome(observation=observation, decision=decision, replicas_written=False)
-    assert replace(outcome, replicas_written=True) != outcome
