@@ -164,6 +164,8 @@ def _locked(paths: ClusterPaths) -> Iterator[None]:
     try:
         yield
     finally:
+        # While it is still held: filelock does not take a lock on a file that is gone, so there are never two.
+        paths.lock.unlink(missing_ok=True)
         lock.release()
 
 
