@@ -122,9 +122,7 @@ MANIFESTS: Mapping[str, dict[str, Any]] = {
         "metadata": {"name": "corpus"},
         "spec": {
             "memory": "22528Mi",
-            "memoryBandwidthGigabytesPerSecond": 300,
             "computeCapability": "8.9",
-            "tflops": {"bf16": 121, "fp8": 242},
             "pricePerHour": "0.8048",
             "resourceName": "nvidia.com/gpu",
             # One integer, so that In, NotIn, Gt and Lt all do.

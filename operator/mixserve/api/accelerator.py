@@ -1,4 +1,4 @@
-"""`AcceleratorClass`: a kind of GPU, its roofline, its price, and how to find its nodes."""
+"""`AcceleratorClass`: a kind of GPU, its price, and how to find its nodes."""
 
 import re
 from enum import StrEnum
@@ -63,25 +63,13 @@ class NodeRequirement(StrictModel):
     )
 
 
-class Tflops(StrictModel):
-    """Dense matrix throughput of one GPU by precision, in TFLOP/s (10^12 per second), without sparsity."""
-
-    bf16: Annotated[int, Field(ge=1, le=1000000)]
-    """BF16 and FP16."""
-    fp8: Annotated[int, Field(ge=1, le=1000000)] | None = None
-    """FP8. Unset: the GPU has no FP8 units."""
-
-
 class AcceleratorClassSpec(StrictModel):
     """What the GPU is, what it costs, and where it is."""
 
     memory: Memory
     """Memory of one GPU that a process can use, in Mi or Gi: 22528Mi. A little less than what the GPU is sold with."""
-    memory_bandwidth_gigabytes_per_second: Annotated[int, Field(ge=1, le=1000000)]
-    """Memory bandwidth of one GPU in GB/s (10^9 bytes per second)."""
     compute_capability: ComputeCapability
     """NVIDIA compute capability in quotes: "8.9". Decides which quantization formats run here."""
-    tflops: Tflops
     price_per_hour: DecimalString
     """Price of one GPU in USD per hour, as a decimal in quotes: "0.8048". Costs in status and plans are made of it, so
     put your own price here."""
@@ -95,7 +83,7 @@ class AcceleratorClassSpec(StrictModel):
 
 
 class AcceleratorClass(StrictModel):
-    """A kind of GPU: its memory, bandwidth and throughput, its price, and the node labels to find it by.
+    """A kind of GPU: its memory and compute capability, its price, and the node labels to find it by.
 
     Variants of pools name it in `accelerator`. It is data: to add a GPU, apply another object.
     """

@@ -7,7 +7,6 @@ import yaml
 
 from mixserve.api.accelerator import NodeOperator, NodeRequirement
 from mixserve.api.engine import EngineType
-from mixserve.api.quantization import capability
 from mixserve.catalog.built_in import ACCELERATORS_FOLDER, FOLDERS, built_in_catalog, manifests
 
 CATALOG = built_in_catalog()
@@ -85,13 +84,6 @@ def test_a_process_gets_less_memory_than_the_driver_reports() -> None:
     memory = {"l4": "L4", "a100-80gb": "A100 80 GB", "h100-80gb": "H100"}
     for name, gpu in memory.items():
         assert 0.95 < CATALOG.accelerators[name].spec.memory / (LABELS[gpu][1] * 2**20) < 1
-
-
-def test_a_gpu_has_fp8_throughput_exactly_where_fp8_is_native() -> None:
-    (row,) = CATALOG.formats["fp8"].spec.engines
-    for entry in CATALOG.accelerators.values():
-        native = capability(entry.spec.compute_capability) >= capability(row.native_compute_capability)
-        assert (entry.spec.tflops.fp8 is not None) == native
 
 
 @pytest.mark.parametrize("name", ["bf16", "int4-awq"])
