@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from kubernetes.aio.client.exceptions import ApiException
 
-from mixserve.apply.errors import ApiError, Conflict, Forbidden, NotFound, Rejected, Unavailable
+from mixserve.apply.errors import ApiError, Conflict, Forbidden, NotFound, Rejected, Terminating, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -139,18 +139,27 @@ _SERVER_FAULTS = 500
 
 
 def _as_error(error: ApiException, what: str) -> ApiError:
-    status = int(error.status or 0)
-    message = f"{what}: {status}: {_message(error)}"
+    status, answer = int(error.status or 0), _answer(error)
+    message = f"{what}: {status}: {answer.get('message', error.reason)}"
     if status == _TOO_MANY_REQUESTS or status >= _SERVER_FAULTS or status == 0:
         return Unavailable(message, status=status, retry_after_s=_retry_after_s(error))
+    if any(cause.get("reason") == "NamespaceTerminating" for cause in _causes(answer)):
+        return Terminating(message, status=status)
     return _BY_STATUS.get(status, Rejected)(message, status=status)
 
 
-def _message(error: ApiException) -> str:
+def _answer(error: ApiException) -> Mapping[str, Any]:
+    """The Status object of the refusal; empty where something else has answered than the API server."""
     try:
-        return str(json.loads(error.body)["message"])
-    except (ValueError, TypeError, KeyError):
-        return str(error.reason)
+        answer = json.loads(error.body)
+    except (ValueError, TypeError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _causes(answer: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    causes: Sequence[Mapping[str, Any]] = (answer.get("details") or {}).get("causes") or ()
+    return causes
 
 
 def _retry_after_s(error: ApiException) -> float | None:

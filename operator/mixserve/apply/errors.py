@@ -5,7 +5,8 @@ ApiError
 ├── Rejected          the server refuses what was sent, and will refuse it again until somebody changes something
 │   ├── NotFound      404
 │   ├── Conflict      409, or a precondition that does not hold any more: look again
-│   └── Forbidden     401 and 403
+│   ├── Forbidden     401 and 403
+│   └── Terminating   403, because the namespace is being deleted
 └── NotOwned          an object of this name exists and belongs to somebody else
 """
 
@@ -48,6 +49,10 @@ class Conflict(Rejected):
 
 class Forbidden(Rejected):
     """The operator's ServiceAccount may not do this, or its token is not valid."""
+
+
+class Terminating(Rejected):
+    """Nothing can be made any more in this namespace: it is being deleted, and so is all that is in it."""
 
 
 class NotOwned(ApiError):  # noqa: N818 - reads as what the object is

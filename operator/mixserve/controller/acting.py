@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 import structlog
 
-from mixserve.apply.errors import Conflict, NotOwned, Rejected
+from mixserve.apply.errors import Conflict, NotOwned, Rejected, Terminating
 from mixserve.apply.objects import ObjectWriter, Outcome
 from mixserve.apply.pods import give_back_to_routing, take_from_routing
 from mixserve.apply.resources import DEPLOYMENTS, OWNED_BY_KIND, PODS
@@ -60,13 +60,14 @@ class Actor:
 
         Raises:
             Unavailable, Conflict: try again soon.
+            Terminating: the namespace is going, and the pool with it.
         """
         live = {(obj["kind"], obj["metadata"]["name"]): obj for obj in self._view.owned(key)}
         changed, made, errors = False, False, []
         for desired in plan.objects:
             try:
                 outcome = await self._bring(desired, live.get((desired.kind, desired.name)), decision)
-            except Conflict:
+            except (Conflict, Terminating):
                 raise
             except (Rejected, NotOwned) as error:
                 _log.warning("object_refused", pool=str(key), kind=desired.kind, name=desired.name, error=str(error))

@@ -35,6 +35,9 @@ class ObjectCache:
     Args:
         group: tells which pool an object belongs to, None for none.
         trim: drops what nobody reads.
+
+    Attributes:
+        revision: another number after each change.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class ObjectCache:
         self._objects: dict[PoolKey, RawObject] = {}
         self._groups: dict[PoolKey, dict[PoolKey, RawObject]] = {}
         self._deleted: dict[str, None] = {}
+        self.revision = 0
 
     def __len__(self) -> int:
         return len(self._objects)
@@ -73,6 +77,7 @@ class ObjectCache:
             return False
         if known is not None:
             self._drop(key, known)
+        self.revision += 1
         trimmed = self._objects[key] = self._trim(obj)
         group = self._group(trimmed)
         if group is not None:
@@ -86,6 +91,7 @@ class ObjectCache:
         if known is None or known["metadata"]["uid"] != obj["metadata"]["uid"]:
             return False
         self._drop(key, known)
+        self.revision += 1
         return True
 
     def missing_from(self, listed: Iterable[RawObject], *, version: str) -> list[RawObject]:

@@ -9,7 +9,9 @@ import kopf
 import structlog
 
 from mixserve.controller.acting import Actor
+from mixserve.controller.beat import Beat
 from mixserve.controller.cluster_view import ClusterView
+from mixserve.controller.event_poster import EventPoster
 from mixserve.controller.gathering import Gatherer
 from mixserve.controller.listing import Lister
 from mixserve.controller.planning import Planner
@@ -69,12 +71,13 @@ class Operator:
         samples, logs = Samples(), CrashLogs(connection)
         self._view = ClusterView(gone=self._forget)
         self._queue: KeyedQueue[PoolKey] = KeyedQueue()
+        beat = Beat(view=self._view, samples=samples, look=self._queue.add)
         self._scraper = Scraper(
             view=self._view,
             samples=samples,
             session=session,
             interval_s=settings.scrape_interval_s,
-            scraped=self._queue.add,
+            scraped=beat.scraped,
         )
         self._lister = Lister(
             connection,
@@ -82,16 +85,19 @@ class Operator:
             namespaces=settings.watch_namespaces,
             enqueue=self._queue.add,
         )
+        self._events = EventPoster(connection, instance=settings.identity)
         planner = Planner(self._view, ModelConfigReader())
         gatherer = Gatherer(view=self._view, samples=samples, logs=logs)
         actor = Actor(connection, view=self._view, telemetry=telemetry)
+        reporter = Reporter(connection, view=self._view, events=self._events)
         reconciler = Reconciler(
             view=self._view,
             planner=planner,
             gatherer=gatherer,
             actor=actor,
-            reporter=Reporter(connection, view=self._view, instance=settings.identity),
+            reporter=reporter,
             scraper=self._scraper,
+            beat=beat,
             telemetry=telemetry,
         )
         self._workers = Workers(self._queue, reconcile=reconciler.reconcile, telemetry=telemetry)
@@ -101,6 +107,7 @@ class Operator:
             planner.forget_object,
             gatherer.forget,
             actor.writer.forget,
+            reporter.forget,
         )
         telemetry.pool_count.set_function(lambda: len(self._view.pools))
 
@@ -126,6 +133,7 @@ class Operator:
         tasks = [
             asyncio.create_task(self._workers.run(self._settings.workers), name="workers"),
             asyncio.create_task(self._scraper.run(), name="scraper"),
+            asyncio.create_task(self._events.run(), name="events"),
             asyncio.create_task(self._lister.repeat(self._settings.resync_interval_s), name="lister"),
         ]
         stop_watches = asyncio.Event()

@@ -96,6 +96,7 @@ class Planner:
         self._view = view
         self._configs = configs
         self._known: dict[PoolKey, _Known] = {}
+        self._catalog_known: tuple[tuple[int, int], Catalog] | None = None
         self._parsed: dict[str, tuple[int, StrictModel | ValidationError]] = {}
 
     async def assess(self, key: PoolKey, raw: RawObject) -> Assessment:
@@ -122,10 +123,14 @@ class Planner:
 
     def _catalog(self) -> Catalog:
         """The whole catalogue: what a pool names need not exist, and remedies name what does."""
-        return Catalog(
-            formats=self._entries(QuantizationFormat, self._view.formats),
-            accelerators=self._entries(AcceleratorClass, self._view.accelerators),
-        )
+        revisions = (self._view.formats.revision, self._view.accelerators.revision)
+        if self._catalog_known is None or self._catalog_known[0] != revisions:
+            catalog = Catalog(
+                formats=self._entries(QuantizationFormat, self._view.formats),
+                accelerators=self._entries(AcceleratorClass, self._view.accelerators),
+            )
+            self._catalog_known = (revisions, catalog)
+        return self._catalog_known[1]
 
     def _entries(self, model: type[Any], cache: ObjectCache) -> dict[str, Any]:
         parsed = [self._parse(model, raw) for raw in cache.all()]

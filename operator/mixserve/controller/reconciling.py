@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from mixserve.api.pool_status import BlockReason
 from mixserve.autoscale.decision import decide
 from mixserve.autoscale.memory import ScaleMemory
 from mixserve.controller.numbers import outcome_of, pool_numbers
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from mixserve.api.observation import PoolObservation
     from mixserve.autoscale.decision import Decision
     from mixserve.controller.acting import Actor, Applied
+    from mixserve.controller.beat import Beat
     from mixserve.controller.cluster_view import ClusterView
     from mixserve.controller.gathering import Gatherer
     from mixserve.controller.object_cache import PoolKey
@@ -55,6 +57,17 @@ class _PoolMemory:
     scale: ScaleMemory = field(default_factory=ScaleMemory)
 
 
+def _is_calm(observation: PoolObservation, decision: Decision) -> bool:
+    """Nothing is going on that time alone would bring to its end."""
+    pods = [pod for variant in observation.variants for pod in variant.pods]
+    return (
+        not decision.actions
+        and decision.blocked_by in {None, BlockReason.NOT_NATIVE}
+        and not any(variant.rolling_out for variant in observation.variants)
+        and all(pod.ready and pod.routable for pod in pods)
+    )
+
+
 class Reconciler:
     """Looks at pools, one call per look."""
 
@@ -67,6 +80,7 @@ class Reconciler:
         actor: Actor,
         reporter: Reporter,
         scraper: Scraper,
+        beat: Beat,
         telemetry: Telemetry,
     ) -> None:
         self._view = view
@@ -75,6 +89,7 @@ class Reconciler:
         self._actor = actor
         self._reporter = reporter
         self._scraper = scraper
+        self._beat = beat
         self._telemetry = telemetry
         self._memories: dict[PoolKey, _PoolMemory] = {}
 
@@ -110,6 +125,8 @@ class Reconciler:
             observation = await self._gatherer.observe(key, plan, now_s=now_s)
         outcome = Outcome(observation, decision, replicas_written=wrote or applied.made_deployment)
         await self._reporter.report(key, raw, assessment, plan=plan, outcome=outcome, refused=applied.errors)
+        settled = not applied.changed and not applied.errors and _is_calm(observation, decision)
+        self._beat.looked(key, observation, settled=settled)
         if applied.errors:
             raise RefusedError("; ".join(applied.errors))
 
@@ -130,8 +147,10 @@ class Reconciler:
         return self._memories[key]
 
     def _forget(self, key: PoolKey) -> None:
-        self._memories.pop(key, None)
+        if self._memories.pop(key, None) is None:  # what belonged to the pool goes after it, one by one
+            return
         self._planner.forget(key)
         self._scraper.endpoints.pop(key, None)
+        self._beat.forget(key)
         self._telemetry.pools.drop(key)
         _log.info("pool_gone", pool=str(key))

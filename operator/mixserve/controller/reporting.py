@@ -9,8 +9,6 @@ import structlog
 from pydantic import ValidationError
 
 from mixserve.api.pool_status import PoolStatus
-from mixserve.apply.errors import ApiError
-from mixserve.apply.events import post_event
 from mixserve.apply.resources import POOLS
 from mixserve.apply.status import write_status
 from mixserve.status.conditions import Findings, build_conditions
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
 
     from mixserve.apply.connection import Connection
     from mixserve.controller.cluster_view import ClusterView
+    from mixserve.controller.event_poster import EventPoster
     from mixserve.controller.object_cache import PoolKey
     from mixserve.controller.planning import Assessment, PoolPlan
     from mixserve.status.pool_status import Outcome
@@ -34,10 +33,11 @@ _log = structlog.get_logger(__name__)
 class Reporter:
     """Tells people how pools are."""
 
-    def __init__(self, connection: Connection, *, view: ClusterView, instance: str) -> None:
+    def __init__(self, connection: Connection, *, view: ClusterView, events: EventPoster) -> None:
         self._connection = connection
         self._view = view
-        self._instance = instance
+        self._events = events
+        self._written: dict[str, tuple[str, PoolStatus]] = {}
 
     async def report(
         self,
@@ -62,7 +62,7 @@ class Reporter:
         Raises:
             ApiError: the status could not be written.
         """
-        previous = _status_of(raw)
+        previous = self._previous(raw)
         new = self._status(raw, assessment, plan=plan, outcome=outcome, refused=refused, previous=previous)
         if new == previous:
             return
@@ -75,12 +75,25 @@ class Reporter:
             status=new.to_wire(),
         )
         self._view.put(POOLS, now)
+        self._written[metadata["uid"]] = (now["metadata"]["resourceVersion"], new)
         for event in build_events(previous, new):
             _log.info("pool_changed", pool=str(key), reason=event.reason.value, message=event.message)
-            try:
-                await post_event(self._connection, event, pool=raw, instance=self._instance, now_s=time.time())
-            except ApiError as error:  # the status says it as well
-                _log.warning("event_lost", pool=str(key), reason=event.reason.value, error=str(error))
+            self._events.put(event, raw)
+
+    def forget(self, uid: str) -> None:
+        """Drop a pool that is gone."""
+        self._written.pop(uid, None)
+
+    def _previous(self, raw: RawObject) -> PoolStatus | None:
+        """The status as it is in the cluster; read once for each version of the pool."""
+        uid, version = raw["metadata"]["uid"], raw["metadata"]["resourceVersion"]
+        known = self._written.get(uid)
+        if known is not None and known[0] == version:
+            return known[1]
+        status = _status_of(raw)
+        if status is not None:
+            self._written[uid] = (version, status)
+        return status
 
     def _status(
         self,

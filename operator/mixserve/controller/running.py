@@ -93,6 +93,8 @@ async def connect_to(settings: Settings) -> Configuration:
     """
     configuration = Configuration()
     configuration.connection_pool_maxsize = settings.workers + _SPARE_CONNECTIONS
+    # Else each call asks a thread for ~/.netrc. A proxy belongs into the kubeconfig; kopf looks nowhere else either.
+    configuration.client_session_kwargs = {"trust_env": False}
     try:
         if settings.kubeconfig is not None:
             await load_kube_config(str(settings.kubeconfig), client_configuration=configuration, persist_config=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from mixserve.apply.errors import ApiError, Conflict, Unavailable
+from mixserve.apply.errors import ApiError, Conflict, Terminating, Unavailable
 from mixserve.controller.reconciling import RefusedError
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ class Workers:
         """Look at one pool; return the result in one word."""
         try:
             await self._reconcile(key)
+        except Terminating:  # the pool goes with its namespace, and the next beat finds out if it does not
+            return "terminating"
         except Conflict as error:
             self._again(key, "conflict", error)
             return "conflict"

@@ -8,7 +8,7 @@ import pytest
 from kubernetes.aio.client.exceptions import ApiException
 
 from mixserve.apply.connection import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, Connection
-from mixserve.apply.errors import ApiError, Conflict, Forbidden, NotFound, Rejected, Unavailable
+from mixserve.apply.errors import ApiError, Conflict, Forbidden, NotFound, Rejected, Terminating, Unavailable
 from mixserve.apply.resources import ACCELERATORS, DEPLOYMENTS, PODS
 
 
@@ -128,6 +128,15 @@ async def test_each_refusal_has_its_error(status: int, kind: type[ApiError]) -> 
     assert calls == [("create", "deployments", str(status))]
 
 
+async def test_a_namespace_that_goes_has_its_own_error() -> None:
+    error = refused(403)
+    details = {"causes": [{"reason": "NamespaceTerminating"}]}
+    error.body = json.dumps({"message": "namespace ns is being terminated", "details": details})
+    connection, _, _ = connect(error)
+    with pytest.raises(Terminating):
+        await connection.create(DEPLOYMENTS, DEPLOYMENT, field_manager="me")
+
+
 @pytest.mark.parametrize(
     ("headers", "wait_s"), [({"Retry-After": "7"}, 7.0), ({"Retry-After": "soon"}, None), ({}, None)]
 )
@@ -138,9 +147,10 @@ async def test_a_busy_server_says_when_to_come_back(headers: dict[str, str], wai
     assert caught.value.retry_after_s == wait_s
 
 
-async def test_a_refusal_without_words_has_its_reason() -> None:
+@pytest.mark.parametrize("body", ["<html>", "[]", None])
+async def test_a_refusal_without_words_has_its_reason(body: str | None) -> None:
     error = refused(422)
-    error.body = "<html>"
+    error.body = body
     connection, _, _ = connect(error)
     with pytest.raises(Rejected, match="422: Reason"):
         await connection.get(PODS)

@@ -1,0 +1,53 @@
+"""Events are posted behind the back of the workers: they are news, and nothing waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from mixserve.apply.errors import ApiError
+from mixserve.apply.events import post_event
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mixserve.apply.connection import Connection
+    from mixserve.status.events import Event
+
+_log = structlog.get_logger(__name__)
+
+# Some kilobytes each. When so many wait, the API server is too busy for news that every status has as well.
+_MOST_WAITING = 2000
+
+
+class EventPoster:
+    """Posts events about pools, one after the other.
+
+    Args:
+        connection: to the API server.
+        instance: which operator says so.
+    """
+
+    def __init__(self, connection: Connection, *, instance: str) -> None:
+        self._connection = connection
+        self._instance = instance
+        self._waiting: asyncio.Queue[tuple[Event, Mapping[str, Any], float]] = asyncio.Queue(_MOST_WAITING)
+
+    def put(self, event: Event, pool: Mapping[str, Any]) -> None:
+        """Have an event posted soon."""
+        try:
+            self._waiting.put_nowait((event, pool, time.time()))
+        except asyncio.QueueFull:
+            _log.warning("event_lost", pool=pool["metadata"]["name"], reason=event.reason.value, error="too many wait")
+
+    async def run(self) -> None:
+        """Post until cancelled."""
+        while True:
+            event, pool, at_s = await self._waiting.get()
+            try:
+                await post_event(self._connection, event, pool=pool, instance=self._instance, now_s=at_s)
+            except ApiError as error:  # the status says it as well
+                _log.warning("event_lost", pool=pool["metadata"]["name"], reason=event.reason.value, error=str(error))
