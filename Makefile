@@ -46,7 +46,7 @@ e2e-vllm: .venv/.installed binaries ## The operator with real vLLM on the CPU (i
 
 .PHONY: bench-reconcile
 bench-reconcile: .venv/.installed binaries ## Reaction time, 500 pools against 500 bare Deployments, cost of an idle fleet
-	@$(BIN)/python -m mixserve_devcluster.bench_reconcile $(BENCH_ARGS)
+	@$(BIN)/python tests/benchmarks/reconcile $(BENCH_ARGS)
 
 ##@ Check it
 .PHONY: verify

@@ -1,0 +1,205 @@
+"""`make bench-reconcile`: reaction time, 500 pools against 500 bare Deployments, the cost of an idle fleet."""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import idle as idle_fleet
+import reaction
+import scale
+from cluster_client import ClusterClient
+from idle import IdleCost
+from process_cost import cpu_s, resident_bytes
+
+from mixserve_devcluster.cluster import Cluster
+from mixserve_devcluster.demo.recording import percentile
+from mixserve_devcluster.gpu_nodes import l4_nodes
+from mixserve_devcluster.installation import Installation, installed
+
+# A GPU for every round of the reaction.
+_PROCESS_NODES = l4_nodes(2, gpus=16)
+_HOLLOW_NODES = {**l4_nodes(1, gpus=16), "name": "hollow", "mode": "hollow"}
+_GPUS_PER_NODE = 16
+# After the last pool is Ready its controllers still have something to say for a few seconds.
+_REST_S = 30.0
+
+
+@dataclass
+class Report:
+    """All figures of one run."""
+
+    reactions_s: list[float] = field(default_factory=list)
+    pools: int = 0
+    bare_s: list[float] = field(default_factory=list)
+    pools_s: list[float] = field(default_factory=list)
+    operator_cpu_s_per_pool: list[float] = field(default_factory=list)
+    peak_resident_bytes: int = 0
+    idle: IdleCost | None = None
+
+    def lines(self) -> list[tuple[str, str, str]]:
+        """Figure, value, goal."""
+        rows: list[tuple[str, str, str]] = []
+        if self.reactions_s:
+            p50, p95 = percentile(self.reactions_s, 0.5), percentile(self.reactions_s, 0.95)
+            rows += [
+                (f"reaction p50, {len(self.reactions_s)} rounds", f"{p50:.2f} s", ""),
+                ("reaction p95", f"{p95:.2f} s", "<= 6 s"),
+            ]
+        if self.pools_s:
+            ratio = median(pools / bare for pools, bare in zip(self.pools_s, self.bare_s, strict=True))
+            rows += [
+                (f"{self.pools} bare Deployments Ready, median", f"{median(self.bare_s):.1f} s", ""),
+                (f"{self.pools} pools Ready, median", f"{median(self.pools_s):.1f} s", ""),
+                ("ratio, median of the repetitions", f"{ratio:.2f}", "<= 1.5"),
+                ("operator CPU per pool, median", f"{1000 * median(self.operator_cpu_s_per_pool):.1f} ms", ""),
+                ("operator memory after it", f"{self.peak_resident_bytes / 2**20:.0f} MiB", ""),
+            ]
+        if self.idle:
+            minutes = self.idle.seconds / 60
+            rows += [
+                (
+                    f"idle, {self.pools} pools: writes per minute but the Lease",
+                    f"{self.idle.writes / minutes:.1f}",
+                    "0",
+                ),
+                ("idle: writes of the Lease per minute", f"{self.idle.lease_writes / minutes:.1f}", ""),
+                ("idle: other API calls per minute", f"{self.idle.reads / minutes:.1f}", ""),
+                ("idle: operator CPU, share of one core", f"{self.idle.cpu_percent:.1f} %", ""),
+                ("idle: operator memory", f"{self.idle.resident_bytes / 2**20:.0f} MiB", ""),
+            ]
+        return rows
+
+
+@contextlib.contextmanager
+def _cluster(node_config: dict[str, Any]) -> Iterator[tuple[Path, Installation]]:
+    with (
+        Cluster.start(f"bench-{os.getpid()}", node_config=node_config) as cluster,
+        installed(cluster.kubeconfig) as mixserve,
+    ):
+        yield cluster.kubeconfig, mixserve
+
+
+def _images(load_file: Path) -> list[dict[str, Any]]:
+    engine = [sys.executable, str(Path(__file__).with_name("metered_engine.py")), str(load_file)]
+    executables = {"vllm": engine, "python3": [sys.executable]}
+    return [{"pattern": "vllm/vllm-openai:*", "executables": executables}]
+
+
+async def _reaction(kubeconfig: Path, load_file: Path, rounds: int) -> list[float]:
+    print(f"reaction: {rounds} rounds", file=sys.stderr)
+    client = await ClusterClient.connect(kubeconfig)
+    try:
+        return await _reaction_rounds(client, load_file, rounds)
+    finally:
+        await client.close()
+
+
+async def _reaction_rounds(client: ClusterClient, load_file: Path, rounds: int) -> list[float]:
+    namespace = "bench-reaction"
+    await client.create_namespace(namespace)
+    reaction.write_load(load_file, running=0, waiting=0)
+    await client.create(reaction.pool("metered", rounds=rounds), namespace=namespace)
+    await client.wait("mixserve.dev/v1alpha1", "LLMServingPool", namespace=namespace, holds=_one_is_ready)
+    return await reaction.measure(
+        client,
+        namespace=namespace,
+        deployment="metered-bf16",
+        load_file=load_file,
+        rounds=rounds,
+        seed=1,
+    )
+
+
+def _one_is_ready(pools: Sequence[Mapping[str, Any]]) -> bool:
+    return any(map(scale.is_ready, pools))
+
+
+async def _scale(client: ClusterClient, mixserve: Installation, report: Report, repetition: int) -> str:
+    """One repetition; returns the namespace that still holds the pools."""
+    bare, pools = f"bench-bare-{repetition}", f"bench-pools-{repetition}"
+    for namespace in (bare, pools):
+        await client.create_namespace(namespace)
+    template = await _template(client, pools)
+    report.bare_s.append(await scale.bare(client, namespace=bare, count=report.pools, template=template))
+    await client.delete_namespace(bare)
+    before_s = cpu_s(mixserve.operator.pid)
+    report.pools_s.append(await scale.pools(client, namespace=pools, count=report.pools))
+    report.operator_cpu_s_per_pool.append((cpu_s(mixserve.operator.pid) - before_s) / report.pools)
+    report.peak_resident_bytes = max(report.peak_resident_bytes, resident_bytes(mixserve.operator.pid))
+    return pools
+
+
+async def _template(client: ClusterClient, namespace: str) -> dict[str, Any]:
+    """The pod template of a pool's Deployment, so that both sides start the same pod."""
+    await client.create(scale.pool("template"), namespace=namespace)
+    found = await client.wait("apps/v1", "Deployment", namespace=namespace, holds=bool)
+    await client.delete("mixserve.dev/v1alpha1", "LLMServingPool", namespace=namespace, name="template")
+    template: dict[str, Any] = found[0]["spec"]["template"]
+    template["spec"].pop("serviceAccount", None)
+    template["spec"]["serviceAccountName"] = "default"
+    return template
+
+
+async def _scale_and_idle(
+    kubeconfig: Path,
+    mixserve: Installation,
+    arguments: argparse.Namespace,
+    report: Report,
+) -> None:
+    client = await ClusterClient.connect(kubeconfig)
+    try:
+        for repetition in range(arguments.repetitions):
+            print(f"scale: {arguments.pools} objects, {repetition + 1} of {arguments.repetitions}", file=sys.stderr)
+            namespace = await _scale(client, mixserve, report, repetition)
+            if repetition + 1 < arguments.repetitions:
+                await client.delete_namespace(namespace)
+        print(f"idle: {arguments.idle_s:.0f} s after {_REST_S:.0f} s of rest", file=sys.stderr)
+        await asyncio.sleep(_REST_S)
+        report.idle = await idle_fleet.measure(
+            pid=mixserve.operator.pid,
+            metrics_url=mixserve.metrics_url,
+            seconds=arguments.idle_s,
+        )
+    finally:
+        await client.close()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pools", type=int, default=500)
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=20, help="rounds of the reaction, at most 31")
+    parser.add_argument("--idle-s", type=float, default=60.0)
+    parser.add_argument("--output", type=Path, default=Path("out/bench-reconcile.json"))
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Run, print the table with the goals, write the figures; 1 if a goal is missed."""
+    arguments = _arguments()
+    report = Report(pools=arguments.pools)
+    with tempfile.TemporaryDirectory() as directory:
+        load_file = Path(directory) / "load.json"
+        with _cluster({"nodes": [_PROCESS_NODES], "images": _images(load_file)}) as (kubeconfig, _):
+            report.reactions_s = asyncio.run(_reaction(kubeconfig, load_file, arguments.rounds))
+    hollow = {**_HOLLOW_NODES, "count": -(-arguments.pools // _GPUS_PER_NODE) + 1}
+    with _cluster({"nodes": [hollow], "images": []}) as (kubeconfig, mixserve):
+        asyncio.run(_scale_and_idle(kubeconfig, mixserve, arguments, report))
+    for name, value, goal in report.lines():
+        print(f"{name:52} {value:>12}  {goal}".rstrip())
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_text(json.dumps(asdict(report), indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
