@@ -35,7 +35,7 @@ def alternatives(subject: Subject, facts: ModelFacts) -> str | None:
 def _single_changes(subject: Subject, facts: ModelFacts) -> list[str]:
     variant = subject.variant
     gpus, quantization, accelerator = variant.tensor_parallel, variant.quantization, variant.accelerator
-    sizes = [n for n in _group_sizes(facts) if n > gpus and _holds(subject, facts, quantization, accelerator, n)]
+    sizes = [n for n in _group_sizes(facts) if _holds(subject, facts, quantization, accelerator, n)]
     formats = [f for f in sorted(subject.catalog.formats) if _holds(subject, facts, f, accelerator, gpus)]
     gpu_kinds = [a for a in _by_price(subject) if _holds(subject, facts, quantization, a, gpus)]
     return [

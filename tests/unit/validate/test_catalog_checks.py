@@ -81,6 +81,9 @@ class TestAccelerator:
 
         assert list(unsupported_by_accelerator(subject(new, quantization="bf16", accelerator="b200"))) == []
 
+    def test_the_minimum_itself_runs(self):
+        assert list(unsupported_by_accelerator(subject(T4, quantization="fp8", accelerator="t4"))) == []
+
     def test_a_gpu_that_only_widens_the_weights_is_no_violation(self):
         assert list(unsupported_by_accelerator(subject(quantization="fp8", accelerator="a100-80gb"))) == []
 

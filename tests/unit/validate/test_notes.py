@@ -49,6 +49,6 @@ def test_a_format_that_only_saves_memory_is_noted():
     assert "8.9" in note.remedy
 
 
-@pytest.mark.parametrize("names", [{}, {"quantization": "fp9"}, {"quantization": "int4-awq", "accelerator": "l4"}])
+@pytest.mark.parametrize("names", [{}, {"quantization": "fp9"}, {"quantization": "fp8", "accelerator": "l4"}])
 def test_native_and_unknown_formats_need_no_note(names):
     assert list(format_falls_back(subject(**names))) == []

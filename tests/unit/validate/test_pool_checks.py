@@ -15,10 +15,10 @@ from support.manifests import LLAMA_8B, pool
 
 class TestServedNames:
     def test_the_oldest_pool_owns_a_name(self):
-        young = pool(name="young", created="2026-02-01T00:00:00Z", servedNames=["a", "b"])
+        young = pool(name="first-by-name", created="2026-02-01T00:00:00Z", servedNames=["a", "b"])
         old = pool(name="old", created="2026-01-01T00:00:00Z", servedNames=["b", "c"])
 
-        assert served_name_owners([young, old]) == {"a": "young", "b": "old", "c": "old"}
+        assert served_name_owners([young, old]) == {"a": "first-by-name", "b": "old", "c": "old"}
 
     def test_of_two_of_one_age_the_first_by_name_owns_it(self):
         twins = [pool(name=name, servedNames=["same"]) for name in ("zeta", "alpha")]
