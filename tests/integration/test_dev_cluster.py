@@ -53,7 +53,7 @@ def mixserve(*arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=240,
     )
 
 
@@ -89,14 +89,16 @@ def pod(detached: str, tmp_path: Path) -> str:
     manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {"containers": [container]}}
     (tmp_path / "pod.json").write_text(json.dumps(manifest))
     kubectl("apply", "-f", str(tmp_path / "pod.json"))
-    kubectl("wait", "--for=condition=Ready", f"pod/{name}")
+    kubectl("wait", "--for=condition=Ready", "--timeout=90s", f"pod/{name}")
     return name
 
 
 def kubectl(*arguments: str) -> str:
     path = mixserve("kubeconfig").stdout.strip()
     command = [binaries.find("kubectl"), "--kubeconfig", path, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_pods_run_and_are_heard_and_end_with_the_cluster(pod: str) -> None:
