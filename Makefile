@@ -10,6 +10,8 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mixserve
 UV_HOME := $(CACHE)/uv-$(UV_VERSION)
 UV := $(UV_HOME)/bin/uv
 BIN := .venv/bin
+# The public trace whose lengths the demo sends, where it lies beside the checkout; lengths are generated otherwise.
+TRACE ?= $(wildcard ../shared/traces/azure-2023-conversation.csv.gz)
 VLLM := operator/mixserve_devcluster/real_vllm
 # uv reads its own configuration and cache as usual; the lock file alone decides the versions.
 export UV_NO_PROGRESS := 1
@@ -23,7 +25,7 @@ space := $(empty) $(empty)
 ##@ Use it
 .PHONY: demo
 demo: .venv/.installed ## Run the main job on the embedded cluster: a pool that follows its load (ENGINE=vllm: real vLLM on the CPU)
-	@$(BIN)/mixserve dev demo --engine $(or $(ENGINE),simulated) $(DEMO_ARGS)
+	@$(BIN)/mixserve dev demo --engine $(or $(ENGINE),simulated) $(if $(TRACE),--trace $(TRACE)) $(DEMO_ARGS)
 
 ##@ Test it
 .PHONY: test
