@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ async def drive(
     kubeconfig: Path,
     target: Target,
     model: str,
-    arrivals: Sequence[Arrival],
+    arrivals: Iterable[Arrival],
     recording: Recording,
     show: Callable[[Sample], None],
     settle_s: float,
@@ -44,7 +44,8 @@ async def drive(
         show: called with every sample.
         settle_s: how long the pool may take to shrink after the last request has ended, > 0.
     """
-    limits = aiohttp.TCPConnector(limit=0)
+    # A connection for each request: one that is kept may be closed by the engine just when the next request goes out.
+    limits = aiohttp.TCPConnector(limit=0, force_close=True)
     timeout = aiohttp.ClientTimeout(total=_REQUEST_TIMEOUT_S)
     async with aiohttp.ClientSession(connector=limits, timeout=timeout) as session:
         client = Client(model=model, session=session, results=recording.results)

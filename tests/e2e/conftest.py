@@ -1,0 +1,48 @@
+"""Mixserve on a cluster with simulated GPUs, where the simulated engine stands for vLLM."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mixserve_devcluster.cluster import Cluster
+from mixserve_devcluster.gpu_nodes import h100_nodes, l4_nodes
+from mixserve_devcluster.images import simulated_images
+from mixserve_devcluster.installation import Installation, installed
+from support.pool_sandbox import PoolSandbox
+from support.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Twenty times as fast as real time: the largest example loads its weights in under two seconds.
+_TIME_SCALE = 0.05
+
+
+@pytest.fixture(scope="session")
+def gpu_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster with eight L4 and eight H100."""
+    nodes = {"nodes": [l4_nodes(2, gpus=4), h100_nodes(1)], "images": simulated_images(time_scale=_TIME_SCALE)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        with Cluster.start("e2e", node_config=nodes) as cluster:
+            yield cluster
+
+
+@pytest.fixture(scope="session")
+def installation(gpu_cluster: Cluster) -> Iterator[Installation]:
+    """Mixserve installed on `gpu_cluster`, its operator under the chart's ServiceAccount."""
+    with installed(gpu_cluster.kubeconfig) as mixserve:
+        yield mixserve
+
+
+@pytest.fixture
+def sandbox(gpu_cluster: Cluster, installation: Installation) -> Iterator[PoolSandbox]:
+    """A namespace of the test's own on a cluster with Mixserve; deleted afterwards."""
+    api, name = gpu_cluster.plane.api, f"test-{uuid.uuid4().hex[:10]}"
+    api.create("/api/v1/namespaces", {"metadata": {"name": name}})
+    eventually(lambda: api.get(f"/api/v1/namespaces/{name}/serviceaccounts")["items"], "a default ServiceAccount")
+    yield PoolSandbox(gpu_cluster, name)
+    api.delete(f"/api/v1/namespaces/{name}")
