@@ -24,6 +24,11 @@ _DELIVERY_INTERVAL_S_PER_STREAM = 0.0001
 _LARGEST_LAG_S = 0.25
 
 
+def delivery_is_due(streams: int, interval_s: float) -> bool:
+    """Whether so many streams should get their tokens, `interval_s` after the last delivery."""
+    return interval_s >= streams * _DELIVERY_INTERVAL_S_PER_STREAM
+
+
 class TokenStream:
     """The tokens of one request as they come out.
 
@@ -102,8 +107,8 @@ class EngineLoop:
         return now_s if (now_s - previous_end_s) * self._time_scale > _LARGEST_LAG_S else previous_end_s
 
     async def _wait_until(self, moment: float) -> None:
-        """Wait until a moment of the clock; deliver first, if the last delivery would otherwise be too long ago."""
-        if moment - self._delivered_at >= len(self._undelivered) * _DELIVERY_INTERVAL_S_PER_STREAM:
+        """Wait until a moment of the clock; deliver first, if that is due by then."""
+        if delivery_is_due(len(self._undelivered), moment - self._delivered_at):
             self._deliver()
         await asyncio.sleep(max(0.0, moment - time.monotonic()))
 

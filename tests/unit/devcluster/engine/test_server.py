@@ -61,7 +61,9 @@ async def test_a_stream_has_events_that_end_with_done() -> None:
             *events, done, rest = (await response.text()).split("\n\n")
     assert (done, rest) == ("data: [DONE]", "")
     chunks = [json.loads(event.removeprefix("data: ")) for event in events]
-    text = "".join(chunk["choices"][0]["delta"]["content"] for chunk in chunks[:-1])
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks[:-1]]
+    text = "".join(delta["content"] for delta in deltas)
+    assert [delta.get("role") for delta in deltas] == ["assistant", *[None] * (len(deltas) - 1)]
     assert len(text) == 12
     assert chunks[-1]["usage"]["completion_tokens"] == 3
 
@@ -174,6 +176,15 @@ async def test_too_many_tokens_to_prefill_are_turned_away() -> None:
             == 1
         )
         task.cancel()
+
+
+async def test_tokens_whose_prefill_is_done_do_not_count() -> None:
+    async with served("--max-num-queued-tokens", "50", time_scale=1.0) as engine:
+        body = {"prompt": "x" * 400, "max_tokens": 1000, "ignore_eos": True, "stream": True}
+        async with engine.client.post("/v1/completions", json=body) as decoding:
+            await decoding.content.readline()
+            status, _ = await engine.post("/v1/completions", prompt="a", max_tokens=1)
+            assert status == 200
 
 
 async def test_a_draining_server_finishes_what_it_has_and_takes_nothing_new() -> None:
