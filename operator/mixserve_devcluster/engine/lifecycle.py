@@ -57,7 +57,7 @@ async def _run(chosen: Deployment, failure: ForcedFailure | None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     _log_start(chosen)
-    if await _stopped_within(stopping, chosen.cold_start_s * chosen.time_scale):
+    if await _happened_within(stopping, chosen.cold_start_s * chosen.time_scale):
         return 0
     if failure is not None:
         raise failed_start.forced(failure, chosen.settings)
@@ -92,11 +92,11 @@ async def _serve(chosen: Deployment, core: SimulatedEngineCore, stopping: asynci
 async def _drain(server: Server, timeout_s: float) -> None:
     """Refuse new requests and let those in flight finish, for at most `timeout_s`."""
     server.generations.draining = True
-    drained = timeout_s > 0 and await _stopped_within(server.generations.idle, timeout_s)
-    _LOG.info("engine_stopping", simulated=True, drained=drained or server.generations.idle.is_set())
+    drained = await _happened_within(server.generations.idle, timeout_s)
+    _LOG.info("engine_stopping", simulated=True, drained=drained)
 
 
-async def _stopped_within(event: asyncio.Event, timeout_s: float) -> bool:
+async def _happened_within(event: asyncio.Event, timeout_s: float) -> bool:
     try:
         async with asyncio.timeout(timeout_s):
             await event.wait()
