@@ -8,6 +8,8 @@ import typer
 from mixserve.cli.embedded import clear_errors
 from mixserve.cli.output import note
 
+_LOOK_EVERY_S = 1.0
+
 
 def install(name: Annotated[str, typer.Option("--name", help="Name of the cluster.")] = "dev") -> None:
     """Install the chart on an embedded cluster, and run the operator for it until Ctrl-C."""
@@ -19,5 +21,7 @@ def install(name: Annotated[str, typer.Option("--name", help="Name of the cluste
         paths, _ = records.find(name)
         with ended_by_signals(), installed(paths.kubeconfig) as mixserve:
             note(f"Mixserve is on cluster {name!r}; its operator logs to {mixserve.operator_log}; end it with Ctrl-C")
-            mixserve.operator.wait(None)
-            mixserve.operator.ensure_running()
+            while records.read(paths) is not None:
+                mixserve.operator.ensure_running()
+                mixserve.operator.wait(_LOOK_EVERY_S)
+            note(f"cluster {name!r} is gone, and the operator with it")
