@@ -78,6 +78,7 @@ class Operator:
             session=session,
             interval_s=settings.scrape_interval_s,
             scraped=beat.scraped,
+            turned=telemetry.scrape_turns.inc,
         )
         self._lister = Lister(
             connection,

@@ -116,6 +116,7 @@ class Reconciler:
             await self._reporter.report(key, raw, assessment, plan=None, outcome=None, refused=())
             return
         self._scraper.endpoints[key] = plan.endpoint
+        await self._scraper.scrape_new(key)
         observation = await self._gatherer.observe(key, plan, now_s=now_s)
         decision, memory.scale = decide(plan.pool.spec, observation, memory.scale, plan.priors)
         applied = await self._apply(key, plan, assessment, decision)

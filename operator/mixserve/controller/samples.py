@@ -39,6 +39,10 @@ class Samples:
         """Whether the pod was scraped with success once."""
         return uid in self._samples
 
+    def tried(self, uid: str) -> bool:
+        """Whether the pod was scraped at all."""
+        return uid in self._samples or uid in self._missing
+
     def forget(self, uid: str) -> None:
         """Drop a pod that is gone."""
         self._samples.pop(uid, None)

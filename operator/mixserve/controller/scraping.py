@@ -13,10 +13,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mixserve.api.names import ANNOTATION_DRAINING_SINCE
+from mixserve.controller.object_cache import key_of
 from mixserve.observe.scrape import metrics_url, scrape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import aiohttp
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from mixserve.controller.object_cache import PoolKey
     from mixserve.controller.samples import Samples
     from mixserve.engines.protocol import MetricNames
+
+    RawObject = Mapping[str, Any]
 
 # Turns per interval: every 0.25 s with the usual interval of 5 s.
 _TURNS = 20
@@ -48,6 +51,7 @@ class Scraper:
         session: carries the requests.
         interval_s: between two scrapes of a pod.
         scraped: called after each turn of a pool, also where none of its pods can be scraped.
+        turned: called at each turn.
     """
 
     def __init__(
@@ -58,12 +62,14 @@ class Scraper:
         session: aiohttp.ClientSession,
         interval_s: float,
         scraped: Callable[[PoolKey], None],
+        turned: Callable[[], None],
     ) -> None:
         self._view = view
         self._samples = samples
         self._session = session
         self._interval_s = interval_s
         self._scraped = scraped
+        self._turned = turned
         self._running: dict[PoolKey, asyncio.Task[None]] = {}
         self.endpoints: dict[PoolKey, MetricsEndpoint] = {}
         self._last_turn_s = time.monotonic()
@@ -82,12 +88,17 @@ class Scraper:
                 for turn in range(_TURNS):
                     self._last_turn_s = time.monotonic()
                     self._take_turn(turn)
+                    self._turned()
                     # After a pause of the whole machine the lost turns are not caught up.
                     due = max(due + self._interval_s / _TURNS, loop.time())
                     await asyncio.sleep(due - loop.time())
         finally:
             for task in self._running.values():
                 task.cancel()
+
+    async def scrape_new(self, key: PoolKey) -> None:
+        """Scrape the pods of a pool that never were, so that the first look at them is not a blind one."""
+        await self._scrape_pods(key, [pod for pod in self._worthy(key) if not self._samples.tried(_uid(pod))])
 
     def _take_turn(self, turn: int) -> None:
         for key in [k for k in self.endpoints if _turn_of(k) == turn]:
@@ -100,18 +111,26 @@ class Scraper:
         del self._running[key]
 
     async def _scrape_pool(self, key: PoolKey) -> None:
-        endpoint = self.endpoints[key]
-        pods = [pod for pod in self._view.pods.of(key) if self._is_worth_it(pod)]
-        found = await asyncio.gather(*(self._scrape(pod, endpoint) for pod in pods))
-        for pod, sample in zip(pods, found, strict=True):
-            self._samples.take(pod["metadata"]["uid"], sample)
+        await self._scrape_pods(key, self._worthy(key))
         self._scraped(key)
 
-    async def _scrape(self, pod: Mapping[str, Any], endpoint: MetricsEndpoint) -> EngineSample | Missing:
+    def _worthy(self, key: PoolKey) -> list[RawObject]:
+        return [pod for pod in self._view.pods.of(key) if self._is_worth_it(pod)]
+
+    async def _scrape_pods(self, key: PoolKey, pods: Sequence[RawObject]) -> None:
+        endpoint = self.endpoints.get(key)
+        if endpoint is None:  # the pool is gone
+            return
+        found = await asyncio.gather(*(self._scrape(pod, endpoint) for pod in pods))
+        for pod, sample in zip(pods, found, strict=True):
+            if self._view.pods.get(key_of(pod)) is not None:  # else it has gone meanwhile, and is forgotten
+                self._samples.take(_uid(pod), sample)
+
+    async def _scrape(self, pod: RawObject, endpoint: MetricsEndpoint) -> EngineSample | Missing:
         url = metrics_url(address=pod["status"]["podIP"], port=endpoint.port, path=endpoint.path)
         return await scrape(self._session, url=url, names=endpoint.names, now_s=time.time())
 
-    def _is_worth_it(self, pod: Mapping[str, Any]) -> bool:
+    def _is_worth_it(self, pod: RawObject) -> bool:
         """An engine that still loads has no metrics yet; one that was ready once, or drains, is still of interest."""
         metadata, status = pod["metadata"], pod.get("status", {})
         if "deletionTimestamp" in metadata or not status.get("podIP"):
@@ -119,6 +138,10 @@ class Scraper:
         ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", ()))
         draining = ANNOTATION_DRAINING_SINCE in metadata.get("annotations", {})
         return ready or draining or self._samples.knows(metadata["uid"])
+
+
+def _uid(pod: RawObject) -> str:
+    return str(pod["metadata"]["uid"])
 
 
 def _turn_of(key: PoolKey) -> int:

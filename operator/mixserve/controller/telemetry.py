@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -115,6 +115,8 @@ class Telemetry:
     """All metrics of one operator, in a registry of their own."""
 
     def __init__(self) -> None:
+        # No "..._created" series: nobody reads them, and they are as many as the counters.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self.pools = PoolGauges()
         self.registry.register(self.pools)
@@ -125,6 +127,11 @@ class Telemetry:
             "mixserve_api_calls_total",
             "Calls to the API server by verb, resource and HTTP status.",
             ("verb", "resource", "code"),
+            registry=self.registry,
+        )
+        self.scrape_turns = Counter(
+            "mixserve_scrape_turns_total",
+            "Turns of the beat; twenty make the interval in which each engine is scraped once.",
             registry=self.registry,
         )
         self.decisions = Counter(

@@ -43,5 +43,6 @@ def sandbox(hollow_cluster: Cluster, installation: Installation) -> Iterator[Poo
     api, name = hollow_cluster.plane.api, f"test-{uuid.uuid4().hex[:10]}"
     api.create("/api/v1/namespaces", {"metadata": {"name": name}})
     eventually(lambda: api.get(f"/api/v1/namespaces/{name}/serviceaccounts")["items"], "a default ServiceAccount")
-    yield PoolSandbox(hollow_cluster, name)
-    api.delete(f"/api/v1/namespaces/{name}")
+    sandbox = PoolSandbox(hollow_cluster, name)
+    yield sandbox
+    sandbox.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
