@@ -44,11 +44,16 @@ class CrashLogs:
         self._tails.pop(uid, None)
 
     async def _read(self, metadata: Mapping[str, Any], container: Mapping[str, Any]) -> str:
-        # Only what has been restarted has a previous log.
-        previous = "terminated" not in container.get("state", {}) and container.get("restartCount", 0) > 0
+        if "terminated" not in container.get("state", {}) and container.get("restartCount", 0) > 0:
+            return await self._part(metadata, container, previous="true")
+        # It may be restarted while we ask: what was its current log is then its previous one.
+        current = await self._part(metadata, container, previous="false")
+        return await self._part(metadata, container, previous="true") + current
+
+    async def _part(self, metadata: Mapping[str, Any], container: Mapping[str, Any], *, previous: str) -> str:
         query = {
             "container": container["name"],
-            "previous": "true" if previous else "false",
+            "previous": previous,
             "tailLines": str(TAIL_LINES),
             "limitBytes": str(MAX_LOG_BYTES),
         }

@@ -15,21 +15,24 @@ WAITING = {"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"
 
 
 class Logs:
-    """Stands for the API server: answers each call for a log, and notes what was asked."""
+    """Stands for the API server: answers each call for a log (`texts` by `previous`), and notes what was asked."""
 
-    def __init__(self, text: str | None = "the end") -> None:
-        self.text = text
+    def __init__(self, texts: dict[str, str] | None = None) -> None:
+        self.texts = {"true": "the end"} if texts is None else texts
         self.asked: list[dict[str, str]] = []
 
     async def pod_log(self, _: object, *, namespace: str, name: str, query: dict[str, str]) -> str:
         self.asked.append({"pod": f"{namespace}/{name}", **query})
-        if self.text is None:
+        if query["previous"] not in self.texts:
             raise NotFound("gone", status=404)
-        return self.text
+        return self.texts[query["previous"]]
 
 
 def crashing(**changes: Any) -> dict[str, Any]:
     return pod(ready=False, containers=[{**CRASHED, **WAITING, **changes}])
+
+
+JUST_ENDED = crashing(state={"terminated": {"exitCode": 1}}, restartCount=0)
 
 
 async def test_the_log_of_a_crash_is_read_once() -> None:
@@ -52,18 +55,23 @@ async def test_the_next_crash_is_read_again() -> None:
     logs = Logs()
     reader = CrashLogs(logs)
     await reader.tail(crashing())
-    logs.text = "another end"
+    logs.texts["true"] = "another end"
     assert await reader.tail(crashing(restartCount=2)) == "another end"
 
 
-async def test_a_container_that_has_just_ended_has_no_previous_log() -> None:
-    logs = Logs()
-    await CrashLogs(logs).tail(crashing(state={"terminated": {"exitCode": 1}}, restartCount=0))
-    assert logs.asked[0]["previous"] == "false"
+async def test_of_a_container_that_is_restarted_meanwhile_the_log_of_its_end_is_found() -> None:
+    logs = Logs({"false": "", "true": "why it ended"})
+    assert await CrashLogs(logs).tail(JUST_ENDED) == "why it ended"
+
+
+async def test_of_a_container_that_has_just_ended_the_end_comes_last() -> None:
+    assert await CrashLogs(Logs({"false": "why it ended"})).tail(JUST_ENDED) == "why it ended"
+    logs = Logs({"false": "why it ended", "true": "earlier, "})
+    assert await CrashLogs(logs).tail(JUST_ENDED) == "earlier, why it ended"
 
 
 async def test_a_log_that_cannot_be_read_is_not_asked_for_again() -> None:
-    logs = Logs(None)
+    logs = Logs({})
     reader = CrashLogs(logs)
     assert await reader.tail(crashing()) == ""
     assert await reader.tail(crashing()) == ""
@@ -72,7 +80,7 @@ async def test_a_log_that_cannot_be_read_is_not_asked_for_again() -> None:
 
 async def test_the_end_of_a_long_log_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crash_logs, "MAX_TAIL_CHARACTERS", 3)
-    assert await CrashLogs(Logs("long log")).tail(crashing()) == "log"
+    assert await CrashLogs(Logs({"true": "long log"})).tail(crashing()) == "log"
 
 
 async def test_pods_that_run_or_go_have_no_crash() -> None:
