@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +20,6 @@ from support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="namespaces and parent-death signals are Linux's")
 
@@ -58,6 +58,12 @@ async def isolated() -> AsyncIterator[Spawner]:
 
 def existing(*paths: str) -> list[str]:
     return [path for path in paths if os.path.lexists(path)]
+
+
+def own_children(text: str) -> list[int]:
+    return [
+        pid for pid in processes_with(text) if f"\nPPid:\t{os.getpid()}\n" in Path(f"/proc/{pid}/status").read_text()
+    ]
 
 
 async def test_exit_codes_and_output(spawner: Spawner, program: Callable[..., Program], tmp_path: Path) -> None:
@@ -105,11 +111,29 @@ async def test_joining(spawner: Spawner, program: Callable[..., Program], tmp_pa
     assert process.is_running
 
 
+async def test_all_output_is_there_at_the_end(
+    spawner: Spawner, program: Callable[..., Program], tmp_path: Path
+) -> None:
+    # More than a pipe holds.
+    size = 500_000
+    for number in range(1, 11):
+        await (await spawner.start(program(f"head -c {size} /dev/zero"))).wait()
+        assert (tmp_path / "log").stat().st_size == number * size
+
+
 async def test_what_a_process_leaves_behind_ends_with_it(spawner: Spawner, program: Callable[..., Program]) -> None:
     token = uuid.uuid4().hex
     process = await spawner.start(program(f"sh -c 'sleep 1000; # {token}' & sleep 0.1"))
     await process.wait()
     eventually(lambda: not processes_with(token), "end of the background process")
+
+
+async def test_an_end_is_not_held_up_by_who_keeps_the_output_open(
+    spawner: Spawner, program: Callable[..., Program]
+) -> None:
+    process = await spawner.start(program("setsid sleep 1000 & sleep 0.1"))
+    async with asyncio.timeout(10):
+        assert await process.wait() == 0
 
 
 async def test_everything_ends_with_the_spawner(program: Callable[..., Program]) -> None:
@@ -122,6 +146,18 @@ async def test_everything_ends_with_the_spawner(program: Callable[..., Program])
         assert not processes_with(token)
         with pytest.raises(SpawnError, match="the spawner has ended"):
             await spawner.start(program(""))
+
+
+async def test_everything_ends_with_a_killed_spawner(program: Callable[..., Program]) -> None:
+    token = uuid.uuid4().hex
+    for wants_isolation in (True, False):
+        async with Spawner.run(isolated=wants_isolation) as spawner:
+            # Without namespaces the kernel ends what the spawner has started, but not what that has started.
+            process = await spawner.start(program(f"while :; do sleep 1; done # {token}"))
+            (server,) = own_children("spawner.server")
+            os.kill(server, signal.SIGKILL)
+            assert await process.wait() == 128 + signal.SIGKILL
+            await asyncio.to_thread(eventually, lambda: not processes_with(token), "end of the process")
 
 
 async def test_mounts(isolated: Spawner, program: Callable[..., Program], tmp_path: Path) -> None:
