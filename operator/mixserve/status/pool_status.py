@@ -1,7 +1,8 @@
 """The status of a pool, equal to the one before unless something changed that people act on.
 
 Live numbers belong to the operator's metrics. The last decision is kept, with the numbers of its time, until the
-desired size, the binding term or the blocking reason is another one; so an idle fleet writes nothing.
+desired size, the binding term, the blocking reason or which terms are known is another one; so an idle fleet writes
+nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -133,7 +134,8 @@ def _last_decision(before: LastDecision | None, decision: Decision, *, now_s: fl
 
 
 def _key(decision: LastDecision) -> tuple[object, ...]:
-    return (decision.desired, decision.binding_term, decision.blocked_by)
+    known = frozenset(term.name for term in decision.terms if term.replicas != UNKNOWN)
+    return (decision.desired, decision.binding_term, decision.blocked_by, known)
 
 
 def _term(term: Term) -> ScaleTerm:

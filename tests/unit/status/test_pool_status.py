@@ -117,6 +117,16 @@ def test_another_blocking_reason_is_a_new_decision() -> None:
     assert [term.replicas for term in after.last_decision.terms] == ["1.00", "unknown", "unknown"]
 
 
+def test_the_first_data_is_a_new_decision() -> None:
+    before = build(seen(variant(pod("a", UNREAD))))
+    after = build(busy(1, now_s=NOW_S + 60), previous=before)
+    assert before.last_decision is not None
+    assert after.last_decision is not None
+    assert "unknown" in {term.replicas for term in before.last_decision.terms}
+    assert [term.replicas for term in after.last_decision.terms] == ["1.00", "0.12", "0.00"]
+    assert (after.desired, after.limited_by) == (before.desired, before.limited_by)
+
+
 def test_engines_that_were_not_asked_yet_do_not_overwrite_the_last_decision() -> None:
     two = seen(variant(pod("a", sample(8, 4)), pod("b", sample(8, 4))))
     before = build(two)
