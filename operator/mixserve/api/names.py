@@ -69,6 +69,7 @@ class Reason(StrEnum):
     UNSCHEDULABLE = "Unschedulable"
     IMAGE_UNAVAILABLE = "ImageUnavailable"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, not a secret
+    VOLUME_CLAIM_NOT_FOUND = "VolumeClaimNotFound"
     CONTAINER_CONFIG_ERROR = "ContainerConfigError"
     ENGINE_START_FAILED = "EngineStartFailed"
     APPLY_FAILED = "ApplyFailed"

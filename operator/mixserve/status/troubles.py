@@ -18,6 +18,14 @@ _SECRET_MISSING = re.compile(r'secret "(?P<name>[^"]+)" not found')
 """The kubelet's words for a Secret that does not exist."""
 _KEY_MISSING = re.compile(r"couldn't find key (?P<key>\S+) in Secret (?:[^/\s]+/)?(?P<name>\S+)")
 """The kubelet's words for a key that a Secret does not have."""
+_CLAIM_MISSING = re.compile(r'persistentvolumeclaim "(?P<name>[^"]+)" not found')
+"""The scheduler's words for a claim that does not exist."""
+_CLAIM_UNBOUND = re.compile(r"unbound immediate PersistentVolumeClaims")
+"""The scheduler's words for a claim that has no volume."""
+_PREEMPTION = re.compile(r"\s*(?:no new claims to deallocate, )?preemption: .*", re.DOTALL)
+"""What the scheduler adds about pods that it did not push aside: it says nothing about the pool."""
+_PULL_ERROR = re.compile(r"^container \S+: (?:ImagePullBackOff: .*?)?ErrImagePull: (?P<cause>.+)", re.DOTALL)
+"""The kubelet goes back and forth between trying (ErrImagePull) and waiting (ImagePullBackOff), for the same cause."""
 _EXCEPTION = re.compile(r"\b((?:\w+\.)*\w+(?:Error|Exception|Interrupt|Exit)\b.*)")
 """The line of a traceback that names the exception, wherever a logger's prefix ends."""
 
@@ -48,21 +56,43 @@ def explain(trouble: Trouble, *, pool: str, variant: str, index: int, advise: Ad
     """
     match trouble.problem:
         case PodProblem.UNSCHEDULABLE:
-            return Explained(
-                Reason.UNSCHEDULABLE,
-                f"spec.variants[{index}]: no node takes a replica of {variant}: {_plain(trouble.message)}; "
-                "add nodes of this accelerator, free some, or lower replicas.max or tensorParallel",
-            )
+            return _explain_unschedulable(trouble.message, variant=variant, index=index)
         case PodProblem.IMAGE_UNAVAILABLE:
             return Explained(
                 Reason.IMAGE_UNAVAILABLE,
-                f"spec.engine.image: the image of {variant} can't be pulled: {_plain(trouble.message)}; "
+                f"spec.engine.image: the image of {variant} can't be pulled: {_pull_error(trouble.message)}; "
                 "correct spec.engine.version or spec.engine.image, or let the nodes reach the registry",
             )
         case PodProblem.CONFIG_ERROR:
             return _explain_config_error(trouble.message, variant=variant)
         case _:
             return _explain_crash(trouble, pool=pool, variant=variant, advise=advise)
+
+
+def _explain_unschedulable(message: str, *, variant: str, index: int) -> Explained:
+    source = "spec.model.source, or the variant's source"
+    if missing := _CLAIM_MISSING.search(message):
+        return Explained(
+            Reason.VOLUME_CLAIM_NOT_FOUND,
+            f"{source}: there is no PersistentVolumeClaim {missing['name']} in this namespace; "
+            "create it, and the pods start by themselves",
+        )
+    if _CLAIM_UNBOUND.search(message):
+        return Explained(
+            Reason.UNSCHEDULABLE,
+            f"{source}: the PersistentVolumeClaim of {variant} has no volume yet; "
+            "kubectl describe pvc says what it waits for",
+        )
+    return Explained(
+        Reason.UNSCHEDULABLE,
+        f"spec.variants[{index}]: no node takes a replica of {variant}: {_plain(_PREEMPTION.sub('', message))}; "
+        "add nodes of this accelerator, free some, or lower replicas.max or tensorParallel",
+    )
+
+
+def _pull_error(message: str) -> str:
+    found = _PULL_ERROR.match(message)
+    return _plain(found["cause"] if found else message)
 
 
 def _explain_config_error(message: str, *, variant: str) -> Explained:

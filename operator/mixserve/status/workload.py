@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mixserve.api.names import ConditionType, Reason
+from mixserve.api.names import LABEL_POOL, ConditionType, Reason
 from mixserve.api.observation import PodObservation, PoolObservation, VariantObservation
 from mixserve.api.pool import Variant
 from mixserve.status.troubles import Advise, Explained, explain
@@ -10,6 +10,7 @@ from mixserve.status.verdict import NOT_LOOKED_AT, ConditionStatus, Verdict
 
 _URGENCY = (
     Reason.SECRET_NOT_FOUND,
+    Reason.VOLUME_CLAIM_NOT_FOUND,
     Reason.CONTAINER_CONFIG_ERROR,
     Reason.IMAGE_UNAVAILABLE,
     Reason.ENGINE_START_FAILED,
@@ -50,7 +51,9 @@ def judge_workload(
         return _in_trouble(troubles)
     unfinished = [text for variant, seen in pairs if (text := _unfinished(variant, seen))]
     if unfinished:
-        return _verdict("False", Reason.PROGRESSING, "; ".join(unfinished))
+        # Some things that pods wait for, such as a volume, only their events tell.
+        where = f"what they wait for: kubectl describe pods -l {LABEL_POOL}={pool}"
+        return _verdict("False", Reason.PROGRESSING, f"{'; '.join(unfinished)}; {where}")
     starting = [seen.name for _, seen in pairs if _grows(seen)]
     if starting:
         return _verdict("True", Reason.PROGRESSING, f"More replicas of {', '.join(starting)} are starting")

@@ -21,10 +21,48 @@ def test_a_pod_that_no_node_takes() -> None:
     )
 
 
-def test_an_image_that_can_not_be_pulled() -> None:
-    found = explained(PodProblem.IMAGE_UNAVAILABLE, "container engine: ErrImagePull: not found")
-    assert found.reason is Reason.IMAGE_UNAVAILABLE
-    assert found.text.startswith("spec.engine.image: the image of fp8 can't be pulled: container engine: ErrImagePull")
+def test_what_the_scheduler_says_about_other_pods_is_left_out() -> None:
+    words = (
+        "0/3 nodes are available: 3 Insufficient nvidia.com/gpu. no new claims to deallocate, preemption: 0/3 nodes "
+        "are available: 3 Preemption is not helpful for scheduling."
+    )
+    found = explained(PodProblem.UNSCHEDULABLE, words)
+    assert "of fp8: 0/3 nodes are available: 3 Insufficient nvidia.com/gpu; add nodes" in found.text
+
+
+def test_a_missing_volume_claim() -> None:
+    found = explained(
+        PodProblem.UNSCHEDULABLE, '0/3 nodes are available: persistentvolumeclaim "models" not found. not found'
+    )
+    assert found == Explained(
+        Reason.VOLUME_CLAIM_NOT_FOUND,
+        "spec.model.source, or the variant's source: there is no PersistentVolumeClaim models in this namespace; "
+        "create it, and the pods start by themselves",
+    )
+
+
+def test_a_volume_claim_without_a_volume() -> None:
+    found = explained(
+        PodProblem.UNSCHEDULABLE, "0/3 nodes: pod has unbound immediate PersistentVolumeClaims. not found"
+    )
+    assert found.reason is Reason.UNSCHEDULABLE
+    assert "the PersistentVolumeClaim of fp8 has no volume yet; kubectl describe pvc" in found.text
+
+
+def test_an_image_that_can_not_be_pulled_is_told_alike_while_kubelet_tries_and_while_it_waits() -> None:
+    tries = explained(PodProblem.IMAGE_UNAVAILABLE, "container engine: ErrImagePull: not found")
+    waits = explained(
+        PodProblem.IMAGE_UNAVAILABLE,
+        'container engine: ImagePullBackOff: Back-off pulling image "x:1": ErrImagePull: not found',
+    )
+    assert tries == waits
+    assert tries.reason is Reason.IMAGE_UNAVAILABLE
+    assert tries.text.startswith("spec.engine.image: the image of fp8 can't be pulled: not found; correct ")
+
+
+def test_another_trouble_with_an_image_is_told_as_it_is() -> None:
+    found = explained(PodProblem.IMAGE_UNAVAILABLE, "container engine: InvalidImageName: couldn't parse x::1")
+    assert "can't be pulled: container engine: InvalidImageName: couldn't parse x::1; " in found.text
 
 
 @pytest.mark.parametrize(

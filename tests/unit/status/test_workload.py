@@ -6,6 +6,7 @@ from mixserve.status.workload import judge_workload, ready_replicas
 from support.pools import NOW_S, SILENT, bounds, pod, seen, starting, variant
 
 UNSCHEDULABLE = Trouble(PodProblem.UNSCHEDULABLE, "no node")
+WHERE = "what they wait for: kubectl describe pods -l mixserve.dev/pool=chat"
 CRASHING = Trouble(PodProblem.CRASHING, "exit code 1")
 
 
@@ -37,7 +38,7 @@ def test_replicas_of_the_minimum_have_to_be_ready() -> None:
     assert judge(seen(variant(pod("a"), starting())), bounds(2, 9)) == (
         "False",
         Reason.PROGRESSING,
-        "main: 1 of at least 2 replicas are ready",
+        f"main: 1 of at least 2 replicas are ready; {WHERE}",
     )
 
 
@@ -49,7 +50,7 @@ def test_each_variant_that_lacks_something_is_named() -> None:
     observation = seen(variant(replicas=None, name="a"), variant(starting(), name="b"), variant(name="c"))
     specs = (bounds(name="a"), bounds(name="b"), bounds(0, name="c"))
     assert judge(observation, *specs)[2] == (
-        "a: its Deployment is being created; b: 0 of at least 1 replicas are ready"
+        f"a: its Deployment is being created; b: 0 of at least 1 replicas are ready; {WHERE}"
     )
 
 
