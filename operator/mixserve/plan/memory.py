@@ -83,11 +83,15 @@ class MemoryPlan:
     def sentence(self) -> str:
         """The plan for people."""
         gpus = "GPU" if self.tensor_parallel == 1 else "GPUs"
-        return (
+        needs = (
             f"{gib(self.weights_bytes)} of weights and {gib(self.overhead_bytes)} of overhead on "
-            f"{self.tensor_parallel} {gpus} with {gib(self.memory_bytes)} for the engine leave "
-            f"{gib(self.kv_budget_bytes)} for the KV cache: {self.kv_capacity_tokens} tokens, and one request may have "
-            f"{self.context_tokens}"
+            f"{self.tensor_parallel} {gpus} with {gib(self.memory_bytes)} for the engine"
+        )
+        if self.kv_budget_bytes < 0:
+            return f"{needs} are {gib(-self.kv_budget_bytes)} too much, before any KV cache"
+        return (
+            f"{needs} leave {gib(self.kv_budget_bytes)} for the KV cache: {self.kv_capacity_tokens} tokens, and one "
+            f"request may have {self.context_tokens}"
         )
 
     def concurrency(self, mean_context_tokens: float) -> float:

@@ -119,6 +119,10 @@ def test_the_sentence_has_the_sum():
         "8.5 GiB of weights and 2.5 GiB of overhead on 1 GPU with 20.2 GiB for the engine leave 9.3 GiB for the "
         f"KV cache: {plan.kv_capacity_tokens} tokens, and one request may have 32768"
     )
+    assert memory_plan(LLAMA_70B, FOR_32K, placement("bf16", "l4")).sentence == (
+        "131.4 GiB of weights and 2.5 GiB of overhead on 1 GPU with 20.2 GiB for the engine are 113.7 GiB too much, "
+        "before any KV cache"
+    )
     assert "on 2 GPUs" in memory_plan(LLAMA_8B, FOR_32K, placement("fp8", "l4", 2)).sentence
 
 
