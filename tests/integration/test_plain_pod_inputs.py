@@ -212,12 +212,12 @@ def test_a_missing_secret_is_waited_for(sandbox: Sandbox) -> None:
 
 def test_an_unknown_image(sandbox: Sandbox) -> None:
     sandbox.create(pod("p", container(image="example.com/none")))
-    sandbox.until("p", lambda p: waiting_reason(p) == "ErrImagePull", "cannot pull its image")
     seen = sandbox.until("p", lambda p: waiting_reason(p) == "ImagePullBackOff", "waits to pull its image")
     message = main_status(seen)["state"]["waiting"]["message"]
     assert message.startswith('Back-off pulling image "example.com/none": ErrImagePull: failed to pull image')
     assert "local/shell:*" in message
     eventually(lambda: sandbox.events("p").keys() >= {"Failed", "BackOff"}, "events about the image")
+    assert "Error: ErrImagePull" in sandbox.events("p")["Failed"]
     assert sandbox.kubectl("set", "image", "pod/p", "main=local/shell:2").returncode == 0
     sandbox.until("p", is_ready, "is ready with another image")
 

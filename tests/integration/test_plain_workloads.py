@@ -103,7 +103,7 @@ def test_pods_wait_for_gpus(sandbox: Sandbox) -> None:
 def test_hollow_nodes_carry_many_pods(sandbox: Sandbox) -> None:
     main = container(readinessProbe={"exec": {"command": ["false"]}})
     sandbox.create(deployment("many", main, 200, nodeSelector={MODE_LABEL: "hollow"}))
-    status = sandbox.kubectl("rollout", "status", "deployment/many", "--timeout=30s")
+    status = sandbox.kubectl("rollout", "status", "deployment/many", "--timeout=50s")
     assert status.returncode == 0, status.stderr
     pods = sandbox.pods("app=many")
     assert len({each["status"]["podIP"] for each in pods}) == 200
