@@ -8,7 +8,8 @@ from typing import Any
 from cluster_client import ClusterClient
 
 _DEADLINE_S = 600.0
-_POLL_S = 0.25
+# Seldom enough to cost little beside what is measured, often enough for times of tens of seconds.
+_POLL_S = 1.0
 # As many requests as kubectl with a raised limit would keep in flight.
 _CONCURRENT_CREATES = 32
 
