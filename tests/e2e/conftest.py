@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from mixserve_devcluster.cluster import Cluster
+from mixserve_devcluster.engine.environment import FAILURE, ForcedFailure
 from mixserve_devcluster.gpu_nodes import h100_nodes, l4_nodes
 from mixserve_devcluster.images import simulated_images
 from mixserve_devcluster.installation import Installation, installed
@@ -23,12 +24,19 @@ _TIME_SCALE = 0.05
 
 @pytest.fixture(scope="session")
 def gpu_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A cluster with eight L4 and eight H100."""
-    nodes = {"nodes": [l4_nodes(2, gpus=4), h100_nodes(1)], "images": simulated_images(time_scale=_TIME_SCALE)}
+    """A cluster with eight L4 and eight H100, and an image for each start that fails."""
+    images = [*simulated_images(time_scale=_TIME_SCALE), *(failing_image(failure) for failure in ForcedFailure)]
+    nodes = {"nodes": [l4_nodes(2, gpus=4), h100_nodes(1)], "images": images}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         with Cluster.start("e2e", node_config=nodes) as cluster:
             yield cluster
+
+
+def failing_image(failure: ForcedFailure) -> dict[str, Any]:
+    """The image local/failing:FAILURE: a simulated engine that fails to start."""
+    [image] = simulated_images(time_scale=_TIME_SCALE)
+    return {**image, "pattern": f"local/failing:{failure}", "env": {**image["env"], FAILURE: failure.value}}
 
 
 @pytest.fixture(scope="session")
