@@ -54,10 +54,10 @@ class Profile:
 def _ramp(peak_rps: float) -> tuple[Phase, ...]:
     quiet_rps = peak_rps / 12
     return (
-        Phase(name="quiet", duration_s=8, from_rps=quiet_rps, to_rps=quiet_rps),
-        Phase(name="up", duration_s=40, from_rps=quiet_rps, to_rps=peak_rps),
-        Phase(name="peak", duration_s=15, from_rps=peak_rps, to_rps=peak_rps),
-        Phase(name="down", duration_s=8, from_rps=peak_rps, to_rps=quiet_rps),
+        Phase(name="quiet", duration_s=6, from_rps=quiet_rps, to_rps=quiet_rps),
+        Phase(name="up", duration_s=34, from_rps=quiet_rps, to_rps=peak_rps),
+        Phase(name="peak", duration_s=12, from_rps=peak_rps, to_rps=peak_rps),
+        Phase(name="down", duration_s=6, from_rps=peak_rps, to_rps=quiet_rps),
     )
 
 
@@ -66,7 +66,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
         "simulated": Profile(
             title="simulated vLLM on simulated L4s",
             images=lambda: simulated_images(cold_start_s=8.0),
-            phases=_ramp(peak_rps=12.0),
+            phases=_ramp(peak_rps=10.0),
             most=Lengths(prompt_tokens=4096, answer_tokens=600),
             start_note="the simulated engine loads for 8 s",
             ready_deadline_s=60.0,
