@@ -9,6 +9,7 @@ import structlog
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 from kubernetes.aio.dynamic import DynamicClient
+from prometheus_client import disable_created_metrics
 
 from mixserve.apply.connection import Connection
 from mixserve.controller.leadership import Leadership
@@ -40,6 +41,8 @@ async def run_operator(settings: Settings) -> None:
     """
     signals = StopSignals()
     signals.install()
+    # No "..._created" series: nobody reads them, and they are as many as the counters. A setting of the whole process.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     telemetry = Telemetry()
     configuration = await connect_to(settings)
     async with ApiClient(configuration) as client, scrape_session() as session:

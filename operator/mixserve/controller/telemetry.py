@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -115,8 +115,6 @@ class Telemetry:
     """All metrics of one operator, in a registry of their own."""
 
     def __init__(self) -> None:
-        # No "..._created" series: nobody reads them, and they are as many as the counters.
-        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self.pools = PoolGauges()
         self.registry.register(self.pools)
