@@ -30,6 +30,7 @@ def pod(
             "creationTimestamp": "2026-01-02T03:04:05Z",
             "labels": default_labels if labels is None else labels,
             "annotations": annotations or {},
+            "ownerReferences": [{"kind": "ReplicaSet", "name": "p-v-1", "uid": "rs", "controller": True}],
             **metadata,
         },
         "status": {

@@ -13,7 +13,7 @@ import copy
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from mixserve.api.names import FIELD_MANAGER, LABEL_POOL
+from mixserve.api.names import ANNOTATION_DESIRED_HASH, FIELD_MANAGER, LABEL_POOL
 from mixserve.apply.drift import first_difference
 from mixserve.apply.errors import Conflict, NotOwned
 from mixserve.apply.resources import OWNED_BY_KIND, POOLS
@@ -30,6 +30,8 @@ class Outcome(StrEnum):
     UNCHANGED = "unchanged"
     CREATED = "created"
     APPLIED = "applied"
+    REPAIRED = "repaired"
+    """Applied, too: it was as it should be once, and somebody else has changed it."""
 
 
 class ObjectWriter:
@@ -71,8 +73,8 @@ class ObjectWriter:
             live = await self._read(desired)
         _check_owner(desired, live)
         if not self._is_right(desired, live, desired_hash):
+            outcome = Outcome.REPAIRED if _hash_of(live) == desired_hash else Outcome.APPLIED
             live = await self._apply(desired, live)
-            outcome = Outcome.APPLIED
         self._remember(live, desired_hash)
         return outcome, live
 
@@ -153,6 +155,11 @@ def _turned(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
         return [applied]
     del spec["f:replicas"]
     return [applied, {**entry, "fieldsV1": {"f:spec": {"f:replicas": {}}}}]
+
+
+def _hash_of(live: Mapping[str, Any]) -> str | None:
+    annotations: Mapping[str, str] = live["metadata"].get("annotations", {})
+    return annotations.get(ANNOTATION_DESIRED_HASH)
 
 
 def _check_owner(desired: Mapping[str, Any], live: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mixserve.api.observation import EngineSample, Missing
-from mixserve.observe.pods import is_over
+from mixserve.observe.pods import is_replica
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +72,7 @@ class Beat:
 
     def _signals(self, key: PoolKey) -> Signals:
         now_s = time.time()
-        uids = [pod["metadata"]["uid"] for pod in self._view.pods.of(key) if not is_over(pod)]
+        uids = [pod["metadata"]["uid"] for pod in self._view.pods.of(key) if is_replica(pod)]
         return frozenset((uid, _without_time(self._samples.newest(uid, now_s=now_s))) for uid in uids)
 
 

@@ -9,7 +9,7 @@ from mixserve.api.observation import PoolObservation
 from mixserve.apply.resources import DEPLOYMENTS
 from mixserve.observe.deployments import observe_variant
 from mixserve.observe.foreign import foreign_fields
-from mixserve.observe.pods import is_over, observe_pod
+from mixserve.observe.pods import is_replica, observe_pod
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ class Gatherer:
         """What is seen of a pool, its variants in the order of the plan."""
         pods: dict[str, list[PodObservation]] = {}
         for pod in self._view.pods.of(key):
-            if not is_over(pod):
+            if is_replica(pod):
                 variant = pod["metadata"]["labels"].get(LABEL_VARIANT, "")
                 pods.setdefault(variant, []).append(await self._pod(pod, now_s))
         owned = owned_by(plan.pool.metadata.uid, self._view.owned(key))

@@ -9,6 +9,7 @@ import kopf
 import structlog
 
 from mixserve.controller.acting import Actor
+from mixserve.controller.applying import Applier
 from mixserve.controller.beat import Beat
 from mixserve.controller.cluster_view import ClusterView
 from mixserve.controller.event_poster import EventPoster
@@ -89,13 +90,14 @@ class Operator:
         self._events = EventPoster(connection, instance=settings.identity)
         planner = Planner(self._view, ModelConfigReader())
         gatherer = Gatherer(view=self._view, samples=samples, logs=logs)
-        actor = Actor(connection, view=self._view, telemetry=telemetry)
+        applier = Applier(connection, view=self._view, events=self._events, telemetry=telemetry)
         reporter = Reporter(connection, view=self._view, events=self._events)
         reconciler = Reconciler(
             view=self._view,
             planner=planner,
             gatherer=gatherer,
-            actor=actor,
+            applier=applier,
+            actor=Actor(connection, view=self._view),
             reporter=reporter,
             scraper=self._scraper,
             beat=beat,
@@ -107,7 +109,7 @@ class Operator:
             logs.forget,
             planner.forget_object,
             gatherer.forget,
-            actor.writer.forget,
+            applier.forget_object,
             reporter.forget,
         )
         telemetry.pool_count.set_function(lambda: len(self._view.pools))

@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 
     from mixserve.api.observation import PoolObservation
     from mixserve.autoscale.decision import Decision
-    from mixserve.controller.acting import Actor, Applied
+    from mixserve.controller.acting import Actor
+    from mixserve.controller.applying import Applier
     from mixserve.controller.beat import Beat
     from mixserve.controller.cluster_view import ClusterView
     from mixserve.controller.gathering import Gatherer
     from mixserve.controller.object_cache import PoolKey
-    from mixserve.controller.planning import Assessment, Planner, PoolPlan
+    from mixserve.controller.planning import Planner, PoolPlan
     from mixserve.controller.reporting import Reporter
     from mixserve.controller.scraping import Scraper
     from mixserve.controller.telemetry import Telemetry
@@ -77,6 +78,7 @@ class Reconciler:
         view: ClusterView,
         planner: Planner,
         gatherer: Gatherer,
+        applier: Applier,
         actor: Actor,
         reporter: Reporter,
         scraper: Scraper,
@@ -86,6 +88,7 @@ class Reconciler:
         self._view = view
         self._planner = planner
         self._gatherer = gatherer
+        self._applier = applier
         self._actor = actor
         self._reporter = reporter
         self._scraper = scraper
@@ -119,8 +122,10 @@ class Reconciler:
         await self._scraper.scrape_new(key)
         observation = await self._gatherer.observe(key, plan, now_s=now_s)
         decision, memory.scale = decide(plan.pool.spec, observation, memory.scale, plan.priors)
-        applied = await self._apply(key, plan, assessment, decision)
-        wrote = await self._actor.act(key, plan, decision.actions, now_s=now_s)
+        applied = await self._applier.apply(key, plan, decision)
+        if assessment.plan is not None:
+            await self._applier.prune(key, plan)
+        wrote = await self._actor.act(key, decision.actions, deployments=plan.deployments, now_s=now_s)
         self._count(key, observation, decision)
         if applied.changed or decision.actions:
             observation = await self._gatherer.observe(key, plan, now_s=now_s)
@@ -130,12 +135,6 @@ class Reconciler:
         self._beat.looked(key, observation, settled=settled)
         if applied.errors:
             raise RefusedError("; ".join(applied.errors))
-
-    async def _apply(self, key: PoolKey, plan: PoolPlan, assessment: Assessment, decision: Decision) -> Applied:
-        applied = await self._actor.apply(key, plan, decision)
-        if assessment.plan is not None:
-            await self._actor.prune(key, plan)
-        return applied
 
     def _count(self, key: PoolKey, observation: PoolObservation, decision: Decision) -> None:
         self._telemetry.pools.put(key, pool_numbers(observation, decision))
@@ -153,5 +152,6 @@ class Reconciler:
         self._planner.forget(key)
         self._scraper.endpoints.pop(key, None)
         self._beat.forget(key)
+        self._applier.forget(key)
         self._telemetry.pools.drop(key)
         _log.info("pool_gone", pool=str(key))

@@ -24,6 +24,7 @@ def observe_variant(
         replicas=None if deployment is None else replicas_of(deployment),
         rolling_out=deployment is not None and is_rolling_out(deployment),
         pods=tuple(sorted(pods, key=lambda pod: (pod.created_at_s, pod.name))),
+        unseen=deployment is not None and _is_unseen(deployment),
     )
 
 
@@ -38,6 +39,12 @@ def is_rolling_out(deployment: Mapping[str, Any]) -> bool:
     status = deployment.get("status", {})
     if "observedGeneration" not in status:  # new: there is nothing to replace
         return False
-    if status["observedGeneration"] < deployment["metadata"].get("generation", 0):
+    if _is_unseen(deployment):
         return True
     return bool(status.get("updatedReplicas", 0) < status.get("replicas", 0))
+
+
+def _is_unseen(deployment: Mapping[str, Any]) -> bool:
+    """The Deployment controller has not seen the latest change of template or replicas."""
+    generation = deployment["metadata"].get("generation", 0)
+    return bool(deployment.get("status", {}).get("observedGeneration", generation) < generation)

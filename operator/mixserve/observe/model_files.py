@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 # config.json of the largest models has 20 KB; quantization lists may make it longer.
 MAX_CONFIG_BYTES = 2**20
 
+# More models than one development machine has; the oldest is read anew when it is asked for.
+MOST_CONFIGS = 1000
+
 _HOST = "host://"
 
 
@@ -29,18 +32,16 @@ class ModelConfigReader:
             return None
         return await asyncio.to_thread(self._read, source)
 
-    def keep_only(self, sources: set[str]) -> None:
-        """Forget the files of sources that no pool has any more."""
-        for source in self._known.keys() - sources:
-            del self._known[source]
-
     def _read(self, source: str) -> Mapping[str, Any] | None:
         path = Path(source.removeprefix(_HOST), "config.json")
         try:
             found = path.stat()
             version = (found.st_mtime_ns, found.st_size)
             if source not in self._known or self._known[source][0] != version:
+                self._known.pop(source, None)
                 self._known[source] = (version, _parse(path, found.st_mode, found.st_size))
+                if len(self._known) > MOST_CONFIGS:
+                    del self._known[next(iter(self._known))]
         except (OSError, ValueError):
             return None
         return self._known[source][1]

@@ -26,9 +26,15 @@ _WAITING_PROBLEMS = {
 """Reasons of kubelet for a container that waits, as far as they are problems."""
 
 
-def is_over(pod: Mapping[str, Any]) -> bool:
-    """The pod has ended for good (evicted, or its node is gone): its ReplicaSet counts it no more, and so do we."""
-    return pod.get("status", {}).get("phase") in {"Failed", "Succeeded"}
+def is_replica(pod: Mapping[str, Any]) -> bool:
+    """Whether a ReplicaSet counts the pod.
+
+    It does not count what has ended for good (evicted, or its node is gone), nor what is not its own: a pod that
+    somebody has taken out of it to look into it, or one that was made by hand with our labels.
+    """
+    owners = pod["metadata"].get("ownerReferences", ())
+    owned = any(owner["kind"] == "ReplicaSet" and owner.get("controller") for owner in owners)
+    return owned and pod.get("status", {}).get("phase") not in {"Failed", "Succeeded"}
 
 
 def observe_pod(

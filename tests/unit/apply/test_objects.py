@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mixserve.api.names import LABEL_POOL
+from mixserve.api.names import ANNOTATION_DESIRED_HASH, LABEL_POOL
 from mixserve.apply.errors import Conflict, NotOwned, Rejected
 from mixserve.apply.objects import ObjectWriter, Outcome, applied_instead_of_created
 from support.recording_connection import RecordingConnection
@@ -75,6 +75,12 @@ async def test_an_edit_is_repaired_by_an_apply_without_replicas() -> None:
     connection = RecordingConnection(apply=live(version="2"))
     assert await bring(connection, edited()) is Outcome.APPLIED
     assert connection.calls == [("apply", DESIRED)]
+
+
+async def test_a_change_of_what_was_right_is_called_a_repair() -> None:
+    connection = RecordingConnection(apply=live(version="2"))
+    assert await bring(connection, edited(annotations={ANNOTATION_DESIRED_HASH: "h"})) is Outcome.REPAIRED
+    assert connection.verbs == ["apply"]
 
 
 async def test_before_the_first_apply_ownership_by_creation_is_turned() -> None:

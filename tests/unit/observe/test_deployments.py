@@ -42,3 +42,11 @@ def test_a_rollout_goes_on_while_old_replicas_are_left_or_the_latest_template_wa
     rolling_out: bool,
 ) -> None:
     assert is_rolling_out(deployment() | {"status": status}) is rolling_out
+
+
+@pytest.mark.parametrize(
+    ("status", "unseen"),
+    [({"observedGeneration": 2}, True), ({"observedGeneration": 3}, False), ({}, False)],
+)
+def test_a_change_is_unseen_until_the_controller_has_looked(status: dict[str, Any], unseen: bool) -> None:
+    assert observe_variant("v", deployment=deployment() | {"status": status}, pods=[]).unseen is unseen

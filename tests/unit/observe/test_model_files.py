@@ -36,8 +36,18 @@ async def test_an_unchanged_file_is_read_once(
     first = await reader.read(f"host://{tmp_path}")
     monkeypatch.setattr(model_files, "_parse", lambda *_: pytest.fail("read again"))
     assert await reader.read(f"host://{tmp_path}") is first
-    reader.keep_only(set())
-    assert reader._known == {}
+
+
+async def test_only_so_many_files_are_kept(
+    reader: ModelConfigReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_files, "MOST_CONFIGS", 2)
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(f'{{"name": "{name}"}}')
+        await reader.read(f"host://{tmp_path}/{name}")
+    assert list(reader._known) == [f"host://{tmp_path}/{name}" for name in ("b", "c")]
+    assert await reader.read(f"host://{tmp_path}/a") == {"name": "a"}
 
 
 @pytest.mark.parametrize("source", ["hf://a/b", "pvc://claim/path"])

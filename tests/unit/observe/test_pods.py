@@ -6,7 +6,7 @@ import pytest
 
 from mixserve.api.names import ANNOTATION_DRAINING_SINCE
 from mixserve.api.observation import EngineSample, Missing, MissingReason, PodObservation, PodProblem, Trouble
-from mixserve.observe.pods import is_over, observe_pod
+from mixserve.observe.pods import is_replica, observe_pod
 from support.kube_objects import pod
 
 SAMPLE = EngineSample(scraped_at_s=1.0, running=1, waiting=0, kv_cache_usage=0.1)
@@ -119,8 +119,10 @@ def test_a_sidecar_that_ended_well_is_no_trouble() -> None:
     assert trouble_of({"state": {"terminated": {"exitCode": 0, "reason": "Completed"}}}) is None
 
 
-def test_an_evicted_pod_is_over() -> None:
+def test_a_replica_is_what_a_replica_set_counts() -> None:
+    assert is_replica(pod())
     evicted = pod()
     evicted["status"]["phase"] = "Failed"
-    assert is_over(evicted)
-    assert not is_over(pod())
+    assert not is_replica(evicted)
+    assert not is_replica(pod(ownerReferences=[]))
+    assert not is_replica(pod(ownerReferences=[{"kind": "Job", "name": "j", "uid": "j", "controller": True}]))

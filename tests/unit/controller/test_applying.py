@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mixserve.api.names import LABEL_POOL
+from mixserve.api.pool import LLMServingPool
+from mixserve.apply.errors import ApiError, Conflict, NotOwned, Rejected, Terminating, Unavailable
+from mixserve.apply.resources import DEPLOYMENTS, OWNED_BY_KIND, SERVICES, Resource
+from mixserve.autoscale.decision import Decision, decide
+from mixserve.autoscale.memory import ScaleMemory
+from mixserve.controller import applying
+from mixserve.controller.applying import Applied, Applier
+from mixserve.controller.cluster_view import ClusterView
+from mixserve.controller.object_cache import PoolKey
+from mixserve.controller.planning import PoolPlan
+from mixserve.controller.scraping import MetricsEndpoint
+from mixserve.controller.telemetry import Telemetry
+from mixserve.engines.protocol import MetricNames
+from mixserve.plan.objects import DesiredObject
+from support.kube_objects import deployment
+from support.pools import pod as pod_observation
+from support.pools import pool as pool_spec
+from support.pools import sample, seen, variant
+
+if TYPE_CHECKING:
+    from mixserve.status.events import Event
+
+KEY = PoolKey("ns", "p")
+OWNER = {"kind": "LLMServingPool", "name": "p", "uid": "pool"}
+
+
+def desired(kind: str, name: str = "p", *, hashed: str = "h", **content: Any) -> DesiredObject:
+    metadata = {
+        "name": name,
+        "namespace": "ns",
+        "labels": {LABEL_POOL: "p"},
+        "ownerReferences": [OWNER],
+        "annotations": {"mixserve.dev/desired-hash": hashed},
+    }
+    is_deployment = kind == "Deployment"
+    return DesiredObject(
+        body={"apiVersion": "v1", "kind": kind, "metadata": metadata, **content},
+        desired_hash=hashed,
+        variant="main" if is_deployment else None,
+        initial_replicas=1 if is_deployment else None,
+    )
+
+
+def plan(*objects: DesiredObject) -> PoolPlan:
+    metadata = {"name": "p", "namespace": "ns", "uid": "pool"}
+    return PoolPlan(
+        pool=LLMServingPool(metadata=metadata, spec=pool_spec()),
+        objects=objects,
+        deployments={"main": "p-main"},
+        priors={"main": 8.0},
+        prices={},
+        endpoint=MetricsEndpoint(port=8000, path="/metrics", names=MetricNames((), (), ())),
+    )
+
+
+def decision() -> Decision:
+    observation = seen(variant(pod_observation("a", sample(9, 20))))
+    return decide(pool_spec(), observation, ScaleMemory(), {"main": 8.0})[0]
+
+
+@dataclass
+class Cluster:
+    """Stands for the API server: keeps what is created and applied, refuses what it is told to."""
+
+    refusals: dict[str, ApiError] = field(default_factory=dict)
+    written: list[tuple[str, Any]] = field(default_factory=list)
+    version: int = 10
+
+    async def create(self, resource: Resource, body: Any, **_: Any) -> Any:
+        return self._write("create", resource, body)
+
+    async def apply(self, resource: Resource, body: Any, **_: Any) -> Any:
+        return self._write("apply", resource, body)
+
+    async def delete(self, resource: Resource, **where: str) -> None:
+        self.written.append(("delete", where["name"]))
+
+    def _write(self, verb: str, resource: Resource, body: Any) -> Any:
+        if resource.kind in self.refusals:
+            raise self.refusals[resource.kind]
+        self.written.append((verb, body))
+        self.version += 1
+        extra = {"uid": f"uid-{resource.kind}", "resourceVersion": str(self.version)}
+        return {**body, "metadata": {**body["metadata"], **extra}}
+
+
+class Shop:
+    def __init__(self) -> None:
+        self.cluster, self.view = Cluster(), ClusterView()
+        self.events: list[Event] = []
+        self.applier = Applier(
+            self.cluster,
+            view=self.view,
+            events=self,
+            telemetry=Telemetry(),
+        )
+
+    def put(self, event: Event, pool: Any) -> None:
+        assert pool["metadata"]["uid"] == "pool"
+        self.events.append(event)
+
+    async def apply(self, *objects: DesiredObject) -> Applied:
+        return await self.applier.apply(KEY, plan(*objects), decision())
+
+    def edit(self, kind: str, **content: Any) -> None:
+        resource = OWNED_BY_KIND[kind]
+        live = self.view.get(resource, KEY)
+        assert live is not None
+        self.cluster.version += 1
+        metadata = {**live["metadata"], "resourceVersion": str(self.cluster.version)}
+        self.view.put(resource, {**live, **content, "metadata": metadata})
+
+
+@pytest.fixture
+def shop() -> Shop:
+    return Shop()
+
+
+async def test_a_new_deployment_starts_with_what_was_decided(shop: Shop) -> None:
+    found = await shop.apply(desired("Deployment", "p-main", spec={}))
+    assert found == Applied(changed=True, made_deployment=True, errors=())
+    assert shop.cluster.written[0][1]["spec"]["replicas"] == decision().wanted("main") > 1
+    assert shop.view.get(DEPLOYMENTS, PoolKey("ns", "p-main")) is not None
+
+
+async def test_what_was_written_is_not_written_again(shop: Shop) -> None:
+    await shop.apply(desired("Service"))
+    assert await shop.apply(desired("Service")) == Applied(changed=False, made_deployment=False, errors=())
+    assert len(shop.cluster.written) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Rejected("immutable", status=422),
+        NotOwned("somebody else's"),
+        Unavailable("a webhook is broken", status=500),
+    ],
+)
+async def test_what_is_refused_is_told_and_does_not_hold_up_the_rest(shop: Shop, error: ApiError) -> None:
+    shop.cluster.refusals["Service"] = error
+    found = await shop.apply(desired("Service"), desired("Deployment", "p-main", spec={}))
+    assert found.errors == (f"Service p: {error}",)
+    assert found.made_deployment
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Conflict("changed"), Terminating("going"), Unavailable("busy", status=429), Unavailable("no answer")],
+)
+async def test_what_passes_is_not_told(shop: Shop, error: ApiError) -> None:
+    shop.cluster.refusals["Service"] = error
+    with pytest.raises(type(error)):
+        await shop.apply(desired("Service"), desired("Deployment", "p-main", spec={}))
+
+
+async def test_an_edit_by_hand_is_repaired_and_told_once(shop: Shop) -> None:
+    await shop.apply(desired("Service", spec={"type": "ClusterIP"}))
+    assert shop.events == []
+    for _ in range(2):
+        shop.edit("Service", spec={"type": "NodePort"})
+        assert (await shop.apply(desired("Service", spec={"type": "ClusterIP"}))).changed
+    [event] = shop.events
+    assert event.reason == "Repaired"
+    assert "Service p had been changed" in event.message
+
+
+async def test_a_lasting_fight_is_told_again_after_a_while(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(applying, "_TOLD_AGAIN_S", 0.0)
+    await shop.apply(desired("Service", spec={"type": "ClusterIP"}))
+    for _ in range(2):
+        shop.edit("Service", spec={"type": "NodePort"})
+        await shop.apply(desired("Service", spec={"type": "ClusterIP"}))
+    assert len(shop.events) == 2
+
+
+async def test_what_was_deleted_is_made_anew_and_told(shop: Shop) -> None:
+    await shop.apply(desired("Service"))
+    live = shop.view.get(SERVICES, KEY)
+    assert live is not None
+    shop.view.remove(SERVICES, live)
+    shop.applier.forget_object("uid-Service")
+    await shop.apply(desired("Service"))
+    [event] = shop.events
+    assert "Service p had been deleted" in event.message
+
+
+async def test_a_change_of_the_plan_is_no_repair(shop: Shop) -> None:
+    await shop.apply(desired("Service", hashed="old", spec={"type": "ClusterIP"}))
+    assert (await shop.apply(desired("Service", hashed="new", spec={"type": "NodePort"}))).changed
+    assert shop.events == []
+
+
+async def test_what_is_no_longer_planned_is_deleted_but_nothing_else(shop: Shop) -> None:
+    ours = {"ownerReferences": [OWNER]}
+    shop.view.put(DEPLOYMENTS, deployment("p-main", **ours))
+    shop.view.put(DEPLOYMENTS, deployment("p-old", **ours))
+    shop.view.put(DEPLOYMENTS, deployment("p-going", **ours, deletionTimestamp="now"))
+    shop.view.put(DEPLOYMENTS, deployment("p-theirs", ownerReferences=[{**OWNER, "uid": "other"}]))
+    await shop.applier.prune(KEY, plan(desired("Deployment", "p-main")))
+    assert shop.cluster.written == [("delete", "p-old")]
+
+
+async def test_a_pool_that_is_gone_is_forgotten(shop: Shop) -> None:
+    await shop.apply(desired("Service"))
+    shop.applier.forget(KEY)
+    shop.applier.forget_object("uid-Service")
+    assert (shop.applier._histories, shop.applier._writer._right) == ({}, {})
