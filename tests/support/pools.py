@@ -66,11 +66,12 @@ def variant(
     name: str = "main",
     replicas: int | None = -1,
     rolling_out: bool = False,
+    unseen: bool = False,
 ) -> VariantObservation:
     """A variant whose Deployment has as many replicas as there are pods that are not terminating, unless told."""
     if replicas is not None and replicas < 0:
         replicas = sum(not one.terminating for one in pods)
-    return VariantObservation(name=name, replicas=replicas, rolling_out=rolling_out, pods=pods)
+    return VariantObservation(name=name, replicas=replicas, rolling_out=rolling_out, pods=pods, unseen=unseen)
 
 
 def seen(*variants: VariantObservation, now_s: float = NOW_S) -> PoolObservation:

@@ -101,12 +101,14 @@ class VariantObservation:
         replicas: `spec.replicas` of the Deployment, None while there is no Deployment.
         rolling_out: not every replica is of the current template, or the controller has not looked at it yet.
         pods: all pods of the variant, terminating ones included, oldest first.
+        unseen: the controller has not looked at the Deployment as it is now; what `rolling_out` says is a guess.
     """
 
     name: str
     replicas: int | None
     rolling_out: bool
     pods: tuple[PodObservation, ...] = ()
+    unseen: bool = False
 
 
 @dataclass(frozen=True)

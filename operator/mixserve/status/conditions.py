@@ -82,9 +82,12 @@ def build_conditions(
         apply_error=findings.apply_error,
         advise=advise,
     )
+    before = {condition.type: condition for condition in previous}
+    workload = _without_guess(
+        workload, observation, before.get(ConditionType.WORKLOAD_READY), generation=findings.generation
+    )
     parts = (validated, fits, workload, judge_metrics(observation), _judge_foreign(observation))
     ready = _sum_up((validated, fits), workload, observation=observation)
-    before = {condition.type: condition for condition in previous}
     return tuple(
         _condition(verdict, generation=findings.generation, before=before.get(verdict.type), now_s=now_s)
         for verdict in (ready, *parts)
@@ -107,6 +110,23 @@ def _condition(
         last_transition_time=before.last_transition_time if before and stays else to_rfc3339(now_s),
         observed_generation=generation,
     )
+
+
+def _without_guess(
+    workload: Verdict,
+    observation: PoolObservation | None,
+    before: Condition | None,
+    *,
+    generation: int,
+) -> Verdict:
+    """The verdict, or the one before it until a change is seen that need not be a rollout: it may be a new size."""
+    guessed = observation is not None and any(seen.unseen for seen in observation.variants)
+    if before is None or not guessed or workload.reason is not Reason.PROGRESSING:
+        return workload
+    reason = next((calm for calm in _NO_TROUBLE if calm == before.reason), None)
+    if reason is None or before.observed_generation != generation:
+        return workload
+    return Verdict(workload.type, before.status, reason, before.message)
 
 
 def _judge_spec(findings: Findings) -> Verdict:

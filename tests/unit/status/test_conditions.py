@@ -153,6 +153,33 @@ def test_without_a_ready_replica_the_reason_is_what_keeps_it() -> None:
     )
 
 
+UNSEEN = seen(variant(pod("a"), rolling_out=True, unseen=True))
+
+
+def test_a_new_size_that_the_deployment_controller_has_not_seen_is_no_rollout() -> None:
+    before = tuple(build().values())
+    assert build(observation=UNSEEN, previous=before)["WorkloadReady"] == before[3]
+    rolling = build(observation=seen(variant(pod("a"), rolling_out=True)), previous=before)["WorkloadReady"]
+    assert told(rolling)[:2] == ("False", "Progressing")
+
+
+def test_a_new_spec_that_the_deployment_controller_has_not_seen_is_not_ready() -> None:
+    before = tuple(build().values())
+    now = build(observation=UNSEEN, previous=before, generation=8)
+    assert told(now["WorkloadReady"])[:2] == ("False", "Progressing")
+    still = build(observation=UNSEEN, previous=tuple(now.values()), generation=8)
+    assert still["WorkloadReady"] == now["WorkloadReady"]
+    assert told(build(observation=UNSEEN)["WorkloadReady"])[:2] == ("False", "Progressing")
+    crashed = tuple(one.model_copy(update={"reason": "EngineStartFailed"}) for one in before)
+    assert told(build(observation=UNSEEN, previous=crashed)["WorkloadReady"])[:2] == ("False", "Progressing")
+
+
+def test_a_change_that_the_deployment_controller_has_not_seen_hides_no_trouble() -> None:
+    before = tuple(build().values())
+    refused = build(observation=UNSEEN, previous=before, apply_error="forbidden")["WorkloadReady"]
+    assert told(refused)[:2] == ("False", "ApplyFailed")
+
+
 def test_a_pool_without_a_valid_spec_so_far() -> None:
     conditions = build(UNKNOWN_FORMAT, observation=None)
     assert told(conditions["Ready"])[:2] == ("False", "UnknownQuantizationFormat")
