@@ -88,10 +88,13 @@ def test_probes(sandbox: Sandbox, tmp_path: Path, gate: Callable[[str, bool], No
 
 
 def test_a_failed_startup_probe_restarts(sandbox: Sandbox) -> None:
-    sandbox.create(pod("p", container("trap 'exit 7' TERM; " + FOREVER, startupProbe=probe("false"))))
+    main = container(f"trap 'sleep 1; exit 7' TERM; {FOREVER}", startupProbe=probe("false"))
+    sandbox.create(pod("p", main, terminationGracePeriodSeconds=30))
+    message = "Container main failed startup probe, will be restarted"
+    eventually(lambda: message in sandbox.events("p").get("Killing", []), "event about the startup probe")
+    assert main_status(sandbox.pod("p"))["started"] is False
     seen = sandbox.until("p", lambda p: main_status(p).get("lastState"), "was restarted")
     assert main_status(seen)["lastState"]["terminated"]["exitCode"] == 7
-    assert "Container main failed startup probe, will be restarted" in sandbox.events("p")["Killing"]
 
 
 def test_servers_have_an_address_each(sandbox: Sandbox) -> None:
