@@ -125,9 +125,12 @@ class Reconciler:
         applied = await self._applier.apply(key, plan, decision)
         if assessment.plan is not None:
             await self._applier.prune(key, plan)
+        if applied.changed:  # perhaps a rollout began, in which nothing shrinks
+            observation = await self._gatherer.observe(key, plan, now_s=now_s)
+            decision, memory.scale = decide(plan.pool.spec, observation, memory.scale, plan.priors)
         wrote = await self._actor.act(key, decision.actions, deployments=plan.deployments, now_s=now_s)
         self._count(key, observation, decision)
-        if applied.changed or decision.actions:
+        if decision.actions:
             observation = await self._gatherer.observe(key, plan, now_s=now_s)
         outcome = Outcome(observation, decision, replicas_written=wrote or applied.made_deployment)
         await self._reporter.report(key, raw, assessment, plan=plan, outcome=outcome, refused=applied.errors)
