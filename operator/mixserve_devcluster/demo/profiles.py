@@ -76,7 +76,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
         "vllm": Profile(
             title="real vLLM on the CPU, a tiny model with random weights, simulated L4s",
             images=lambda: real_vllm_images(real_vllm.find()),
-            phases=_ramp(peak_rps=8.0),
+            phases=_ramp(peak_rps=5.0),
             most=Lengths(prompt_tokens=256, answer_tokens=128),
             start_note="vLLM starts in half a minute to two minutes on a CPU",
             ready_deadline_s=300.0,
