@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mixserve.controller.telemetry import PoolNumbers, Telemetry, VariantNumbers
 
-PAGE = Path(__file__).parents[2] / "docs/reference/metrics.md"
+PAGE = Path(__file__).parents[2] / "docs/metrics.md"
 
 
 def exposed() -> dict[str, str]:
