@@ -84,11 +84,16 @@ class Batch:
 
 
 class ContinuousBatching:
-    """The queue and the running set of one engine."""
+    """The queue and the running set of one engine.
+
+    Attributes:
+        left_out: how many the last step had no room for; whoever came since is not among them.
+    """
 
     def __init__(self, settings: EngineSettings, pool: BlockPool) -> None:
         self.waiting: deque[Sequence] = deque()
         self.running: list[Sequence] = []
+        self.left_out = 0
         self._settings = settings
         self._pool = pool
 
@@ -98,6 +103,7 @@ class ContinuousBatching:
         self._schedule_running(batch)
         # After a preemption this admits nobody: the victim is first in line and does not fit.
         self._admit(batch, now_s)
+        self.left_out = len(self.waiting)
         return batch
 
     def remove(self, sequence: Sequence) -> None:

@@ -102,8 +102,8 @@ class SimulatedEngineCore:
 
     @property
     def waiting(self) -> int:
-        """Requests in the queue."""
-        return len(self._batching.waiting)
+        """Requests that the last step had no room for; as in vLLM, those that came since are not counted yet."""
+        return min(self._batching.left_out, len(self._batching.waiting))
 
     @property
     def kv_cache_usage(self) -> float:

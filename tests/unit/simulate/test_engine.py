@@ -56,12 +56,35 @@ def test_tokens_come_out_at_the_end_of_their_step() -> None:
 def test_a_request_is_in_the_batch_until_its_last_step_is_over() -> None:
     engine = SimulatedEngineCore(engine_settings())
     engine.submit(request(answer=1), 0.0)
-    assert (engine.waiting, engine.running, engine.kv_cache_usage) == (1, 0, 0.0)
+    assert (engine.running, engine.kv_cache_usage) == (0, 0.0)
     step = engine.step(0.0)
     assert step.finished
-    assert (engine.waiting, engine.running, engine.kv_cache_usage) == (0, 1, 1 / 64)
+    assert (engine.running, engine.kv_cache_usage) == (1, 1 / 64)
     engine.step(step.ended_at_s)
     assert (engine.running, engine.kv_cache_usage, engine.has_work) == (0, 0.0, False)
+
+
+def test_a_request_waits_when_a_step_had_no_room_for_it() -> None:
+    engine = SimulatedEngineCore(engine_settings(max_num_seqs=1))
+    engine.submit(request("a"), 0.0)
+    engine.submit(request("b"), 0.0)
+    assert engine.waiting == 0
+    step = engine.step(0.0)
+    assert engine.waiting == 1
+    # It came while the step was under way.
+    engine.submit(request("c"), 0.0)
+    assert engine.waiting == 1
+    engine.step(step.ended_at_s)
+    assert engine.waiting == 2
+
+
+def test_a_request_that_is_dropped_waits_no_more() -> None:
+    engine = SimulatedEngineCore(engine_settings(max_num_seqs=1))
+    engine.submit(request("a"), 0.0)
+    engine.submit(request("b"), 0.0)
+    engine.step(0.0)
+    engine.abort("b")
+    assert engine.waiting == 0
 
 
 def test_a_chunk_of_a_prefill_brings_no_token() -> None:
