@@ -46,6 +46,10 @@ def apply(
     Raises:
         KubectlError: the API server refuses one.
     """
-    listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)})
-    arguments = ("apply", "--namespace", namespace, "--server-side", "--filename", "-")
-    run(kubeconfig, *arguments, standard_input=listed)
+    # One call for each namespace: kubectl refuses objects of another one than it is told.
+    by_namespace: dict[str, list[Mapping[str, Any]]] = {}
+    for manifest in manifests:
+        by_namespace.setdefault(manifest["metadata"].get("namespace", namespace), []).append(manifest)
+    for name, items in by_namespace.items():
+        listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+        run(kubeconfig, "apply", "--namespace", name, "--server-side", "--filename", "-", standard_input=listed)

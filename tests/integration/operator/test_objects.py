@@ -76,6 +76,11 @@ def test_what_is_deleted_comes_back(chat: PoolSandbox, kind: str, name: str) -> 
     chat.kubectl("delete", kind, name)
     eventually(lambda: find(chat, kind, name).get("metadata", {}).get("uid", before) != before, f"a new {kind}", 10.0)
     chat.wait_until_ready("chat")
+    eventually(lambda: "had been deleted" in repairs(chat), "an event")
+
+
+def repairs(sandbox: PoolSandbox) -> str:
+    return sandbox.kubectl("events", "--for=llmservingpool/chat", "--types=Normal", "--no-headers")
 
 
 @pytest.mark.parametrize(
