@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import structlog
+import yaml
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 from kubernetes.aio.dynamic import DynamicClient
@@ -37,6 +38,7 @@ async def run_operator(settings: Settings) -> None:
 
     Raises:
         StartError: there is no cluster to connect to.
+        ListenError: the port for /metrics is taken.
         LeadershipLostError: the Lease was lost.
     """
     signals = StopSignals()
@@ -106,6 +108,6 @@ async def connect_to(settings: Settings) -> Configuration:
             load_incluster_config(client_configuration=configuration)
         except ConfigException:  # not in a pod
             await load_kube_config(client_configuration=configuration, persist_config=False)
-    except (ConfigException, OSError) as error:
+    except (ConfigException, OSError, ValueError, TypeError, yaml.YAMLError) as error:  # ... and what is none
         raise StartError(f"no cluster to connect to: {error}; set MIXSERVE_KUBECONFIG or KUBECONFIG") from error
     return configuration

@@ -7,7 +7,7 @@ import uuid
 from pathlib import Path  # noqa: TC003 - pydantic reads the annotation
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -16,6 +16,10 @@ LogFormat = Literal["auto", "json", "console"]
 
 def _unique_identity() -> str:
     return f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"
+
+
+class SettingsError(Exception):
+    """Environment variables have values that they can't have."""
 
 
 class Settings(BaseSettings):
@@ -59,3 +63,17 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+
+def read_settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        SettingsError: names each wrong variable, and what is wrong with it.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+        wrong = (f"MIXSERVE_{str(detail['loc'][0]).upper()}: {detail['msg']}" for detail in details)
+        raise SettingsError("; ".join(wrong)) from error

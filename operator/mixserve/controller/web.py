@@ -18,6 +18,10 @@ _log = structlog.get_logger(__name__)
 _SHUTDOWN_S = 1.0
 
 
+class ListenError(Exception):
+    """The address is not ours to listen on."""
+
+
 @contextlib.asynccontextmanager
 async def serve_web(
     *,
@@ -38,6 +42,9 @@ async def serve_web(
 
     Yields:
         The port.
+
+    Raises:
+        ListenError: the port is taken, or the address is none of this machine.
     """
 
     async def metrics(_: web.Request) -> web.Response:
@@ -50,12 +57,20 @@ async def serve_web(
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
+        await _listen(runner, host, port)
         bound = int(runner.addresses[0][1])
         _log.info("web_started", host=host, port=bound)
         yield bound
     finally:
         await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        advice = "set MIXSERVE_HTTP_PORT to a free port (0: any), or MIXSERVE_HTTP_HOST to an address of this machine"
+        raise ListenError(f"can't listen on {host}:{port}: {error.strerror}; {advice}") from error
 
 
 def _probe(problem: Callable[[], str | None]) -> Callable[[web.Request], Awaitable[web.Response]]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from mixserve.controller.settings import Settings
+from mixserve.controller.settings import Settings, SettingsError, read_settings
 
 
 def test_it_starts_without_any_setting() -> None:
@@ -42,3 +42,18 @@ def test_a_bad_setting_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name:
     monkeypatch.setenv(f"MIXSERVE_{name}", value)
     with pytest.raises(ValidationError, match=name.lower()):
         Settings()
+
+
+def test_all_bad_settings_are_named_as_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIXSERVE_WORKERS", "x")
+    monkeypatch.setenv("MIXSERVE_HTTP_PORT", "65536")
+    with pytest.raises(SettingsError) as refused:
+        read_settings()
+    workers, port = str(refused.value).split("; ")
+    assert workers.startswith("MIXSERVE_WORKERS: Input should be a valid integer")
+    assert port == "MIXSERVE_HTTP_PORT: Input should be less than or equal to 65535"
+
+
+def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIXSERVE_WORKERS", "3")
+    assert read_settings().workers == 3
