@@ -42,7 +42,7 @@ class ModelConfigReader:
                 self._known[source] = (version, _parse(path, found.st_mode, found.st_size))
                 if len(self._known) > MOST_CONFIGS:
                     del self._known[next(iter(self._known))]
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):  # the last one: JSON nested a thousand deep
             return None
         return self._known[source][1]
 

@@ -76,3 +76,8 @@ async def test_a_huge_file_is_not_read(
     monkeypatch.setattr(model_files, "MAX_CONFIG_BYTES", 10)
     (tmp_path / "config.json").write_text('{"hidden_size": 64}')
     assert await reader.read(f"host://{tmp_path}") is None
+
+
+async def test_endless_nesting_counts_as_none(reader: ModelConfigReader, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("[" * 100_000)
+    assert await reader.read(f"host://{tmp_path}") is None
