@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import filelock
+
 from mixserve_devcluster import chart, kubectl, service_account
 from mixserve_devcluster.api_connection import ApiConnection
 from mixserve_devcluster.errors import InstallError
@@ -181,6 +183,20 @@ def installed(
         yield installation
     finally:
         installation.stop_operator()
+
+
+@contextlib.contextmanager
+def sole_operator(kubeconfig: Path) -> Iterator[None]:
+    """Keep a second operator off a cluster: it would have the same name in the Lease, so that both would work.
+
+    Raises:
+        InstallError: somebody else is in this context.
+    """
+    try:
+        with filelock.FileLock(kubeconfig.with_name("operator.lock"), blocking=False):
+            yield
+    except filelock.Timeout as error:
+        raise InstallError("an operator runs on this cluster already; end it first with Ctrl-C") from error
 
 
 def _apply(kubeconfig: Path, manifests: Sequence[Mapping[str, Any]]) -> None:

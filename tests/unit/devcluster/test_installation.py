@@ -9,7 +9,7 @@ import pytest
 
 from mixserve_devcluster import installation
 from mixserve_devcluster.errors import InstallError
-from mixserve_devcluster.installation import NAMESPACE, OperatorProgram
+from mixserve_devcluster.installation import NAMESPACE, OperatorProgram, sole_operator
 
 
 def deployment(**container: Any) -> dict[str, Any]:
@@ -77,3 +77,14 @@ def test_half_a_line_is_none_yet(tmp_path: Path) -> None:
     log.write_text(started(1111)[:-8])
 
     assert installation._web_address(log, 0) is None
+
+
+def test_a_second_operator_is_kept_off_a_cluster(tmp_path: Path) -> None:
+    with (
+        sole_operator(tmp_path / "kubeconfig"),
+        pytest.raises(InstallError, match="an operator runs on this cluster already"),
+        sole_operator(tmp_path / "kubeconfig"),
+    ):
+        pytest.fail("both run")
+    with sole_operator(tmp_path / "kubeconfig"):
+        pass
