@@ -186,7 +186,7 @@ def _loaded(node_config: Mapping[str, Any] | Path) -> Mapping[str, Any]:
         return node_config
     try:
         loaded = yaml.safe_load(node_config.read_text())
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ClusterError(f"cannot read the node configuration {node_config}: {error}") from error
     if not isinstance(loaded, dict):
         raise ClusterError(f"{node_config}: a node configuration is a mapping with `nodes` and `images`")

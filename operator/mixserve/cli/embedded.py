@@ -17,3 +17,9 @@ def clear_errors() -> Iterator[None]:
     except ModuleNotFoundError as error:
         with exit_on(ModuleNotFoundError):
             raise ModuleNotFoundError(f"{error}; install the extra: pip install 'mixserve[dev]'") from error
+    except OSError as error:
+        # A cache or a directory of one's own that can't be written. Without a file it is a bug, for its traceback.
+        if error.filename is None:
+            raise
+        with exit_on(OSError):
+            raise OSError(f"{error.filename}: {error.strerror}") from error

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 from rich.console import Console
 
 from mixserve.api.pool import LLMServingPool
+from mixserve.api.problems import problems
 from mixserve.api.scalars import format_duration
 from mixserve.engines.registry import adapter_for
 from mixserve_devcluster import kubectl
-from mixserve_devcluster.cluster import Cluster
+from mixserve_devcluster.cluster import Cluster, ended_by_signals
 from mixserve_devcluster.demo.drive import drive, wait_until_ready
 from mixserve_devcluster.demo.profiles import Profile
 from mixserve_devcluster.demo.recording import Recording, failures, summarise
@@ -23,11 +25,16 @@ from mixserve_devcluster.demo.table import live_table
 from mixserve_devcluster.demo.timeline import summary_rows, write_html, write_png
 from mixserve_devcluster.demo.watching import Target
 from mixserve_devcluster.demo.workload import Arrival, arrivals, generated_lengths, trace_lengths
+from mixserve_devcluster.errors import DevClusterError
 from mixserve_devcluster.installation import installed
 
 NAMESPACE = "default"
 # The same arrivals every time, so that two runs can be compared.
 _SEED = 20231116
+
+
+class ManifestError(DevClusterError):
+    """The manifest does not hold one good LLMServingPool."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +73,17 @@ def run_demo(
     sample = _workload(profile, trace)
     recording = Recording(engine=profile.title, workload=sample.description)
     pool = demo_pool(manifest, stabilization=profile.stabilization)
+    # Now, because one that can't be written would lose everything at the end.
+    output.mkdir(parents=True, exist_ok=True)
     console.print(f"Workload: {sample.description}", highlight=False, soft_wrap=True)
     console.print("Starting a control plane and the local node")
-    with Cluster.start(f"demo-{os.getpid()}", node_config=profile.node_config()) as cluster:
+    with (
+        ended_by_signals(),
+        Cluster.start(f"demo-{os.getpid()}", node_config=profile.node_config()) as cluster,
+    ):
         console.print(
-            "Installing CRDs, catalogue and RBAC of the chart; starting the operator under its ServiceAccount"
+            "Installing CRDs, catalogue and RBAC of the chart; starting the operator under its ServiceAccount",
+            soft_wrap=True,
         )
         with installed(cluster.kubeconfig):
             window = format_duration(profile.stabilization)
@@ -100,12 +113,21 @@ def _workload(profile: Profile, trace: Path | None) -> _Sample:
 
 
 def demo_pool(manifest: Path, *, stabilization: timedelta) -> dict[str, Any]:
-    """The example's pool with a short stabilization window, checked; raises pydantic.ValidationError."""
-    pool: dict[str, Any] = yaml.safe_load(manifest.read_text(encoding="utf-8"))
-    autoscaling = pool["spec"].setdefault("autoscaling", {})
-    autoscaling.setdefault("scaleDown", {})["stabilization"] = format_duration(stabilization)
-    LLMServingPool.parse(pool)
-    return pool
+    """The example's pool with a short stabilization window, checked.
+
+    Raises:
+        ManifestError: the file does not hold one pool, or a field of it is wrong.
+    """
+    try:
+        pool: Any = yaml.safe_load(manifest.read_text(encoding="utf-8"))
+        LLMServingPool.parse(pool)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ManifestError(f"{manifest} can't be read as the YAML of one LLMServingPool: {error}") from error
+    except ValidationError as error:
+        raise ManifestError(f"{manifest} is no good LLMServingPool: {'; '.join(map(str, problems(error)))}") from error
+    autoscaling = pool["spec"].get("autoscaling") or {}
+    scale_down = {**(autoscaling.get("scaleDown") or {}), "stabilization": format_duration(stabilization)}
+    return {**pool, "spec": {**pool["spec"], "autoscaling": {**autoscaling, "scaleDown": scale_down}}}
 
 
 @dataclass(frozen=True)
@@ -141,7 +163,6 @@ class _Run:
 
 def _finish(recording: Recording, *, output: Path, console: Console) -> DemoResult:
     summary = summarise(recording)
-    output.mkdir(parents=True, exist_ok=True)
     png, page, data = output / "timeline.png", output / "timeline.html", output / "recording.json"
     write_png(recording, png)
     write_html(recording, summary, page)

@@ -77,8 +77,10 @@ def trace_lengths(path: Path) -> list[Lengths]:
                 Lengths(prompt_tokens=int(row["ContextTokens"]), answer_tokens=int(row["GeneratedTokens"]))
                 for row in csv.DictReader(lines)
             ]
-    except (OSError, KeyError, ValueError) as error:
-        message = f"{path} is no trace: {error!r}; expected CSV columns ContextTokens and GeneratedTokens"
+    except (OSError, EOFError, KeyError, TypeError, ValueError) as error:
+        # A text that can't be decoded has all of it in its repr.
+        cause = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else repr(error)
+        message = f"{path} is no trace: {cause}; expected CSV columns ContextTokens and GeneratedTokens"
         raise WorkloadError(message) from error
     usable = [row for row in rows if row.prompt_tokens > 0 and row.answer_tokens > 0]
     if not usable:

@@ -142,3 +142,22 @@ def test_logs_of_an_unknown_pod_are_a_clear_error() -> None:
     result = mixserve("dev", "logs", "nothing")
     assert result.exit_code == 1
     assert "error: no container of pod 'nothing' in namespace 'default'" in result.stderr
+
+
+def test_a_directory_that_cannot_be_made_is_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setenv("PATH", "")
+    result = mixserve("dev", "binaries")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        f"error: {tmp_path}/file/mixserve/binaries: Not a directory\n",
+    )
+
+
+def test_an_error_of_a_call_without_a_file_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: str) -> None:
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    monkeypatch.setattr(binaries, "get", fail)
+    assert isinstance(mixserve("dev", "binaries").exception, ConnectionRefusedError)

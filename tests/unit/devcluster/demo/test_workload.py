@@ -48,7 +48,8 @@ def test_a_trace_gives_its_own_lengths_without_empty_requests(tmp_path, name):
         (b"ContextTokens,GeneratedTokens\nx,2\n", "is no trace"),
         (b"ContextTokens,GeneratedTokens\n0,2\n", "holds no request"),
         (b"", "holds no request"),
-        (b"\xff\xfe\x00", "is no trace"),
+        (b"ContextTokens,GeneratedTokens\n1\n", "is no trace"),
+        (b"\xff\xfe\x00", "is no trace: not UTF-8 text; expected"),
     ],
 )
 def test_a_file_that_is_no_trace_is_refused_with_its_name(tmp_path, content, message):
@@ -74,3 +75,10 @@ def test_arrivals_come_at_the_rate_of_their_phase():
     assert all(before.at_s < after.at_s for before, after in pairwise(sample))
     counts = [sum(start <= item.at_s < start + 100 for item in sample) for start in (0, 100, 200)]
     assert counts == pytest.approx([100, 500, 900], rel=0.25)
+
+
+def test_a_compressed_trace_that_is_cut_is_refused(tmp_path):
+    path = tmp_path / "cut.csv.gz"
+    path.write_bytes(gzip.compress(b"ContextTokens,GeneratedTokens\n1,2\n")[:-9])
+    with pytest.raises(WorkloadError, match="is no trace: EOFError"):
+        trace_lengths(path)
