@@ -51,8 +51,8 @@ def demo(
 
 
 NEXT = """What next
-  open out/demo/timeline.html            every decision with its reason
-  mixserve dev up; mixserve dev install  a cluster that stays, to apply manifests to
-  examples/mixed-precision/README.md     FP8 on H100 beside INT4 AWQ on L4
-  make demo ENGINE=vllm                  the same with real vLLM on the CPU
-  docs/install.md                        Mixserve on your own cluster, with Helm"""
+  timeline.html                       in a browser: every decision with its reason
+  examples/quickstart/README.md       the same by hand, on a cluster that stays
+  examples/mixed-precision/README.md  FP8 on H100 beside INT4 AWQ on L4
+  make demo ENGINE=vllm               the same with real vLLM on the CPU
+  docs/install.md                     Mixserve on your own cluster, with Helm"""
