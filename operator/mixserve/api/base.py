@@ -91,4 +91,3 @@ class ObjectMeta(BaseModel):
     generation: int = 0
     creation_timestamp: str = ""
     """RFC 3339, so that older sorts before newer."""
-    deletion_timestamp: str | None = None
