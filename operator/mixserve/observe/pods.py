@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mixserve.api.names import ANNOTATION_DRAINING_SINCE, LABEL_ROUTABLE
+from mixserve.api.names import ANNOTATION_DRAINING_SINCE, ENGINE_CONTAINER, LABEL_ROUTABLE
 from mixserve.api.observation import EngineSample, Missing, PodObservation, PodProblem, Trouble
 from mixserve.observe.timestamps import parse_time
 
@@ -82,13 +82,17 @@ def container_statuses(status: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]
 
 
 def crash_of(container: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """How the container last ended, if it ended with an error and has not been ready since."""
+    """How the container last ended, if it ended with an error and has not been ready since.
+
+    An engine never ends well: with exit code 0 it was stopped because it was not ready in time.
+    """
     if container.get("ready"):
         return None
     for state in (container.get("state", {}), container.get("lastState", {})):
         ended: Mapping[str, Any] | None = state.get("terminated")
         if ended is not None:
-            return ended if ended.get("exitCode", 0) != 0 else None
+            fails = ended.get("exitCode", 0) != 0 or container.get("name") == ENGINE_CONTAINER
+            return ended if fails else None
     return None
 
 

@@ -29,6 +29,9 @@ _PULL_ERROR = re.compile(r"^container \S+: (?:ImagePullBackOff: .*?)?ErrImagePul
 _EXCEPTION = re.compile(r"\b((?:\w+\.)*\w+(?:Error|Exception|Interrupt|Exit)\b.*)")
 """The line of a traceback that names the exception, wherever a logger's prefix ends."""
 
+_STOPPED = re.compile(r"exit code (?:0|137|143)\b(?!.*OOMKilled)")
+"""How an engine ends that the kubelet stops because it is not ready in time."""
+
 _CREDENTIAL = re.compile(r"\b(?:hf_|sk-)[A-Za-z0-9_-]{6,}|(?<=://)[^/\s@]+(?=@)")
 """Hugging Face and OpenAI tokens, and user and password in a URL: an exception may quote what it was called with."""
 
@@ -121,12 +124,15 @@ def _explain_crash(trouble: Trouble, *, pool: str, variant: str, advise: Advise)
             Reason.ENGINE_START_FAILED,
             f"spec.engine: the engine of {variant} does not start: {_plain(advice.cause)}; {_plain(advice.remedy)}",
         )
+    stopped = (
+        "" if not _STOPPED.search(trouble.message) else ("if it was still loading, raise spec.engine.startupTimeout; ")
+    )
     exceptions = [found[1] for line in trouble.log_tail.splitlines() if (found := _EXCEPTION.search(line))]
     cause = _CREDENTIAL.sub("***", exceptions[-1])[:LONGEST_EXCEPTION] if exceptions else trouble.message
     selector = f"{LABEL_POOL}={pool},{LABEL_VARIANT}={variant}"
     return Explained(
         Reason.ENGINE_START_FAILED,
-        f"spec.engine: the engine of {variant} does not start: {_plain(cause)}; "
+        f"spec.engine: the engine of {variant} does not start: {_plain(cause)}; {stopped}"
         f"read its log: kubectl logs -l {selector} -c {ENGINE_CONTAINER} --previous",
     )
 

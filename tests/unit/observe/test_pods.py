@@ -116,7 +116,15 @@ def test_an_init_container_that_is_done_is_no_trouble() -> None:
 
 
 def test_a_sidecar_that_ended_well_is_no_trouble() -> None:
-    assert trouble_of({"state": {"terminated": {"exitCode": 0, "reason": "Completed"}}}) is None
+    done = {"name": "sidecar", "ready": False, "state": {"terminated": {"exitCode": 0, "reason": "Completed"}}}
+    assert observe(pod(ready=False, containers=[done])).trouble is None
+
+
+@pytest.mark.parametrize("state", [{"waiting": {"reason": "CrashLoopBackOff"}}, {"running": {}}])
+def test_an_engine_that_was_ended_before_it_was_ready_stays_in_trouble(state: dict[str, Any]) -> None:
+    last = {"terminated": {"exitCode": 0, "reason": "Completed"}}
+    found = trouble_of({"state": state, "lastState": last}, "the end")
+    assert found == Trouble(PodProblem.CRASHING, "container engine: ended with exit code 0 (Completed)", "the end")
 
 
 def test_a_replica_is_what_a_replica_set_counts() -> None:

@@ -117,6 +117,21 @@ def test_a_crash_without_a_log_says_how_it_ended() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("message", "loading"),
+    [
+        ("container engine: ended with exit code 0 (Completed)", True),
+        ("container engine: ended with exit code 143, signal 15 (Error)", True),
+        ("container engine: ended with exit code 137, signal 9 (Error)", True),
+        ("container engine: ended with exit code 137, signal 9 (OOMKilled)", False),
+        ("container engine: ended with exit code 1 (Error)", False),
+    ],
+)
+def test_an_engine_that_was_stopped_may_need_more_time(message: str, loading: bool) -> None:
+    found = explained(PodProblem.CRASHING, message)
+    assert ("; if it was still loading, raise spec.engine.startupTimeout; read its log: " in found.text) is loading
+
+
 def test_a_long_exception_is_cut() -> None:
     found = explained(PodProblem.CRASHING, "", "ValueError: " + "x" * 5000)
     assert len(found.text) < 500
