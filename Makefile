@@ -25,6 +25,7 @@ space := $(empty) $(empty)
 ##@ Use it
 .PHONY: demo
 demo: .venv/.installed ## Run the main job on the embedded cluster: a pool that follows its load (ENGINE=vllm: real vLLM on the CPU)
+	@$(if $(filter vllm,$(ENGINE)),$(BIN)/python -m mixserve_devcluster.real_vllm install >/dev/null)
 	@$(BIN)/mixserve dev demo --engine $(or $(ENGINE),simulated) $(if $(TRACE),--trace $(TRACE)) $(DEMO_ARGS)
 
 ##@ Test it
