@@ -289,13 +289,6 @@ BAD_STARTS = {
         f"{NO_START}another process holds some of the GPU's memory; ",
         "find what else uses the GPU, or lower spec.engine.kvCache.memoryUtilizationPercent",
     ),
-    "too little time to start": Case(
-        chat(engine={"startupTimeout": "1s"}),
-        "WorkloadReady",
-        "EngineStartFailed",
-        f"{NO_START}container engine: ended with exit code ",
-        "if it was still loading, raise spec.engine.startupTimeout; read its log: kubectl logs -l mixserve.dev/",
-    ),
     "not enough GPUs": Case(
         chat(on={"tensorParallel": 8}),
         "WorkloadReady",
