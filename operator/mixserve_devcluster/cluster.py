@@ -75,7 +75,7 @@ class Cluster:
         """
         paths = ClusterPaths(name=name)
         nodes = None if node_config is None else _loaded(node_config)
-        with _locked(paths), contextlib.ExitStack() as stack:
+        with locked(paths), contextlib.ExitStack() as stack:
             _make_directory(paths, stack)
             record = Record.of_this_process()
             record.write(paths)
@@ -154,7 +154,12 @@ def ended_by_signals() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _locked(paths: ClusterPaths) -> Iterator[None]:
+def locked(paths: ClusterPaths) -> Iterator[None]:
+    """Keep others from starting or removing the cluster; leaves no lock file.
+
+    Raises:
+        ClusterError: somebody runs it, or is just starting or stopping it.
+    """
     paths.lock.parent.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(paths.lock)
     try:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mixserve_devcluster import records
-from mixserve_devcluster.cluster import Cluster, ended_by_signals
+from mixserve_devcluster.cluster import Cluster, ended_by_signals, locked
 from mixserve_devcluster.default_nodes import default_nodes
 from mixserve_devcluster.errors import ClusterError, DevClusterError
 
@@ -46,13 +46,14 @@ def stop(name: str) -> bool:
     """Stop a cluster, wherever it runs, and remove what it leaves; return whether it ran.
 
     Raises:
-        ClusterError: there is no such cluster.
+        ClusterError: there is no such cluster, or somebody starts it again at the same time.
     """
     paths, record = records.find(name)
     ran = record.alive
     for number in (signal.SIGTERM, signal.SIGKILL):
         _signal_and_wait(record, number)
-    records.remove(paths)
+    with locked(paths):
+        records.remove(paths)
     paths.supervisor_log.unlink(missing_ok=True)
     return ran
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from mixserve.cli import app
 from mixserve_devcluster import binaries
+from mixserve_devcluster.cluster import locked
 from mixserve_devcluster.errors import BuildError
 from mixserve_devcluster.records import ClusterPaths, Record
 
@@ -81,8 +82,18 @@ def test_a_starting_cluster_is_shown_as_such() -> None:
 
 def test_a_crashed_cluster_can_be_taken_down() -> None:
     paths = add_cluster(alive=False)
+    paths.lock.touch()
+    paths.supervisor_log.touch()
     assert "had crashed" in mixserve("dev", "down").stderr
-    assert not paths.directory.exists()
+    assert list(paths.lock.parent.iterdir()) == []
+
+
+def test_a_cluster_that_is_started_again_meanwhile_is_not_taken_down() -> None:
+    paths = add_cluster(alive=False)
+    with locked(paths):
+        result = mixserve("dev", "down")
+    assert (result.exit_code, paths.directory.exists()) == (1, True)
+    assert "is just starting" in result.stderr
 
 
 def test_up_is_content_with_a_cluster_that_is_up() -> None:
