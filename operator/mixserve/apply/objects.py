@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mixserve.api.names import ANNOTATION_DESIRED_HASH, FIELD_MANAGER, LABEL_POOL
 from mixserve.apply.drift import first_difference
-from mixserve.apply.errors import Conflict, NotOwned
+from mixserve.apply.errors import Conflict, NotFound, NotOwned
 from mixserve.apply.resources import OWNED_BY_KIND, POOLS
 
 if TYPE_CHECKING:
@@ -111,10 +111,14 @@ class ObjectWriter:
             return None
 
     async def _read(self, desired: Mapping[str, Any]) -> Mapping[str, Any]:
-        metadata = desired["metadata"]
-        return await self._connection.get(
-            OWNED_BY_KIND[desired["kind"]], namespace=metadata["namespace"], name=metadata["name"]
-        )
+        kind, metadata = desired["kind"], desired["metadata"]
+        try:
+            return await self._connection.get(
+                OWNED_BY_KIND[kind], namespace=metadata["namespace"], name=metadata["name"]
+            )
+        except NotFound as error:
+            # The object of a deleted pool of the same name, which the garbage collector has just taken.
+            raise Conflict(f"{kind} {metadata['name']} was there and is gone") from error
 
     async def _apply(self, desired: Mapping[str, Any], live: Mapping[str, Any]) -> Mapping[str, Any]:
         resource = OWNED_BY_KIND[desired["kind"]]

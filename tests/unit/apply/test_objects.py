@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mixserve.api.names import ANNOTATION_DESIRED_HASH, LABEL_POOL
-from mixserve.apply.errors import Conflict, NotOwned, Rejected
+from mixserve.apply.errors import Conflict, NotFound, NotOwned, Rejected
 from mixserve.apply.objects import ObjectWriter, Outcome, applied_instead_of_created
 from support.recording_connection import RecordingConnection
 
@@ -118,6 +118,12 @@ async def test_what_an_earlier_pool_of_the_name_left_is_waited_for() -> None:
     earlier = live(ownerReferences=[{**OWNER, "uid": "pool-0"}])
     with pytest.raises(Conflict, match="of the deleted pool"):
         await bring(RecordingConnection(), earlier)
+
+
+async def test_what_an_earlier_pool_left_may_go_before_it_is_looked_at() -> None:
+    connection = RecordingConnection(create=Conflict("exists", status=409), get=NotFound("no", status=404))
+    with pytest.raises(Conflict, match="was there and is gone"):
+        await bring(connection, None)
 
 
 async def test_what_an_orphaning_deletion_left_is_adopted() -> None:
