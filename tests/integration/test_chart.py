@@ -259,11 +259,12 @@ def test_the_operator_may_hold_one_lease_in_its_own_namespace(control_plane: Con
     [deployment] = of_kind(render(namespace), "Deployment")
     variables = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
     [lease] = [variable["value"] for variable in variables if variable["name"] == "MIXSERVE_LEASE_NAME"]
-    for verb in ("get", "update", "patch"):
+    for verb in ("get", "patch"):
         right = f"{verb} coordination.k8s.io/leases"
         assert may(control_plane, account, right, namespace, lease)
         assert not may(control_plane, account, right, namespace, "another")
         assert not may(control_plane, account, right, "kube-system", lease)
+    assert not may(control_plane, account, "update coordination.k8s.io/leases", namespace, lease)
 
 
 def test_named_namespaces_bound_the_rights(control_plane: ControlPlane, namespace: str) -> None:
