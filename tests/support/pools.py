@@ -47,7 +47,6 @@ def pod(
         name=name,
         uid=f"uid-{name}",
         created_at_s=created_at_s,
-        address="127.1.0.1",
         ready=ready and not terminating and trouble is None,
         terminating=terminating,
         routable=draining_since_s is None if routable is None else routable,

@@ -86,7 +86,6 @@ class SimulatedPool:
             name=name,
             uid=name,
             created_at_s=self.now_s,
-            address="",
             ready=False,
             terminating=False,
             routable=True,

@@ -72,7 +72,6 @@ class PodObservation:
 
     Attributes:
         created_at_s: seconds since the epoch.
-        address: the pod's IP, empty before it has one.
         ready: the Ready condition is True and the pod is not terminating.
         terminating: the pod has a deletion timestamp.
         routable: the pod carries the routable label.
@@ -84,7 +83,6 @@ class PodObservation:
     name: str
     uid: str
     created_at_s: float
-    address: str
     ready: bool
     terminating: bool
     routable: bool

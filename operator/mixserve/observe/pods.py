@@ -57,7 +57,6 @@ def observe_pod(
         name=metadata["name"],
         uid=metadata["uid"],
         created_at_s=parse_time(metadata["creationTimestamp"]),
-        address=status.get("podIP", ""),
         ready=ready,
         terminating=terminating,
         routable=metadata.get("labels", {}).get(LABEL_ROUTABLE) == "true",

@@ -25,7 +25,6 @@ def test_a_ready_pod() -> None:
         name="p-0",
         uid="uid-p-0",
         created_at_s=1767323045.0,
-        address="127.0.0.9",
         ready=True,
         terminating=False,
         routable=True,
@@ -46,11 +45,11 @@ def test_a_terminating_pod_is_not_ready_and_in_no_trouble() -> None:
     assert (seen.terminating, seen.ready, seen.trouble) == (True, False, None)
 
 
-def test_a_pod_without_address_or_status_is_just_starting() -> None:
+def test_a_pod_without_status_is_just_starting() -> None:
     bare = pod()
     bare["status"] = {}
     seen = observe(bare)
-    assert (seen.address, seen.ready, seen.trouble) == ("", False, None)
+    assert (seen.ready, seen.trouble) == (False, None)
 
 
 @pytest.mark.parametrize(("value", "since"), [("12.5", 12.5), ("soon", 0.0)])
