@@ -72,11 +72,21 @@ class ObjectWriter:
                 return Outcome.CREATED, created
             live = await self._read(desired)
         _check_owner(desired, live)
-        if not self._is_right(desired, live, desired_hash):
+        if not self.is_right(desired, live=live, desired_hash=desired_hash):
             outcome = Outcome.REPAIRED if _hash_of(live) == desired_hash else Outcome.APPLIED
             live = await self._apply(desired, live)
-        self._remember(live, desired_hash)
+            self._remember(live, desired_hash)
         return outcome, live
+
+    def is_right(self, desired: Mapping[str, Any], *, live: Mapping[str, Any], desired_hash: str) -> bool:
+        """Whether the object needs no write; see `bring`."""
+        metadata = live["metadata"]
+        if self._right.get(metadata["uid"]) == (metadata["resourceVersion"], desired_hash):
+            return True
+        right = first_difference(desired, live) is None
+        if right:
+            self._remember(live, desired_hash)
+        return right
 
     async def remove(self, live: Mapping[str, Any]) -> None:
         """Delete an object that is no longer desired; its pods finish their requests as with any deletion."""
@@ -95,11 +105,6 @@ class ObjectWriter:
 
     def _remember(self, live: Mapping[str, Any], desired_hash: str) -> None:
         self._right[live["metadata"]["uid"]] = (live["metadata"]["resourceVersion"], desired_hash)
-
-    def _is_right(self, desired: Mapping[str, Any], live: Mapping[str, Any], desired_hash: str) -> bool:
-        metadata = live["metadata"]
-        known = self._right.get(metadata["uid"]) == (metadata["resourceVersion"], desired_hash)
-        return known or first_difference(desired, live) is None
 
     async def _create(self, desired: Mapping[str, Any], replicas: int | None) -> Mapping[str, Any] | None:
         body = dict(desired)

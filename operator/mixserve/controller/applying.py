@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import structlog
 from mixserve.api.names import Reason
 from mixserve.apply.errors import ApiError, Conflict, Terminating, Unavailable
 from mixserve.apply.objects import ObjectWriter, Outcome
-from mixserve.apply.resources import DEPLOYMENTS, OWNED_BY_KIND
+from mixserve.apply.resources import DEPLOYMENTS, OWNED_BY_KIND, SERVICE_ACCOUNTS
 from mixserve.controller.gathering import owned_by
 from mixserve.status.events import Event
 
@@ -87,24 +88,24 @@ class Applier:
             Terminating: the namespace is going, and the pool with it.
         """
         live = {(obj["kind"], obj["metadata"]["name"]): obj for obj in self._view.owned(key)}
-        done, errors = [], []
-        for desired in plan.objects:
-            try:
-                outcome = await self._bring(key, plan, desired, live.get((desired.kind, desired.name)), decision)
-            except (Conflict, Terminating):
-                raise
-            except ApiError as error:
-                if isinstance(error, Unavailable) and error.status != _INTERNAL_ERROR:
-                    raise
-                _log.warning("object_refused", pool=str(key), kind=desired.kind, name=desired.name, error=str(error))
-                errors.append(f"{desired.kind} {desired.name}: {error}")
-            else:
-                done.append((desired.kind, outcome))
+        wrong = [one for one in plan.objects if not self._is_right(key, one, live.get((one.kind, one.name)))]
+        # Without its ServiceAccount a Deployment gets no pods, and tries again only after a while; all else can wait.
+        first = [one for one in wrong if one.kind == SERVICE_ACCOUNTS.kind]
+        done: list[tuple[DesiredObject, Outcome | BaseException]] = []
+        for group in (first, [one for one in wrong if one not in first]):
+            calls = (self._bring(key, plan, one, live.get((one.kind, one.name)), decision) for one in group)
+            done += zip(group, await asyncio.gather(*calls, return_exceptions=True), strict=True)
         return Applied(
-            changed=any(outcome is not Outcome.UNCHANGED for _, outcome in done),
-            made_deployment=(DEPLOYMENTS.kind, Outcome.CREATED) in done,
-            errors=tuple(errors),
+            changed=bool(wrong),
+            made_deployment=any(one.kind == DEPLOYMENTS.kind and got is Outcome.CREATED for one, got in done),
+            errors=tuple(_told(key, one, got) for one, got in done if isinstance(got, BaseException)),
         )
+
+    def _is_right(self, key: PoolKey, desired: DesiredObject, live: RawObject | None) -> bool:
+        if live is None or not self._writer.is_right(desired.body, live=live, desired_hash=desired.desired_hash):
+            return False
+        self._count(key, (desired.kind, desired.name), Outcome.UNCHANGED)
+        return True
 
     async def prune(self, key: PoolKey, plan: PoolPlan) -> None:
         """Delete what is the pool's and no longer desired: the Deployment of a variant that was taken out.
@@ -143,24 +144,39 @@ class Applier:
             replicas=decision.wanted(desired.variant or "") if is_deployment else None,
         )
         self._view.put(OWNED_BY_KIND[desired.kind], now)
-        self._telemetry.objects.labels(desired.kind, outcome).inc()
-        self._tell(key, plan, (desired.kind, desired.name), outcome)
+        name = (desired.kind, desired.name)
+        was_there = self._count(key, name, outcome)
+        if outcome is Outcome.REPAIRED or (outcome is Outcome.CREATED and was_there):
+            self._tell(key, plan, name, outcome)
         return outcome
+
+    def _count(self, key: PoolKey, name: Name, outcome: Outcome) -> bool:
+        """Note what was done; return whether the object was there before."""
+        self._telemetry.objects.labels(name[0], outcome).inc()
+        if outcome is not Outcome.UNCHANGED:
+            _log.info("object_written", pool=str(key), kind=name[0], name=name[1], outcome=outcome.value)
+        made = self._history(key).made
+        was_there = name in made
+        made.add(name)
+        return was_there
 
     def _tell(self, key: PoolKey, plan: PoolPlan, name: Name, outcome: Outcome) -> None:
         history, now_s = self._history(key), time.monotonic()
-        was_there = name in history.made
-        history.made.add(name)
-        if outcome is Outcome.UNCHANGED:
-            return
-        _log.info("object_written", pool=str(key), kind=name[0], name=name[1], outcome=outcome.value)
-        repaired = outcome is Outcome.REPAIRED or (outcome is Outcome.CREATED and was_there)
-        if repaired and now_s - history.told_s.get(name, -_TOLD_AGAIN_S) >= _TOLD_AGAIN_S:
+        if now_s - history.told_s.get(name, -_TOLD_AGAIN_S) >= _TOLD_AGAIN_S:
             history.told_s[name] = now_s
             self._events.put(_repair_event(name, outcome), {"metadata": plan.pool.metadata.model_dump()})
 
     def _history(self, key: PoolKey) -> _PoolHistory:
         return self._histories.setdefault(key, _PoolHistory())
+
+
+def _told(key: PoolKey, desired: DesiredObject, error: BaseException) -> str:
+    """The refusal of an object for people; raises what will not last."""
+    lasts = isinstance(error, ApiError) and not isinstance(error, (Conflict, Terminating))
+    if not lasts or (isinstance(error, Unavailable) and error.status != _INTERNAL_ERROR):
+        raise error
+    _log.warning("object_refused", pool=str(key), kind=desired.kind, name=desired.name, error=str(error))
+    return f"{desired.kind} {desired.name}: {error}"
 
 
 def _repair_event(name: Name, outcome: Outcome) -> Event:

@@ -51,11 +51,13 @@ class _PoolMemory:
         uid: of the pool; another one of the same name starts anew.
         plan: the last valid one. It stays in force while the spec is invalid: what ran keeps running, and scaling.
         scale: the autoscaler's.
+        wrote_replicas: since the last report.
     """
 
     uid: str
     plan: PoolPlan | None = None
     scale: ScaleMemory = field(default_factory=ScaleMemory)
+    wrote_replicas: bool = False
 
 
 def _is_calm(observation: PoolObservation, decision: Decision) -> bool:
@@ -132,8 +134,12 @@ class Reconciler:
         self._count(key, observation, decision)
         if decision.actions:
             observation = await self._gatherer.observe(key, plan, now_s=now_s)
-        outcome = Outcome(observation, decision, replicas_written=wrote or applied.made_deployment)
-        await self._reporter.report(key, raw, assessment, plan=plan, outcome=outcome, refused=applied.errors)
+        memory.wrote_replicas |= wrote or applied.made_deployment
+        # A Deployment that was just made is about to say how it does, and is looked at again: one status then, not two.
+        if not applied.made_deployment or applied.errors:
+            outcome = Outcome(observation, decision, replicas_written=memory.wrote_replicas)
+            await self._reporter.report(key, raw, assessment, plan=plan, outcome=outcome, refused=applied.errors)
+            memory.wrote_replicas = False
         settled = not applied.changed and not applied.errors and _is_calm(observation, decision)
         self._beat.looked(key, observation, settled=settled)
         if applied.errors:

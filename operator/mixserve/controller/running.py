@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-# Beside those of the workers: the Lease, the lists, and logs.
+# A worker writes a pool's objects at the same time; with two variants these are five.
+_CONNECTIONS_PER_WORKER = 4
+# Beside those of the workers: the Lease, the lists, events and logs.
 _SPARE_CONNECTIONS = 8
 
 
@@ -97,7 +99,7 @@ async def connect_to(settings: Settings) -> Configuration:
         StartError: there are none.
     """
     configuration = Configuration()
-    configuration.connection_pool_maxsize = settings.workers + _SPARE_CONNECTIONS
+    configuration.connection_pool_maxsize = _CONNECTIONS_PER_WORKER * settings.workers + _SPARE_CONNECTIONS
     # Else each call asks a thread for ~/.netrc. A proxy belongs into the kubeconfig; kopf looks nowhere else either.
     configuration.client_session_kwargs = {"trust_env": False}
     try:

@@ -1,6 +1,6 @@
 """Events of a pool: only what changed between two statuses, so a pool that stays as it is says nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,18 +34,16 @@ def build_events(previous: PoolStatus | None, new: PoolStatus) -> tuple[Event, .
 def _condition_events(before: PoolStatus, new: PoolStatus) -> Iterator[Event]:
     """Conditions that became false, changed their reason while false, or became true again.
 
-    Ready sums up the others: that it turned false is told only where none of them turned false with it.
+    Ready sums up the others: that it turned false is told only where none of them turned false with it, and when it
+    turns true, that the workload is ready goes without saying. So does that a new pool's replicas are starting.
     """
     old = {condition.type: condition for condition in before.conditions}
     changed = [condition for condition in new.conditions if _is_news(old.get(condition.type), condition)]
-    explained = any(one.status == "False" and one.type != ConditionType.READY for one in changed)
     for condition in changed:
-        if condition.type == ConditionType.READY and condition.status == "False" and explained:
+        if _goes_without_saying(condition, changed):
             continue
-        good = condition.status == "True"
-        calm = good or condition.reason in {Reason.PROGRESSING, Reason.NOT_READY}
         yield Event(
-            type="Normal" if calm else "Warning",
+            type="Normal" if _is_calm(condition) else "Warning",
             reason=Reason(condition.reason),
             action=f"Check{condition.type}",
             message=f"{condition.type} is {condition.status}: {condition.message}",
@@ -54,10 +52,23 @@ def _condition_events(before: PoolStatus, new: PoolStatus) -> Iterator[Event]:
 
 def _is_news(old: Condition | None, new: Condition) -> bool:
     if new.status == "False":
-        return old is None or (old.status, old.reason) != (new.status, new.reason)
+        return not _is_calm(new) if old is None else (old.status, old.reason) != (new.status, new.reason)
     if new.status == "True":
         return old is not None and old.status != "True"
     return False
+
+
+def _goes_without_saying(condition: Condition, changed: Sequence[Condition]) -> bool:
+    others = {(one.type, one.status) for one in changed if one is not condition}
+    if condition.type == ConditionType.READY and condition.status == "False":
+        return any(status == "False" for _, status in others)
+    if condition.type == ConditionType.WORKLOAD_READY and condition.status == "True":
+        return (ConditionType.READY, "True") in others
+    return False
+
+
+def _is_calm(condition: Condition) -> bool:
+    return condition.status == "True" or condition.reason in {Reason.PROGRESSING, Reason.NOT_READY}
 
 
 def _scale_events(before: PoolStatus, new: PoolStatus) -> Iterator[Event]:

@@ -76,11 +76,23 @@ def test_what_can_not_be_checked_is_not_told(before: Status) -> None:
     assert reasons(status(condition("Fits", before, Reason.FITS)), status(unknown)) == []
 
 
-def test_starting_is_no_warning() -> None:
-    progress = condition("WorkloadReady", "False", Reason.PROGRESSING)
-    not_ready = condition("Ready", "False", Reason.NOT_READY)
-    assert reasons(None, status(progress, not_ready)) == [("Normal", Reason.PROGRESSING)]
-    assert reasons(status(progress), status(progress, not_ready)) == [("Normal", Reason.NOT_READY)]
+PROGRESS = condition("WorkloadReady", "False", Reason.PROGRESSING)
+NOT_READY = condition("Ready", "False", Reason.NOT_READY)
+WORKS = condition("WorkloadReady", "True", Reason.ALL_REPLICAS_READY)
+
+
+def test_that_a_new_pool_starts_goes_without_saying() -> None:
+    assert reasons(None, status(PROGRESS, NOT_READY)) == []
+
+
+def test_a_pool_that_was_ready_and_starts_again_is_no_warning() -> None:
+    assert reasons(status(READY, WORKS), status(NOT_READY, PROGRESS)) == [("Normal", Reason.PROGRESSING)]
+    assert reasons(status(READY, PROGRESS), status(NOT_READY, PROGRESS)) == [("Normal", Reason.NOT_READY)]
+
+
+def test_a_pool_that_gets_ready_says_so_once() -> None:
+    assert reasons(status(NOT_READY, PROGRESS), status(READY, WORKS)) == [("Normal", Reason.READY)]
+    assert reasons(status(READY, PROGRESS), status(READY, WORKS)) == [("Normal", Reason.ALL_REPLICAS_READY)]
 
 
 def test_ready_does_not_repeat_what_another_condition_says() -> None:
