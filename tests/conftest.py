@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import uuid
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mixserve_devcluster.control_plane import ControlPlane
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach what tests start: a shell ignores SIGINT for background jobs, and programs inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
