@@ -36,4 +36,4 @@ def established(control_plane: ControlPlane) -> bool:
 
 def conditions(definition: dict[str, dict[str, list[dict[str, str]]]]) -> dict[str, str]:
     """The status of each condition of an object."""
-    return {each["type"]: each["status"] for each in definition.get("status", {}).get("conditions", [])}
+    return {each["type"]: each["status"] for each in definition.get("status", {}).get("conditions") or []}
