@@ -95,6 +95,9 @@ class Applier:
         for group in (first, [one for one in wrong if one not in first]):
             calls = (self._bring(key, plan, one, live.get((one.kind, one.name)), decision) for one in group)
             done += zip(group, await asyncio.gather(*calls, return_exceptions=True), strict=True)
+        written = {f"{one.kind}/{one.name}": got.value for one, got in done if isinstance(got, Outcome)}
+        if written:
+            _log.info("objects_written", pool=str(key), **written)
         return Applied(
             changed=bool(wrong),
             made_deployment=any(one.kind == DEPLOYMENTS.kind and got is Outcome.CREATED for one, got in done),
@@ -153,8 +156,6 @@ class Applier:
     def _count(self, key: PoolKey, name: Name, outcome: Outcome) -> bool:
         """Note what was done; return whether the object was there before."""
         self._telemetry.objects.labels(name[0], outcome).inc()
-        if outcome is not Outcome.UNCHANGED:
-            _log.info("object_written", pool=str(key), kind=name[0], name=name[1], outcome=outcome.value)
         made = self._history(key).made
         was_there = name in made
         made.add(name)

@@ -151,7 +151,7 @@ class Operator:
             await cancel_all({watches})
 
     async def _watch(self, stop: asyncio.Event, watching: Callable[[], None]) -> None:
-        registry = watch_registry(self._view, self._queue.add)
+        registry = watch_registry(self._view, self._queue)
         watch_login(registry, self._configuration)
         others = asyncio.all_tasks()
         namespaces = self._settings.watch_namespaces

@@ -14,20 +14,22 @@ from mixserve.api.names import LABEL_POOL
 from mixserve.controller.cluster_view import LABELLED, WATCHED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from kubernetes.aio.client import Configuration
 
     from mixserve.apply.resources import Resource
     from mixserve.controller.cluster_view import ClusterView
     from mixserve.controller.object_cache import PoolKey
+    from mixserve.controller.queue import KeyedQueue
+
+# A Deployment and its pods change a few times in a row; then one look at their pool is enough.
+_SETTLE_S = 0.1
 
 
-def watch_registry(view: ClusterView, enqueue: Callable[[PoolKey], None]) -> kopf.OperatorRegistry:
+def watch_registry(view: ClusterView, queue: KeyedQueue[PoolKey]) -> kopf.OperatorRegistry:
     """Handlers that keep the caches up to date and ask for the pools that a change concerns."""
     registry = kopf.OperatorRegistry()
     for resource in WATCHED:
-        _watch(registry, resource, view, enqueue)
+        _watch(registry, resource, view, queue)
     return registry
 
 
@@ -74,13 +76,16 @@ def _watch(
     registry: kopf.OperatorRegistry,
     resource: Resource,
     view: ClusterView,
-    enqueue: Callable[[PoolKey], None],
+    queue: KeyedQueue[PoolKey],
 ) -> None:
     @kopf.on.event(*_selector(resource), id=f"see-{resource.plural}", registry=registry)
     async def see(event: kopf.RawEvent, **_: Any) -> None:
         take = view.remove if event["type"] == "DELETED" else view.put
         for key in take(resource, event["object"]):
-            enqueue(key)
+            if resource in LABELLED:
+                queue.add_after(key, _SETTLE_S)
+            else:
+                queue.add(key)
 
 
 def _selector(resource: Resource) -> tuple[str, str, str]:

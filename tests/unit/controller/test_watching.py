@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ from kubernetes.aio.client import Configuration
 
 from mixserve.controller.cluster_view import WATCHED, ClusterView
 from mixserve.controller.object_cache import PoolKey
+from mixserve.controller.queue import KeyedQueue
 from mixserve.controller.watching import connection_info, watch_registry, watch_settings
 from support.kube_objects import pod
 
@@ -43,7 +45,7 @@ async def test_a_token_that_was_renewed_is_taken(monkeypatch: pytest.MonkeyPatch
 
 
 def test_kopf_only_watches() -> None:
-    registry = watch_registry(ClusterView(), lambda _: None)
+    registry = watch_registry(ClusterView(), KeyedQueue())
     handlers = registry._watching.get_all_handlers()
     assert len(handlers) == len(WATCHED)
     others = (registry._changing, registry._spawning, registry._indexing, registry._webhooks)
@@ -51,14 +53,22 @@ def test_kopf_only_watches() -> None:
 
 
 async def test_an_event_goes_into_the_cache_and_its_pool_into_the_queue() -> None:
-    view, keys = ClusterView(), []
-    registry = watch_registry(view, keys.append)
-    see = next(one.fn for one in registry._watching.get_all_handlers() if one.id == "see-pods")
-    await see(event={"type": "ADDED", "object": pod()})
+    view, queue = ClusterView(), KeyedQueue[PoolKey]()
+    handlers = {one.id: one.fn for one in watch_registry(view, queue)._watching.get_all_handlers()}
+    await handlers["see-pods"](event={"type": "ADDED", "object": pod()})
     assert len(view.pods) == 1
-    await see(event={"type": "DELETED", "object": pod()})
+    await handlers["see-pods"](event={"type": "DELETED", "object": pod()})
     assert len(view.pods) == 0
-    assert keys == [PoolKey("ns", "p"), PoolKey("ns", "p")]
+    assert queue.depth == 0
+    async with asyncio.timeout(2):
+        assert await queue.get() == PoolKey("ns", "p")
+
+
+async def test_a_change_of_a_pool_itself_does_not_wait() -> None:
+    queue = KeyedQueue[PoolKey]()
+    handlers = {one.id: one.fn for one in watch_registry(ClusterView(), queue)._watching.get_all_handlers()}
+    await handlers["see-llmservingpools"](event={"type": "ADDED", "object": pod()})
+    assert queue.depth == 1
 
 
 def test_kopf_writes_nothing() -> None:
