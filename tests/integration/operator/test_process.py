@@ -12,6 +12,7 @@ import pytest
 from support.operator_numbers import number, writes
 from support.pool_manifests import pool, variant
 from support.pool_questions import APPLIED, find, get, versions
+from support.pool_state import state
 from support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -146,21 +147,3 @@ def test_ten_kills_while_pools_grow_end_in_the_same_state(sandbox: PoolSandbox, 
 
 def three_ready(sandbox: PoolSandbox, name: str) -> bool:
     return bool(sandbox.pool(name).get("status", {}).get("ready") == 3)
-
-
-def state(sandbox: PoolSandbox, name: str) -> list[str]:
-    """A pool's objects and the part of its status that does not depend on time, without the pool's name."""
-    objects = sandbox.items(APPLIED + ",pods", pool=name)
-    specs = [{"kind": one["kind"], "spec": stripped(one), "labels": one["metadata"]["labels"]} for one in objects]
-    status = sandbox.pool(name)["status"]
-    kept = {key: status[key] for key in ("desired", "ready", "starting", "limitedBy", "variants")}
-    kept["conditions"] = [(each["type"], each["status"], each["reason"]) for each in status["conditions"]]
-    return sorted(json.dumps(one, sort_keys=True).replace(name, "NAME") for one in [*specs, kept])
-
-
-def stripped(obj: dict[str, Any]) -> dict[str, Any]:
-    """The spec without what Kubernetes chooses for each object."""
-    if obj["kind"] == "Pod":
-        obj["metadata"]["labels"].pop("pod-template-hash")
-        return {}
-    return {key: value for key, value in obj.get("spec", {}).items() if not key.startswith("clusterIP")}
