@@ -71,6 +71,7 @@ class Reason(StrEnum):
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, not a secret
     VOLUME_CLAIM_NOT_FOUND = "VolumeClaimNotFound"
     CONTAINER_CONFIG_ERROR = "ContainerConfigError"
+    PODS_REFUSED = "PodsRefused"
     ENGINE_START_FAILED = "EngineStartFailed"
     APPLY_FAILED = "ApplyFailed"
     # MetricsFresh

@@ -100,6 +100,7 @@ class VariantObservation:
         rolling_out: not every replica is of the current template, or the controller has not looked at it yet.
         pods: all pods of the variant, terminating ones included, oldest first.
         unseen: the controller has not looked at the Deployment as it is now; what `rolling_out` says is a guess.
+        refused: why Kubernetes makes no pods for the Deployment (quota, Pod Security), in its words; empty if it does.
     """
 
     name: str
@@ -107,6 +108,7 @@ class VariantObservation:
     rolling_out: bool
     pods: tuple[PodObservation, ...] = ()
     unseen: bool = False
+    refused: str = ""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ def observe_variant(
         rolling_out=deployment is not None and is_rolling_out(deployment),
         pods=tuple(sorted(pods, key=lambda pod: (pod.created_at_s, pod.name))),
         unseen=deployment is not None and _is_unseen(deployment),
+        refused="" if deployment is None else _refusal(deployment),
     )
 
 
@@ -48,3 +49,9 @@ def _is_unseen(deployment: Mapping[str, Any]) -> bool:
     """The Deployment controller has not seen the latest change of template or replicas."""
     generation = deployment["metadata"].get("generation", 0)
     return bool(deployment.get("status", {}).get("observedGeneration", generation) < generation)
+
+
+def _refusal(deployment: Mapping[str, Any]) -> str:
+    conditions: Iterable[Mapping[str, Any]] = deployment.get("status", {}).get("conditions") or ()
+    failed = (one for one in conditions if one["type"] == "ReplicaFailure" and one["status"] == "True")
+    return next((str(one.get("message", "")) or "no reason given" for one in failed), "")

@@ -35,6 +35,9 @@ _STOPPED = re.compile(r"exit code (?:0|137|143)\b(?!.*OOMKilled)")
 _CREDENTIAL = re.compile(r"\b(?:hf_|sk-)[A-Za-z0-9_-]{6,}|(?<=://)[^/\s@]+(?=@)")
 """Hugging Face and OpenAI tokens, and user and password in a URL: an exception may quote what it was called with."""
 
+_REFUSED_POD = re.compile(r'^pods "[^"]*" is forbidden: ')
+"""How the API server begins; the pod's name is another one each time."""
+
 LONGEST_EXCEPTION = 200
 """Characters of an unknown exception that fit beside the rest of a message."""
 
@@ -70,6 +73,21 @@ def explain(trouble: Trouble, *, pool: str, variant: str, index: int, advise: Ad
             return _explain_config_error(trouble.message, variant=variant)
         case _:
             return _explain_crash(trouble, pool=pool, variant=variant, advise=advise)
+
+
+def explain_refusal(refused: str, *, variant: str, index: int) -> Explained:
+    """What it means that Kubernetes makes no pods, and what to do.
+
+    Args:
+        refused: Kubernetes' own words.
+        variant: name of the variant.
+        index: its place in spec.variants.
+    """
+    return Explained(
+        Reason.PODS_REFUSED,
+        f"spec.variants[{index}]: Kubernetes makes no pods for {variant}: {_plain(_REFUSED_POD.sub('', refused))}; "
+        "change what the message names in this namespace (quota, Pod Security, admission policy), or lower replicas",
+    )
 
 
 def _explain_unschedulable(message: str, *, variant: str, index: int) -> Explained:

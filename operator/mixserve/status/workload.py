@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from mixserve.api.names import LABEL_POOL, ConditionType, Reason
 from mixserve.api.observation import PodObservation, PoolObservation, VariantObservation
 from mixserve.api.pool import Variant
-from mixserve.status.troubles import Advise, Explained, explain
+from mixserve.status.troubles import Advise, Explained, explain, explain_refusal
 from mixserve.status.verdict import NOT_LOOKED_AT, ConditionStatus, Verdict
 
 _URGENCY = (
     Reason.SECRET_NOT_FOUND,
     Reason.VOLUME_CLAIM_NOT_FOUND,
     Reason.CONTAINER_CONFIG_ERROR,
+    Reason.PODS_REFUSED,
     Reason.IMAGE_UNAVAILABLE,
     Reason.ENGINE_START_FAILED,
     Reason.UNSCHEDULABLE,
@@ -46,6 +47,11 @@ def judge_workload(
         for index, (variant, seen) in enumerate(pairs)
         for pod in _expected(seen)
         if pod.trouble is not None
+    ]
+    troubles += [
+        explain_refusal(seen.refused, variant=variant.name, index=index)
+        for index, (variant, seen) in enumerate(pairs)
+        if seen.refused
     ]
     if troubles:
         return _in_trouble(troubles)

@@ -105,6 +105,15 @@ def test_a_served_name_belongs_to_the_older_pool_until_it_goes(sandbox: PoolSand
     sandbox.wait_until_ready("second")
 
 
+def test_pods_that_the_namespace_refuses_are_reported_until_it_takes_them(sandbox: PoolSandbox) -> None:
+    sandbox.kubectl("create", "quota", "none", "--hard=pods=0")
+    sandbox.apply([pool()])
+    found = wait_for_condition(sandbox, "chat", "WorkloadReady", status="False", reason="PodsRefused")
+    assert "exceeded quota: none" in found["message"]
+    sandbox.kubectl("delete", "quota", "none")
+    sandbox.wait_until_ready("chat")
+
+
 def test_a_pod_that_no_node_takes_says_so(sandbox: PoolSandbox) -> None:
     sandbox.apply([pool("chat", variant(accelerator="a100-80gb"))])
     found = wait_for_condition(sandbox, "chat", "WorkloadReady", status="False", reason="Unschedulable")

@@ -27,6 +27,21 @@ def test_pods_come_oldest_first() -> None:
 
 
 @pytest.mark.parametrize(
+    ("conditions", "refused"),
+    [
+        ([{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}], "exceeded quota"),
+        ([{"type": "ReplicaFailure", "status": "True"}], "no reason given"),
+        ([{"type": "ReplicaFailure", "status": "False", "message": "before"}], ""),
+        ([{"type": "Available", "status": "True", "message": "fine"}], ""),
+        (None, ""),
+    ],
+)
+def test_what_kubernetes_refuses_is_seen(conditions: list[dict[str, str]] | None, refused: str) -> None:
+    obj = deployment(status={"observedGeneration": 3, "conditions": conditions})
+    assert observe_variant("v", deployment=obj, pods=[]).refused == refused
+
+
+@pytest.mark.parametrize(
     ("status", "rolling_out"),
     [
         ({"observedGeneration": 3, "replicas": 2, "updatedReplicas": 2}, False),

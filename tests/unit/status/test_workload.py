@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from mixserve.api.names import ConditionType, Reason
 from mixserve.api.observation import PodProblem, PoolObservation, Trouble
 from mixserve.api.pool import Variant
@@ -58,6 +60,15 @@ def test_trouble_of_any_replica_counts_also_above_the_minimum() -> None:
     status, reason, message = judge(seen(variant(pod("a"), pod("b", SILENT, trouble=UNSCHEDULABLE))))
     assert (status, reason) == ("False", Reason.UNSCHEDULABLE)
     assert message.startswith("spec.variants[0]: no node takes a replica of main")
+
+
+def test_pods_that_kubernetes_does_not_make_are_trouble() -> None:
+    refused = 'pods "chat-main-5d4f8c7c9b-x7k2p" is forbidden: exceeded quota: team, requested: pods=1'
+    status, reason, message = judge(seen(replace(variant(pod("a"), replicas=2), refused=refused)))
+    assert (status, reason) == ("False", Reason.PODS_REFUSED)
+    assert message.startswith(
+        "spec.variants[0]: Kubernetes makes no pods for main: exceeded quota: team, requested: pods=1; change what"
+    )
 
 
 def test_of_several_troubles_each_is_told_once_and_the_one_that_an_edit_helps_gives_the_reason() -> None:
