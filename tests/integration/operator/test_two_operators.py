@@ -29,16 +29,16 @@ pytestmark = pytest.mark.integration
 
 
 class Second:
-    """Another operator with the same rights, under a name of its own."""
+    """Another operator with the same rights, under a name of its own; it decides how long a Lease counts for it."""
 
-    def __init__(self, installation: Installation, directory: Path) -> None:
+    def __init__(self, installation: Installation, directory: Path, lease_duration_s: int) -> None:
         program = shutil.which("mixserve", path=str(Path(sys.executable).parent))
         assert program is not None
         self._log = directory / "second.log"
         settings = {
             "MIXSERVE_KUBECONFIG": str(installation.operator_kubeconfig),
             "MIXSERVE_IDENTITY": "second",
-            "MIXSERVE_LEASE_DURATION_S": "3",
+            "MIXSERVE_LEASE_DURATION_S": str(lease_duration_s),
             "MIXSERVE_HTTP_HOST": "127.0.0.1",
             "MIXSERVE_HTTP_PORT": "0",
             "MIXSERVE_LOG_FORMAT": "json",
@@ -70,28 +70,30 @@ class Second:
 
 
 @pytest.fixture
-def second(installation: Installation, tmp_path: Path) -> Iterator[Second]:
+def second(installation: Installation, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Second]:
     """A second operator beside a first one that leads; afterwards the first one is alone again."""
     eventually(lambda: number(installation, "mixserve_leader") == 1.0, "leader")
-    other = Second(installation, tmp_path)
+    other = Second(installation, tmp_path, request.param)
     yield other
     other.process.stop(10.0)
     installation.stop_operator()
     installation.start_operator()
 
 
+@pytest.mark.parametrize("second", [30], indirect=True)
 def test_the_second_is_ready_without_leading_and_takes_over(
     second: Second, installation: Installation, sandbox: PoolSandbox
 ) -> None:
     eventually(second.is_ready, "second operator that stands by")
     assert not second.leads()
     installation.stop_operator()
-    # The Lease was given back: no need to wait until it expires.
-    eventually(second.leads, "take-over", 3.0)
+    # The Lease was given back: no need to wait until it expires; the second looks every 4 s.
+    eventually(second.leads, "take-over", 15.0)
     sandbox.apply([pool()])
     sandbox.wait_until_ready("chat")
 
 
+@pytest.mark.parametrize("second", [3], indirect=True)
 def test_after_a_crash_it_takes_over_when_the_lease_has_expired(
     second: Second, installation: Installation, sandbox: PoolSandbox
 ) -> None:
