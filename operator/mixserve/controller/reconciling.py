@@ -140,8 +140,9 @@ class Reconciler:
             outcome = Outcome(observation, decision, replicas_written=memory.wrote_replicas)
             await self._reporter.report(key, raw, assessment, plan=plan, outcome=outcome, refused=applied.errors)
             memory.wrote_replicas = False
-        settled = not applied.changed and not applied.errors and _is_calm(observation, decision)
-        self._beat.looked(key, observation, settled=settled)
+        # What was refused is tried again after pauses that grow, not at every beat.
+        settled = (applied.errors or not applied.changed) and _is_calm(observation, decision)
+        self._beat.looked(key, observation, settled=bool(settled))
         if applied.errors:
             raise RefusedError("; ".join(applied.errors))
 

@@ -4,12 +4,14 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from mixserve.api.pool import LLMServingPool
 from mixserve.autoscale.actions import SetReplicas
 from mixserve.controller.applying import Applied
 from mixserve.controller.object_cache import PoolKey
 from mixserve.controller.planning import Assessment, PoolPlan
-from mixserve.controller.reconciling import Reconciler
+from mixserve.controller.reconciling import Reconciler, RefusedError
 from mixserve.controller.scraping import MetricsEndpoint
 from mixserve.controller.telemetry import Telemetry
 from mixserve.engines.protocol import MetricNames
@@ -47,40 +49,21 @@ class Surroundings:
     before: PoolObservation
     after: PoolObservation
     changed: bool
+    made_deployment: bool = False
+    errors: tuple[str, ...] = ()
+    plan: PoolPlan | None = field(default_factory=plan)
+    pool: dict[str, Any] | None = field(default_factory=lambda: {"metadata": {"uid": "pool"}})
     done: list[Action] = field(default_factory=list)
-    told: list[Outcome] = field(default_factory=list)
+    told: list[Outcome | None] = field(default_factory=list)
+    settled: list[bool] = field(default_factory=list)
+    pruned: int = 0
+    forgotten: int = 0
 
-    async def assess(self, *_: Any) -> Assessment:
-        return Assessment(advise=lambda _: None, plan=plan())
-
-    async def observe(self, *_: Any, **__: Any) -> PoolObservation:
-        return self.before
-
-    async def apply(self, *_: Any) -> Applied:
-        self.before = self.after
-        return Applied(changed=self.changed, made_deployment=False, errors=())
-
-    async def act(self, _: PoolKey, actions: tuple[Action, ...], **__: Any) -> bool:
-        self.done += actions
-        return bool(actions)
-
-    async def report(self, *_: Any, outcome: Outcome, **__: Any) -> None:
-        self.told.append(outcome)
-
-    async def scrape_new(self, _: PoolKey) -> None:
-        pass
-
-    async def prune(self, *_: Any) -> None:
-        pass
-
-    def looked(self, *_: Any, **__: Any) -> None:
-        pass
-
-    async def look(self) -> None:
+    def __post_init__(self) -> None:
         around: Any = self
         self.endpoints: dict[PoolKey, MetricsEndpoint] = {}
-        reconciler = Reconciler(
-            view=SimpleNamespace(pools={KEY: {"metadata": {"uid": "pool"}}}),  # type: ignore[arg-type]
+        self.reconciler = Reconciler(
+            view=SimpleNamespace(pools=SimpleNamespace(get=lambda _: self.pool)),  # type: ignore[arg-type]
             planner=around,
             gatherer=around,
             applier=around,
@@ -90,7 +73,38 @@ class Surroundings:
             beat=around,
             telemetry=Telemetry(),
         )
-        await reconciler.reconcile(KEY)
+
+    async def assess(self, *_: Any) -> Assessment:
+        return Assessment(advise=lambda _: None, plan=self.plan)
+
+    async def observe(self, *_: Any, **__: Any) -> PoolObservation:
+        return self.before
+
+    async def apply(self, *_: Any) -> Applied:
+        self.before = self.after
+        return Applied(changed=self.changed, made_deployment=self.made_deployment, errors=self.errors)
+
+    async def act(self, _: PoolKey, actions: tuple[Action, ...], **__: Any) -> bool:
+        self.done += actions
+        return bool(actions)
+
+    async def report(self, *_: Any, outcome: Outcome | None, **__: Any) -> None:
+        self.told.append(outcome)
+
+    async def scrape_new(self, _: PoolKey) -> None:
+        pass
+
+    async def prune(self, *_: Any) -> None:
+        self.pruned += 1
+
+    def looked(self, *_: Any, settled: bool) -> None:
+        self.settled.append(settled)
+
+    def forget(self, _: PoolKey) -> None:
+        self.forgotten += 1
+
+    async def look(self) -> None:
+        await self.reconciler.reconcile(KEY)
 
 
 def drained(*, rolling_out: bool = False) -> PoolObservation:
@@ -110,4 +124,81 @@ async def test_a_drained_replica_stays_when_the_same_look_begins_a_rollout() -> 
     await around.look()
     assert around.done == []
     [outcome] = around.told
+    assert outcome is not None
     assert outcome.decision.actions == ()
+
+
+def steady(**changes: Any) -> Surroundings:
+    """Two replicas that have nothing to do."""
+    observation = seen(variant(pod("a"), pod("b")))
+    return Surroundings(before=observation, after=observation, **{"changed": False, **changes})
+
+
+async def test_a_pool_that_has_nothing_to_do_settles() -> None:
+    around = steady()
+    await around.look()
+    assert (around.settled, around.done, len(around.told)) == ([True], [], 1)
+
+
+async def test_a_new_pool_is_reported_when_its_deployment_has_something_to_say() -> None:
+    around = steady(changed=True, made_deployment=True)
+    await around.look()
+    assert (around.told, around.settled) == ([], [False])
+
+    around.changed, around.made_deployment = False, False
+    await around.look()
+    await around.look()
+    first, second = around.told
+    assert first is not None
+    assert second is not None
+    assert (first.replicas_written, second.replicas_written) == (True, False)
+
+
+async def test_what_is_refused_is_reported_and_tried_again_later_but_not_at_each_beat() -> None:
+    around = steady(changed=True, made_deployment=True, errors=("Service p: no",))
+    with pytest.raises(RefusedError, match="Service p: no"):
+        await around.look()
+    assert len(around.told) == 1
+    assert around.settled == [True]
+
+
+async def test_a_bad_edit_leaves_the_last_good_plan_in_force() -> None:
+    around = steady()
+    await around.look()
+    around.plan = None
+    around.before = around.after = seen(variant(pod("a")))
+    await around.look()
+    assert [type(action) for action in around.done] == [SetReplicas]
+    assert around.told[-1] is not None
+    assert around.pruned == 1
+
+
+async def test_a_pool_that_was_never_valid_is_only_reported() -> None:
+    around = steady(plan=None)
+    await around.look()
+    assert (around.told, around.done, around.settled, around.endpoints) == ([None], [], [], {})
+
+
+async def test_another_pool_of_the_name_starts_anew() -> None:
+    around = steady()
+    await around.look()
+    around.plan, around.pool = None, {"metadata": {"uid": "another"}}
+    await around.look()
+    assert around.told[-1] is None
+
+
+async def test_a_pool_that_is_being_deleted_is_left_to_the_garbage_collector() -> None:
+    around = steady(pool={"metadata": {"uid": "pool", "deletionTimestamp": "now"}})
+    await around.look()
+    assert (around.told, around.settled) == ([], [])
+
+
+async def test_a_pool_that_is_gone_is_forgotten_once() -> None:
+    around = steady()
+    await around.look()
+    around.pool = None
+    await around.look()
+    await around.look()
+    # By planner, beat and applier.
+    assert around.forgotten == 3
+    assert around.endpoints == {}
