@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,16 +10,18 @@ from pydantic import ValidationError
 
 from mixserve.api.accelerator import AcceleratorClass
 from mixserve.api.engine import EngineType
-from mixserve.api.names import Reason
+from mixserve.api.names import ANNOTATION_LAST_VALID_SPEC, Reason
 from mixserve.api.pool import LLMServingPool, ModelFacts
 from mixserve.api.quantization import QuantizationFormat
+from mixserve.apply.resources import SERVICE_ACCOUNTS
 from mixserve.catalog.built_in import Catalog
+from mixserve.controller.object_cache import PoolKey, key_of
 from mixserve.controller.scraping import MetricsEndpoint
 from mixserve.engines.registry import adapter_for
 from mixserve.plan.facts import facts_by_variant
 from mixserve.plan.memory import batch_prior, memory_plan
 from mixserve.plan.objects import DesiredObject, deployment_name, desired_objects
-from mixserve.plan.placement import placement_of
+from mixserve.plan.placement import PlacementError, placement_of
 from mixserve.validate.checks import notes, violations
 from mixserve.validate.pool_checks import served_name_owners
 from mixserve.validate.violation import Note, Violation
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from mixserve.api.base import StrictModel
     from mixserve.api.pool import Variant
     from mixserve.controller.cluster_view import ClusterView
-    from mixserve.controller.object_cache import ObjectCache, PoolKey
+    from mixserve.controller.object_cache import ObjectCache
     from mixserve.observe.model_files import ModelConfigReader
     from mixserve.plan.facts import Facts
     from mixserve.status.troubles import Advise
@@ -104,7 +107,7 @@ class Planner:
         pool = self._parse(LLMServingPool, raw)
         if isinstance(pool, ValidationError):
             return Assessment(violations=_unreadable(pool), advise=adapter_for(EngineType.VLLM).advise)
-        configs = {source: await self._configs.read(source) for source in _sources(pool)}
+        configs = await self._read_configs(pool)
         catalog, owners = self._catalog(), self._owners(key, pool)
         basis = (pool, catalog, owners, configs)
         known = self._known.get(key)
@@ -113,6 +116,21 @@ class Planner:
             known = self._known[key] = _Known(basis, _assess(pool, catalog, facts, owners))
         return known.assessment
 
+    async def recover(self, raw: RawObject) -> PoolPlan | None:
+        """The plan that a pool's objects were made from, for an operator that did not make them itself.
+
+        Returns:
+            None where the pool has no objects yet, or the catalogue no longer has what they were made from.
+        """
+        pool = _last_valid(raw, self._view.get(SERVICE_ACCOUNTS, key_of(raw)))
+        if pool is None:
+            return None
+        facts = facts_by_variant(pool, await self._read_configs(pool))
+        try:
+            return _plan(pool, self._catalog(), facts)
+        except PlacementError:
+            return None
+
     def forget(self, key: PoolKey) -> None:
         """Drop a pool that is gone."""
         self._known.pop(key, None)
@@ -120,6 +138,9 @@ class Planner:
     def forget_object(self, uid: str) -> None:
         """Drop an object that is gone."""
         self._parsed.pop(uid, None)
+
+    async def _read_configs(self, pool: LLMServingPool) -> dict[str, Mapping[str, Any] | None]:
+        return {source: await self._configs.read(source) for source in _sources(pool)}
 
     def _catalog(self) -> Catalog:
         """The whole catalogue: what a pool names need not exist, and remedies name what does."""
@@ -157,6 +178,18 @@ def _parsed(model: type[StrictModel], raw: RawObject) -> StrictModel | Validatio
         return model.parse({key: value for key, value in raw.items() if key != "status"})
     except ValidationError as error:
         return error
+
+
+def _last_valid(raw: RawObject, account: RawObject | None) -> LLMServingPool | None:
+    """The pool as it was when its ServiceAccount was last applied."""
+    metadata: Mapping[str, Any] = {} if account is None else account["metadata"]
+    if not any(owner["uid"] == raw["metadata"]["uid"] for owner in metadata.get("ownerReferences", ())):
+        return None
+    try:
+        spec = json.loads(metadata.get("annotations", {}).get(ANNOTATION_LAST_VALID_SPEC, "null"))
+        return LLMServingPool.parse({**raw, "spec": spec, "status": None})
+    except ValueError:  # edited by hand, or written by another version of Mixserve
+        return None
 
 
 def _unreadable(error: ValidationError) -> tuple[Violation, ...]:

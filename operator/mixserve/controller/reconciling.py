@@ -50,6 +50,7 @@ class _PoolMemory:
     Attributes:
         uid: of the pool; another one of the same name starts anew.
         plan: the last valid one. It stays in force while the spec is invalid: what ran keeps running, and scaling.
+            After a restart it is recovered from what was noted on the pool's objects.
         scale: the autoscaler's.
         wrote_replicas: since the last report.
     """
@@ -114,9 +115,7 @@ class Reconciler:
         now_s = time.time()
         memory = self._memory(key, raw)
         assessment = await self._planner.assess(key, raw)
-        if assessment.plan is not None:
-            memory.plan = assessment.plan
-        plan = memory.plan
+        plan = memory.plan = assessment.plan or memory.plan or await self._planner.recover(raw)
         if plan is None:
             await self._reporter.report(key, raw, assessment, plan=None, outcome=None, refused=())
             return

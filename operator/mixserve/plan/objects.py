@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mixserve.api.names import (
     ANNOTATION_DESIRED_HASH,
+    ANNOTATION_LAST_VALID_SPEC,
     API_VERSION,
     ENGINE_PORT_NAME,
     LABEL_INSTANCE,
@@ -49,7 +50,7 @@ class DesiredObject:
 
     Attributes:
         body: the manifest, with the hash as an annotation; a Deployment has no `spec.replicas`.
-        desired_hash: SHA-256 of the body without that annotation, hexadecimal.
+        desired_hash: SHA-256 of the body without that one annotation, hexadecimal.
         variant: the name of the variant that it belongs to; None for the pool's own objects.
         initial_replicas: what a Deployment is created with; None for other kinds.
     """
@@ -104,8 +105,11 @@ def deployment_name(pool: LLMServingPool, variant: Variant) -> str:
 
 
 def _service_account(pool: LLMServingPool) -> DesiredObject:
-    # Without rights and without a token; a place for imagePullSecrets.
-    return _object(pool, "v1", "ServiceAccount", automountServiceAccountToken=False)
+    # Without rights and without a token; a place for imagePullSecrets. It carries the spec because nobody copies its
+    # annotations, as is done with those of Services and Deployments.
+    spec = json.dumps(pool.spec.to_wire(), sort_keys=True, separators=(",", ":"))
+    annotations = {ANNOTATION_LAST_VALID_SPEC: spec}
+    return _object(pool, "v1", "ServiceAccount", annotations=annotations, automountServiceAccountToken=False)
 
 
 def _service(pool: LLMServingPool) -> DesiredObject:
@@ -160,17 +164,20 @@ def _object(
     kind: str,
     *,
     variant: Variant | None = None,
+    annotations: Mapping[str, str] | None = None,
     **content: Any,
 ) -> DesiredObject:
-    metadata = {
+    metadata: dict[str, Any] = {
         "name": pool.metadata.name if variant is None else deployment_name(pool, variant),
         "namespace": pool.metadata.namespace,
         "labels": _labels(pool, variant),
         "ownerReferences": [_owner(pool)],
     }
+    if annotations:
+        metadata["annotations"] = annotations
     body = {"apiVersion": api_version, "kind": kind, "metadata": metadata, **content}
     digest = desired_hash(body)
-    hashed = {**body, "metadata": {**metadata, "annotations": {ANNOTATION_DESIRED_HASH: digest}}}
+    hashed = {**body, "metadata": {**metadata, "annotations": {**(annotations or {}), ANNOTATION_DESIRED_HASH: digest}}}
     return DesiredObject(
         body=hashed,
         desired_hash=digest,

@@ -11,7 +11,7 @@ import pytest
 
 from support.operator_numbers import number, writes
 from support.pool_manifests import pool, variant
-from support.pool_questions import APPLIED, find, get, versions
+from support.pool_questions import APPLIED, find, get, versions, wait_for_condition
 from support.pool_state import state
 from support.waiting import eventually
 
@@ -92,6 +92,19 @@ def test_a_restart_writes_nothing(chat: PoolSandbox, running: Installation) -> N
 
 
 def test_what_happened_meanwhile_is_made_good_after_a_restart(chat: PoolSandbox, running: Installation) -> None:
+    running.stop_operator()
+    chat.kubectl("delete", "service", "chat")
+    chat.kubectl("scale", "deployment", "chat-main", "--replicas=0")
+    running.start_operator()
+    eventually(lambda: find(chat, "service", "chat"), "service")
+    eventually(lambda: get(chat, "deployment", "chat-main")["spec"]["replicas"] == 1, "one replica")
+
+
+def test_a_pool_with_a_bad_spec_is_looked_after_by_a_restarted_operator(
+    chat: PoolSandbox, running: Installation
+) -> None:
+    chat.apply([pool("chat", variant(quantization="int3"))])
+    wait_for_condition(chat, "chat", "Validated", status="False", reason="UnknownQuantizationFormat")
     running.stop_operator()
     chat.kubectl("delete", "service", "chat")
     chat.kubectl("scale", "deployment", "chat-main", "--replicas=0")

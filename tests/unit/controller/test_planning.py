@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 import yaml
 
-from mixserve.api.names import Reason
-from mixserve.apply.resources import ACCELERATORS, FORMATS, POOLS
+from mixserve.api.names import ANNOTATION_LAST_VALID_SPEC, LABEL_POOL, Reason
+from mixserve.apply.resources import ACCELERATORS, FORMATS, POOLS, SERVICE_ACCOUNTS
 from mixserve.catalog.built_in import ACCELERATORS_FOLDER, FORMATS_FOLDER, manifests
 from mixserve.controller import planning
 from mixserve.controller.cluster_view import ClusterView
@@ -104,6 +105,60 @@ async def test_a_change_of_the_catalogue_is_planned_again(planner: Planner, view
     bf16 = yaml.safe_load(manifests(FORMATS_FOLDER)["bf16.yaml"])
     view.put(FORMATS, stored({**bf16, "metadata": {"name": "new"}}))
     assert (await planner.assess(key_of(raw), raw)).plan is not None
+
+
+async def test_the_plan_in_force_is_recovered_from_the_objects(planner: Planner, view: ClusterView) -> None:
+    good = await assess(planner, view, stored(manifest("chat", variant("one"), variant("two", accelerator="l4"))))
+    assert good.plan is not None
+    account = good.plan.objects[0].body
+    metadata = {**account["metadata"], "uid": "uid-account", "resourceVersion": "7"}
+    view.put(SERVICE_ACCOUNTS, {**account, "metadata": metadata})
+    bad = stored(manifest("chat", variant(quantization="int3")), version=2, generation=2)
+    assert (await assess(planner, view, bad)).plan is None
+    recovered = await planner.recover(bad)
+    assert recovered is not None
+    assert recovered.objects == good.plan.objects
+
+
+def account(**changes: Any) -> dict[str, Any]:
+    """The ServiceAccount of chat, which carries the spec."""
+    spec = json.dumps(manifest("chat", variant())["spec"])
+    metadata = {
+        "name": "chat",
+        "namespace": "ns",
+        "uid": "uid-account",
+        "resourceVersion": "7",
+        "ownerReferences": [{"uid": "uid-chat"}],
+        "labels": {LABEL_POOL: "chat"},
+        "annotations": {ANNOTATION_LAST_VALID_SPEC: spec},
+        **changes,
+    }
+    return {"metadata": metadata}
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        None,
+        account(annotations={}),
+        account(annotations={ANNOTATION_LAST_VALID_SPEC: "{"}),
+        account(annotations={ANNOTATION_LAST_VALID_SPEC: '{"fromTheFuture": true}'}),
+        account(ownerReferences=[{"uid": "an-earlier-chat"}]),
+        account(
+            annotations={ANNOTATION_LAST_VALID_SPEC: json.dumps(manifest("chat", variant(quantization="x"))["spec"])}
+        ),
+    ],
+    ids=["no account", "not noted", "no json", "no spec", "of another pool", "gone from the catalogue"],
+)
+async def test_what_is_not_noted_is_not_recovered(planner: Planner, view: ClusterView, found: Any) -> None:
+    if found is not None:
+        view.put(SERVICE_ACCOUNTS, found)
+    assert await planner.recover(stored(manifest("chat"))) is None
+
+
+async def test_a_noted_spec_is_recovered(planner: Planner, view: ClusterView) -> None:
+    view.put(SERVICE_ACCOUNTS, account())
+    assert await planner.recover(stored(manifest("chat"))) is not None
 
 
 async def test_a_name_belongs_to_the_older_pool(planner: Planner, view: ClusterView) -> None:

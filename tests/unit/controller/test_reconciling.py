@@ -52,6 +52,7 @@ class Surroundings:
     made_deployment: bool = False
     errors: tuple[str, ...] = ()
     plan: PoolPlan | None = field(default_factory=plan)
+    recovered: PoolPlan | None = None
     pool: dict[str, Any] | None = field(default_factory=lambda: {"metadata": {"uid": "pool"}})
     done: list[Action] = field(default_factory=list)
     told: list[Outcome | None] = field(default_factory=list)
@@ -76,6 +77,9 @@ class Surroundings:
 
     async def assess(self, *_: Any) -> Assessment:
         return Assessment(advise=lambda _: None, plan=self.plan)
+
+    async def recover(self, _: Any) -> PoolPlan | None:
+        return self.recovered
 
     async def observe(self, *_: Any, **__: Any) -> PoolObservation:
         return self.before
@@ -171,6 +175,14 @@ async def test_a_bad_edit_leaves_the_last_good_plan_in_force() -> None:
     assert [type(action) for action in around.done] == [SetReplicas]
     assert around.told[-1] is not None
     assert around.pruned == 1
+
+
+async def test_after_a_restart_a_bad_spec_leaves_in_force_what_the_objects_were_made_from() -> None:
+    around = steady(plan=None, recovered=plan())
+    around.before = around.after = seen(variant(pod("a")))
+    await around.look()
+    assert [type(action) for action in around.done] == [SetReplicas]
+    assert around.pruned == 0
 
 
 async def test_a_pool_that_was_never_valid_is_only_reported() -> None:

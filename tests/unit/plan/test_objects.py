@@ -6,11 +6,13 @@ import pytest
 
 from mixserve.api.names import (
     ANNOTATION_DESIRED_HASH,
+    ANNOTATION_LAST_VALID_SPEC,
     ANNOTATION_MEMORY_PLAN,
     LABEL_POOL,
     LABEL_ROUTABLE,
     LABEL_VARIANT,
 )
+from mixserve.api.pool import LLMServingPoolSpec
 from mixserve.catalog.built_in import built_in_catalog
 from mixserve.plan.facts import InvalidFacts, UnknownFacts
 from mixserve.plan.objects import deployment_name, desired_hash, desired_objects
@@ -136,7 +138,9 @@ class TestHash:
     def test_is_that_of_the_object_without_it(self):
         for one in objects():
             body = json.loads(json.dumps(one.body))
-            assert body["metadata"].pop("annotations") == {ANNOTATION_DESIRED_HASH: one.desired_hash}
+            annotations = body["metadata"].pop("annotations")
+            assert annotations.pop(ANNOTATION_DESIRED_HASH) == one.desired_hash
+            body["metadata"] |= {"annotations": annotations} if annotations else {}
             assert desired_hash(body) == one.desired_hash
 
     def test_stays_with_an_equal_pool_and_differs_between_objects(self):
@@ -152,15 +156,22 @@ class TestHash:
         before, after = by_name(pool()), by_name(pool(engine={"maxModelLen": 4096}))
         changed = [name for name in before if before[name].desired_hash != after[name].desired_hash]
 
-        assert changed == ["Deployment/chat-main"]
+        assert changed == ["ServiceAccount/chat", "Deployment/chat-main"]
 
 
-def test_replica_bounds_change_no_object():
+def test_replica_bounds_change_no_object_but_the_noted_spec():
     before, after = by_name(pool()), by_name(pool(variant(replicas={"min": 1, "max": 9})))
+    changed = [name for name in before if before[name].desired_hash != after[name].desired_hash]
 
-    assert {name: one.desired_hash for name, one in before.items()} == {
-        name: one.desired_hash for name, one in after.items()
-    }
+    assert changed == ["ServiceAccount/chat"]
+
+
+def test_the_service_account_notes_the_spec():
+    manifest = pool(variant("one"), variant("two", replicas={"min": 2, "max": 9}))
+    account = by_name(manifest)["ServiceAccount/chat"]
+    noted = account.body["metadata"]["annotations"][ANNOTATION_LAST_VALID_SPEC]
+
+    assert LLMServingPoolSpec.parse(json.loads(noted)) == manifest.spec
 
 
 def test_objects_share_no_parts_that_a_change_could_spread_through():
