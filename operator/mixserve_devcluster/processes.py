@@ -101,18 +101,21 @@ class GuardedProcess:
         return self._popen.returncode
 
     def stop(self, grace_s: float) -> None:
-        """Ask the process to stop, and kill it after `grace_s` seconds; it is gone when this returns."""
-        self._signal(signal.SIGTERM)
+        """Ask the process to stop, and kill it after `grace_s` seconds; it is gone when this returns.
+
+        What it has started is its own to stop in order; only the kill is for all of them.
+        """
+        with contextlib.suppress(ProcessLookupError):
+            self._popen.send_signal(signal.SIGTERM)
         if self.wait(grace_s) is None:
             kill_all([self])
 
     def kill(self) -> None:
-        """Kill the process, without waiting for its end."""
-        self._signal(signal.SIGKILL)
-
-    def _signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self._popen.send_signal(number)
+        """Kill the process and what it has started in its group, without waiting for their end."""
+        # Not once its end has been noticed: from then on the kernel may give its number to others.
+        if self._popen.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._popen.pid, signal.SIGKILL)
 
 
 def kill_all(processes: Iterable[GuardedProcess]) -> None:
@@ -134,8 +137,8 @@ def require_linux() -> None:
     """Raise PlatformError where there is no embedded cluster: guards and pods' loopback addresses need Linux."""
     if platform.system() != "Linux":
         raise PlatformError(
-            f"the embedded cluster needs Linux, this is {platform.system()}. Use kind (https://kind.sigs.k8s.io): "
-            "`kind create cluster`, then `helm install mixserve charts/mixserve`.",
+            f"the embedded cluster needs Linux, this is {platform.system()}. Here Mixserve runs on kind, with an image "
+            "that `make image` builds: docs/install.md has the steps.",
         )
 
 

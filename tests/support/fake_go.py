@@ -14,7 +14,9 @@ _SCRIPT = """\
 #!/bin/sh
 if [ "$1" = version ]; then echo "go version go{version} linux/amd64"; exit; fi
 echo "$@" >> "{calls}"
+if [ -e "{held}" ]; then sleep 600 & echo $! > "{child}.new"; mv "{child}.new" "{child}"; fi
 while [ -e "{held}" ]; do sleep 0.05; done
+if [ -e "{child}" ]; then kill $(cat "{child}"); rm "{child}"; fi
 while [ "$1" != -o ]; do shift; done
 if [ -e "{broken}" ]; then seq 1 30 | sed 's/^/compile error /' >&2; exit 1; fi
 echo "#!/bin/sh" > "$2"
@@ -31,7 +33,8 @@ class FakeGo:
 
     def install(self) -> FakeGo:
         self.directory.mkdir()
-        script = _SCRIPT.format(version=self.version, calls=self._calls, held=self._held, broken=self._broken)
+        files = {"calls": self._calls, "held": self._held, "child": self._child, "broken": self._broken}
+        script = _SCRIPT.format(version=self.version, **files)
         (self.directory / "go").write_text(script)
         (self.directory / "go").chmod(0o755)
         return self
@@ -40,6 +43,11 @@ class FakeGo:
     def builds(self) -> list[str]:
         """The command lines of all builds so far."""
         return self._calls.read_text().splitlines() if self._calls.exists() else []
+
+    @property
+    def child(self) -> int | None:
+        """What a build that is held up has started, as Go starts compilers."""
+        return int(self._child.read_text()) if self._child.exists() else None
 
     def hold(self) -> None:
         self._held.touch()
@@ -57,6 +65,10 @@ class FakeGo:
     @property
     def _held(self) -> Path:
         return self.directory / "held"
+
+    @property
+    def _child(self) -> Path:
+        return self.directory / "child"
 
     @property
     def _broken(self) -> Path:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from support.processes import is_alive, program_of
 from support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 SLEEP = ["sleep", "60"]
 
@@ -81,6 +82,23 @@ def test_stopping_a_process_that_ended_by_itself_is_no_error(tmp_path: Path) -> 
     assert process.exit_code == 0
 
 
+@pytest.mark.parametrize("end", [GuardedProcess.kill, functools.partial(GuardedProcess.stop, grace_s=0.0)])
+def test_what_it_has_started_is_killed_with_it(tmp_path: Path, end: Callable[[GuardedProcess], None]) -> None:
+    script = "trap '' TERM; sleep 600 & echo $!; wait"
+    process = GuardedProcess.start("parent", ["sh", "-c", script], log_file=tmp_path / "log")
+    child = int(eventually(process.log_tail, "child"))
+    end(process)
+    process.wait(None)
+    eventually(lambda: not is_alive(child), "end of the child", timeout_s=5)
+
+
+def test_a_process_whose_end_was_noticed_is_not_killed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    process = GuardedProcess.start("short", ["true"], log_file=tmp_path / "log")
+    assert process.wait(30.0) == 0
+    monkeypatch.setattr(os, "killpg", lambda *_: pytest.fail("its number may be somebody else's"))
+    process.kill()
+
+
 def test_ctrl_c_in_the_terminal_does_not_reach_it(sleeper: GuardedProcess) -> None:
     assert os.getsid(sleeper.pid) == sleeper.pid != os.getsid(0)
 
@@ -135,5 +153,5 @@ def test_the_guard_does_not_start_the_program_of_a_parent_that_is_gone(tmp_path:
 
 def test_other_systems_are_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.system", lambda: "Darwin")
-    with pytest.raises(PlatformError, match=r"needs Linux, this is Darwin.*kind create cluster"):
+    with pytest.raises(PlatformError, match=r"needs Linux, this is Darwin.*kind.*docs/install\.md"):
         processes.guarded(["true"])
