@@ -32,10 +32,12 @@ def claimed_network() -> Iterator[IPv4Network]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as claim:
         for number in range(_FIRST_NETWORK, 255):
             network = IPv4Network(f"127.{number}.0.0/16")
-            with contextlib.suppress(OSError):
+            try:
                 claim.bind(f"\0mixserve-devcluster-pods-{network}")
-                yield network
-                return
+            except OSError:
+                continue
+            yield network
+            return
     raise NoAddressError("every network 127.x.0.0/16 is claimed by another local node")
 
 

@@ -21,6 +21,11 @@ def test_clusters_get_different_networks_and_give_them_back(monkeypatch: pytest.
             assert three == two
 
 
+def test_an_error_of_who_uses_the_network_is_not_hidden() -> None:
+    with pytest.raises(OSError, match="disk full"), claimed_network():
+        raise OSError("disk full")
+
+
 def test_addresses_are_used_in_turn() -> None:
     pool = AddressPool(IPv4Network("127.9.0.0/16"))
     first = pool.take()
