@@ -17,6 +17,7 @@ from typing import NamedTuple
 import platformdirs
 
 from mixserve_devcluster import go_build
+from mixserve_devcluster.errors import BuildError
 from mixserve_devcluster.go_build import GoProgram
 
 _MODULES = Path(__file__).parent / "gomodules"
@@ -77,10 +78,13 @@ def get(name: str) -> Binary:
 
 
 def locate(name: str) -> Binary | None:
-    """Return where one of NAMES is, or None if it would have to be built."""
-    assets = os.environ.get("KUBEBUILDER_ASSETS")
-    if assets and os.access(Path(assets) / name, os.X_OK):
-        return Binary(Path(assets) / name, Origin.ASSETS)
+    """Return where one of NAMES is, or None if it would have to be built.
+
+    Raises:
+        BuildError: the kube-apiserver in KUBEBUILDER_ASSETS is of another minor version than the cluster is made for.
+    """
+    if given := _given(name):
+        return Binary(given, Origin.ASSETS)
     cached = _PROGRAMS[name].cached(cache_directory())
     if cached.exists():
         return Binary(cached, Origin.CACHE)
@@ -93,6 +97,30 @@ def locate(name: str) -> Binary | None:
 def cache_directory() -> Path:
     """Where binaries are cached; follows XDG_CACHE_HOME."""
     return platformdirs.user_cache_path("mixserve") / "binaries"
+
+
+def _given(name: str) -> Path | None:
+    """The one in KUBEBUILDER_ASSETS; its path is absolute, since programs run in directories of their own."""
+    assets = os.environ.get("KUBEBUILDER_ASSETS")
+    given = Path(assets).resolve() / name if assets else None
+    if given is None or not os.access(given, os.X_OK):
+        return None
+    if name == "kube-apiserver":
+        _check_server(given)
+    return given
+
+
+def _check_server(given: Path) -> None:
+    """Refuse another minor version: flags come and go with them, and the cluster would fail in stranger ways."""
+    wanted, found = _numbers(_PROGRAMS["kube-apiserver"].version), _version([given, "--version"])
+    if found != wanted:
+        version = "one that does not say its version" if found == (0, 0) else f"version {found[0]}.{found[1]}"
+        minor = f"{wanted[0]}.{wanted[1]}"
+        raise BuildError(
+            f"the kube-apiserver in KUBEBUILDER_ASSETS ({given}) is {version}, and the embedded cluster is made for "
+            f"{minor}. Put the binaries of Kubernetes {minor} there, such as `setup-envtest use {minor}` fetches, or "
+            "unset KUBEBUILDER_ASSETS: then they come from the cache."
+        )
 
 
 def _suits(name: str, system: Path) -> bool:

@@ -6,6 +6,7 @@ import pytest
 
 from mixserve_devcluster import binaries, go_build
 from mixserve_devcluster.binaries import Binary, Origin
+from mixserve_devcluster.errors import BuildError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +43,36 @@ def test_the_assets_directory_comes_first(assets: Path) -> None:
     put_into_cache("etcd")
     given = put(assets / "etcd")
     assert binaries.get("etcd") == Binary(given, Origin.ASSETS)
+
+
+def test_a_relative_assets_directory_is_found_from_everywhere(
+    tmp_path: Path, assets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = put(assets / "etcd")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KUBEBUILDER_ASSETS", "assets")
+    assert binaries.find("etcd") == given
+
+
+@pytest.mark.parametrize("says", ["Kubernetes v1.36.0", "Kubernetes v1.36.9-gke.1"])
+def test_a_server_of_the_minor_version_is_taken_from_the_assets_directory(assets: Path, says: str) -> None:
+    given = put(assets / "kube-apiserver", says)
+    assert binaries.find("kube-apiserver") == given
+
+
+@pytest.mark.parametrize(
+    ("says", "version"),
+    [
+        ("Kubernetes v1.35.0", "is version 1.35"),
+        ("Kubernetes v1.37.1", "is version 1.37"),
+        ("no version", "is one that does not say its version"),
+    ],
+)
+def test_a_server_of_another_minor_version_is_refused(assets: Path, says: str, version: str) -> None:
+    given = put(assets / "kube-apiserver", says)
+    with pytest.raises(BuildError, match=r"made for 1\.36.*unset KUBEBUILDER_ASSETS") as error:
+        binaries.locate("kube-apiserver")
+    assert f"({given}) {version}" in str(error.value)
 
 
 def test_what_the_assets_directory_lacks_comes_from_the_cache(assets: Path) -> None:
