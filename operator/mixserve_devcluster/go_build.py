@@ -87,9 +87,8 @@ def build(program: GoProgram, cache: Path) -> Path:
 def _compile(program: GoProgram, target: Path, cache: Path) -> None:
     try:
         go = go_toolchain.find(program.module / "go.mod", cache / "go")
-        # Go's own cache outlives an interrupted build: the next one goes on where it stopped.
         with scratch_directory(target.parent / "building") as scratch:
-            _run(program, program.command(go, scratch / program.name), scratch)
+            _run(program, program.command(go, scratch / program.name), scratch, _environment(scratch, cache))
             (scratch / program.name).rename(target)
     except BuildError as error:
         raise BuildError(
@@ -98,10 +97,10 @@ def _compile(program: GoProgram, target: Path, cache: Path) -> None:
         ) from error
 
 
-def _run(program: GoProgram, command: list[str], scratch: Path) -> None:
+def _run(program: GoProgram, command: list[str], scratch: Path, environment: dict[str, str]) -> None:
     with (
         ProgressLine(f"building {program.name} {program.version} (once, it is cached)") as progress,
-        GuardedProcess.running("go", command, log_file=scratch / "go.log", environment=_environment(scratch)) as go,
+        GuardedProcess.running("go", command, log_file=scratch / "go.log", environment=environment) as go,
     ):
         while go.wait(_POLL_S) is None:
             progress.update(go.log_tail(1))
@@ -109,13 +108,18 @@ def _run(program: GoProgram, command: list[str], scratch: Path) -> None:
             raise BuildError(f"the end of what Go says:\n{go.log_tail(20)}")
 
 
-def _environment(scratch: Path) -> dict[str, str]:
+def _environment(scratch: Path, cache: Path) -> dict[str, str]:
+    # In our cache, also where there is no home directory for Go's own. They outlive an interrupted build: the next one
+    # goes on where it stopped.
+    caches = {"GOMODCACHE": cache / "go-modules", "GOCACHE": cache / "go-build"}
+    chosen = {name: os.environ.get(name) or str(path) for name, path in caches.items()}
     # The user's flags and workspace stay out, so that everybody builds the same program.
     fixed = {
-        "GOFLAGS": "",
+        # Otherwise modules are read-only, and `rm -rf` of the cache fails.
+        "GOFLAGS": "-modcacherw",
         "GOWORK": "off",
         "GOTOOLCHAIN": "local",
         "CGO_ENABLED": "0",
         "GOTMPDIR": str(scratch),
     }
-    return {**os.environ, **fixed}
+    return {**os.environ, **chosen, **fixed}

@@ -17,8 +17,9 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def cache(tmp_path: Path) -> Path:
-    """An empty cache, but for a Go that has been fetched before."""
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache, but for a Go that has been fetched before and what it has compiled of its own library."""
+    monkeypatch.setenv("GOCACHE", str(binaries.cache_directory() / "go-build"))
     directory = tmp_path / "cache"
     directory.mkdir()
     (directory / "go").symlink_to(binaries.cache_directory() / "go")
@@ -28,6 +29,15 @@ def cache(tmp_path: Path) -> Path:
 def test_a_program_is_compiled_and_runs(tmp_path: Path, cache: Path) -> None:
     built = go_build.build(tiny_program(tmp_path / "module"), cache)
     assert subprocess.run([built], capture_output=True, text=True, check=True).stderr == "tiny\n"
+
+
+def test_a_user_without_a_home_directory_can_compile(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HOME", "XDG_CACHE_HOME", "GOPATH", "GOCACHE", "GOMODCACHE"):
+        monkeypatch.delenv(name, raising=False)
+    assert go_build.build(tiny_program(tmp_path / "module"), cache).exists()
+    assert (cache / "go-build").is_dir()
 
 
 def test_the_module_may_be_read_only(tmp_path: Path, cache: Path) -> None:

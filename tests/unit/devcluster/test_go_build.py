@@ -141,9 +141,29 @@ def test_the_users_go_settings_stay_out(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("GOFLAGS", "-race")
     monkeypatch.setenv("GOWORK", str(tmp_path / "go.work"))
     monkeypatch.setenv("GOPROXY", "https://proxy.example")
-    environment = go_build._environment(tmp_path)
-    assert (environment["GOFLAGS"], environment["GOWORK"]) == ("", "off")
+    environment = go_build._environment(tmp_path / "scratch", tmp_path / "cache")
+    assert (environment["GOFLAGS"], environment["GOWORK"]) == ("-modcacherw", "off")
     assert environment["GOPROXY"] == "https://proxy.example"
+
+
+@pytest.mark.parametrize("unset", [None, ""])
+def test_what_go_fetches_and_compiles_lies_in_our_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unset: str | None
+) -> None:
+    for name in ("GOMODCACHE", "GOCACHE"):
+        monkeypatch.delenv(name, raising=False)
+        if unset is not None:
+            monkeypatch.setenv(name, unset)
+    environment = go_build._environment(tmp_path / "scratch", tmp_path / "cache")
+    assert environment["GOMODCACHE"] == str(tmp_path / "cache" / "go-modules")
+    assert environment["GOCACHE"] == str(tmp_path / "cache" / "go-build")
+
+
+def test_caches_that_the_user_has_chosen_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = {"GOMODCACHE": "/mine/modules", "GOCACHE": "/mine/build"}
+    for name, value in chosen.items():
+        monkeypatch.setenv(name, value)
+    assert go_build._environment(tmp_path / "scratch", tmp_path / "cache").items() >= chosen.items()
 
 
 def test_other_systems_are_told_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
