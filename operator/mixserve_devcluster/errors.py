@@ -6,6 +6,7 @@ DevClusterError
 ├── InstallError        Mixserve or the real vLLM is not there, or cannot be installed
 ├── KubectlError        kubectl failed
 ├── ProcessError        a child process ended although it should be running
+├── PortError           no pod can listen on a port that engines need
 ├── ControlPlaneError   the control plane did not come up in time
 ├── ApiError            the API server refused a call, or did not answer
 └── ClusterError        a named cluster is unknown, runs already, or was asked for in the wrong way
@@ -34,6 +35,10 @@ class KubectlError(DevClusterError):
 
 class ProcessError(DevClusterError):
     """A child process ended although it should be running."""
+
+
+class PortError(DevClusterError):
+    """No pod can listen on a port that engines need."""
 
 
 class ControlPlaneError(DevClusterError):
