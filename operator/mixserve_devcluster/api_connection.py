@@ -23,17 +23,27 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+# Everything is local; a busy server answers late, never that late.
+_TIMEOUT_S = 30.0
+
+
 class ApiConnection:
     """Calls to one API server, one TCP connection each: for a handful of calls, not for a workload."""
 
-    def __init__(self, server: str, context: ssl.SSLContext) -> None:
+    def __init__(self, server: str, context: ssl.SSLContext, *, timeout_s: float = _TIMEOUT_S) -> None:
         self.server = server
+        self._timeout_s = timeout_s
         self._address = urlsplit(server).netloc
         self._context = context
 
     @classmethod
-    def from_kubeconfig(cls, path: Path) -> Self:
-        """Read a kubeconfig of `mixserve_devcluster.kubeconfig` that has a client certificate."""
+    def from_kubeconfig(cls, path: Path, *, timeout_s: float = _TIMEOUT_S) -> Self:
+        """Read a kubeconfig of `mixserve_devcluster.kubeconfig` that has a client certificate.
+
+        Args:
+            path: of the file.
+            timeout_s: how long the server may say nothing until a call has failed.
+        """
         endpoint = kubeconfig.read_endpoint(path)
         user = yaml.safe_load(path.read_text())["users"][0]["user"]
         context = ssl.create_default_context(cadata=endpoint.authority.decode())
@@ -43,7 +53,7 @@ class ApiConnection:
             pair.write(base64.b64decode(user["client-key-data"]))
             pair.flush()
             context.load_cert_chain(pair.name)
-        return cls(endpoint.server, context)
+        return cls(endpoint.server, context, timeout_s=timeout_s)
 
     def get(self, path: str) -> dict[str, Any]:
         """Return an object, or a list of them."""
@@ -74,8 +84,7 @@ class ApiConnection:
         return answer
 
     def _send(self, method: str, path: str, body: str | None) -> bytes:
-        # 30 s: everything is local; a busy server answers late, never that late.
-        connection = http.client.HTTPSConnection(self._address, context=self._context, timeout=30)
+        connection = http.client.HTTPSConnection(self._address, context=self._context, timeout=self._timeout_s)
         try:
             connection.request(method, path, body, {"Content-Type": "application/json"})
             response = connection.getresponse()

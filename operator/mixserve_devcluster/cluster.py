@@ -18,11 +18,11 @@ import yaml
 from mixserve_devcluster import records
 from mixserve_devcluster.control_plane import NODE_GROUP, ControlPlane
 from mixserve_devcluster.errors import ClusterError
-from mixserve_devcluster.processes import GuardedProcess
+from mixserve_devcluster.processes import GuardedProcess, require_linux
 from mixserve_devcluster.records import ClusterPaths, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import FrameType
 
     from mixserve_devcluster.component_flags import ControlPlaneSettings
@@ -59,6 +59,7 @@ class Cluster:
         *,
         node_config: Mapping[str, Any] | Path | None = None,
         settings: ControlPlaneSettings | None = None,
+        when_locked: Callable[[], None] = lambda: None,
     ) -> Iterator[Cluster]:
         """Run a cluster, whose nodes are registered when the context is entered; nothing is left afterwards.
 
@@ -68,14 +69,18 @@ class Cluster:
             name: a DNS label.
             node_config: what the local node runs, as a mapping or a YAML file; None: a control plane only.
             settings: of the control plane.
+            when_locked: called once, as soon as nobody else can run or start a cluster of this name.
 
         Raises:
+            PlatformError: this is not Linux.
             ClusterError: a cluster of this name runs, or the node configuration is no mapping.
             DevClusterError: it did not come up; see `ControlPlane.start`.
         """
+        require_linux()
         paths = ClusterPaths(name=name)
         nodes = None if node_config is None else _loaded(node_config)
         with locked(paths), contextlib.ExitStack() as stack:
+            when_locked()
             _make_directory(paths, stack)
             record = Record.of_this_process()
             record.write(paths)

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from mixserve_devcluster import records
 from mixserve_devcluster.api_connection import ApiConnection
+from mixserve_devcluster.errors import ApiError, ClusterError
 
 if TYPE_CHECKING:
     from mixserve_devcluster.records import ClusterPaths, Record
 
 
+# Whoever asks how clusters are waits for each that does not answer; one that is well answers in milliseconds.
+_ANSWER_S = 3.0
+
+
 class State(StrEnum):
-    """Of the process that runs a cluster."""
+    """Of the process that runs a cluster, and of the API server."""
 
     STARTING = "Starting"
     RUNNING = "Running"
+    NOT_ANSWERING = "NotAnswering"
     CRASHED = "Crashed"
 
 
@@ -34,7 +41,7 @@ class NodeStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterStatus:
-    """What `mixserve dev status` shows; only a running cluster has a server, nodes and pods.
+    """What `mixserve dev status` shows; only a running cluster has nodes and pods.
 
     Attributes:
         uptime_s: seconds since it was started; None when it has crashed.
@@ -52,12 +59,21 @@ class ClusterStatus:
     pods: dict[str, int] = field(default_factory=dict)
 
 
+def read_all() -> list[ClusterStatus]:
+    """Look at all clusters of this user."""
+    found = []
+    for name in records.names():
+        # One that was taken down since its name was read is none.
+        with contextlib.suppress(ClusterError):
+            found.append(read(name))
+    return found
+
+
 def read(name: str) -> ClusterStatus:
     """Look at one cluster.
 
     Raises:
         ClusterError: there is no such cluster.
-        ApiError: it runs, but its API server does not answer.
     """
     paths, record = records.find(name)
     state = _state(record)
@@ -74,18 +90,22 @@ def _state(record: Record) -> State:
 
 
 def _running(paths: ClusterPaths, record: Record) -> ClusterStatus:
-    api = ApiConnection.from_kubeconfig(paths.kubeconfig)
-    return ClusterStatus(
+    api = ApiConnection.from_kubeconfig(paths.kubeconfig, timeout_s=_ANSWER_S)
+    status = ClusterStatus(
         name=paths.name,
-        state=State.RUNNING,
+        state=State.NOT_ANSWERING,
         pid=record.pid,
         directory=str(paths.directory),
         uptime_s=time.time() - record.started_s,
         server=api.server,
         kubeconfig=str(paths.kubeconfig),
-        nodes=[_node(node) for node in api.get("/api/v1/nodes")["items"]],
-        pods=dict(Counter(pod["status"].get("phase", "Unknown") for pod in api.get("/api/v1/pods")["items"])),
     )
+    try:
+        nodes, pods = api.get("/api/v1/nodes")["items"], api.get("/api/v1/pods")["items"]
+    except ApiError:
+        return status
+    phases = Counter(pod["status"].get("phase", "Unknown") for pod in pods)
+    return replace(status, state=State.RUNNING, nodes=[_node(node) for node in nodes], pods=dict(phases))
 
 
 def _node(node: dict[str, Any]) -> NodeStatus:

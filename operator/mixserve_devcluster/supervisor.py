@@ -6,12 +6,13 @@ Run as `python -m mixserve_devcluster.supervisor NAME [NODE_CONFIG]`, which `sta
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from mixserve_devcluster import records
 from mixserve_devcluster.cluster import Cluster, ended_by_signals, locked
@@ -33,13 +34,31 @@ def start(name: str, node_config: Path | None) -> None:
         ClusterError: it did not come up; with what the supervisor said.
     """
     paths = records.ClusterPaths(name=name)
-    pid = _spawn(paths, node_config)
-    try:
-        _wait_until_ready(paths, pid)
-    except KeyboardInterrupt:
-        # It has its own session: the terminal's Ctrl-C reached this process only.
-        os.kill(pid, signal.SIGTERM)
-        raise
+    pid, words = _spawn(paths, node_config)
+    with words:
+        try:
+            _wait_until_ready(paths, pid, words)
+        except KeyboardInterrupt:
+            # It has its own session: the terminal's Ctrl-C reached this process only.
+            os.kill(pid, signal.SIGTERM)
+            raise
+
+
+def wait_until_up(name: str) -> None:
+    """Wait for a cluster that another process is bringing up.
+
+    Raises:
+        ClusterError: it did not come up.
+    """
+    paths = records.ClusterPaths(name=name)
+    while (record := records.read(paths)) is not None and record.alive:
+        if record.ready:
+            return
+        time.sleep(_POLL_S)
+    raise ClusterError(
+        f"cluster {name!r} was being started and did not come up, and whoever started it was told why; "
+        f"try again: mixserve dev up --name {name}"
+    )
 
 
 def stop(name: str) -> bool:
@@ -54,7 +73,7 @@ def stop(name: str) -> bool:
         _signal_and_wait(record, number)
     with locked(paths):
         records.remove(paths)
-    paths.supervisor_log.unlink(missing_ok=True)
+        paths.supervisor_log.unlink(missing_ok=True)
     return ran
 
 
@@ -62,43 +81,62 @@ def main() -> None:
     """Run the cluster that the arguments name; exit with 1 and a message if it does not come up or breaks."""
     name, *rest = sys.argv[1:]
     nodes = Path(rest[0]) if rest else default_nodes()
+    log = functools.partial(_log_to, records.ClusterPaths(name=name).supervisor_log)
     try:
-        with ended_by_signals(), Cluster.start(name, node_config=nodes) as cluster:
+        with ended_by_signals(), Cluster.start(name, node_config=nodes, when_locked=log) as cluster:
             cluster.run_until_stopped()
     except DevClusterError as error:
         sys.exit(f"error: {error}")
 
 
-def _spawn(paths: ClusterPaths, node_config: Path | None) -> int:
-    """Start a supervisor that outlives this process; return its pid."""
-    paths.supervisor_log.parent.mkdir(parents=True, exist_ok=True)
-    log = os.open(paths.supervisor_log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+def _log_to(path: Path) -> None:
+    """From now on, write what this process says to an empty file.
+
+    Not before the cluster's name is ours: until then the file may be that of a cluster that runs.
+    """
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    for standard in (1, 2):
+        os.dup2(log, standard)
+    os.close(log)
+
+
+def _spawn(paths: ClusterPaths, node_config: Path | None) -> tuple[int, BinaryIO]:
+    """Start a supervisor that outlives this process; return its pid, and what it says until it has its log."""
     arguments = [paths.name, *([str(node_config.resolve())] if node_config else [])]
+    reading, writing = os.pipe()
     try:
-        return os.posix_spawn(
+        pid = os.posix_spawn(
             sys.executable,
             [sys.executable, "-m", "mixserve_devcluster.supervisor", *arguments],
             os.environ,
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_DUP2, log, 1),
-                (os.POSIX_SPAWN_DUP2, log, 2),
+                (os.POSIX_SPAWN_DUP2, writing, 1),
+                (os.POSIX_SPAWN_DUP2, writing, 2),
             ],
             setsid=True,
         )
     finally:
-        os.close(log)
+        os.close(writing)
+    return pid, os.fdopen(reading, "rb")
 
 
-def _wait_until_ready(paths: ClusterPaths, pid: int) -> None:
+def _wait_until_ready(paths: ClusterPaths, pid: int, words: BinaryIO) -> None:
     while not _is_ready(paths, pid):
         # The supervisor has its own deadlines; here is only noticed whether it has ended.
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
             code = os.waitstatus_to_exitcode(status)
-            said = paths.supervisor_log.read_text(errors="replace").strip()
-            raise ClusterError(f"cluster {paths.name!r} did not come up (exit code {code}):\n{said}")
+            raise ClusterError(f"cluster {paths.name!r} did not come up (exit code {code}):\n{_said(paths, words)}")
         time.sleep(_POLL_S)
+
+
+def _said(paths: ClusterPaths, words: BinaryIO) -> str:
+    """What a supervisor that has ended said last: in its log, or before it had one."""
+    early = words.read()
+    with contextlib.suppress(FileNotFoundError):
+        early = early or paths.supervisor_log.read_bytes()
+    return early.decode(errors="replace").strip()
 
 
 def _is_ready(paths: ClusterPaths, pid: int) -> bool:

@@ -1,6 +1,7 @@
 """`mixserve dev`: the embedded cluster."""
 
 import contextlib
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -45,11 +46,17 @@ def up(
     """Start a cluster. The first time its binaries are built, which takes minutes."""
     with clear_errors():
         from mixserve_devcluster import binaries, component_flags, records, supervisor
+        from mixserve_devcluster.processes import require_linux
 
+        require_linux()
         record = records.read(records.ClusterPaths(name=name))
         if record and record.alive:
+            if not record.ready:
+                note(f"cluster {name!r} is being started; waiting for it")
+                supervisor.wait_until_up(name)
             note(f"cluster {name!r} is up already")
             return
+        _warn_of_taken_ports()
         for binary in (*component_flags.COMPONENTS, "kubectl"):
             binaries.find(binary)
         note(f"starting cluster {name!r}")
@@ -79,9 +86,9 @@ def status(
     with clear_errors():
         from dataclasses import asdict
 
-        from mixserve_devcluster import cluster_status, records
+        from mixserve_devcluster import cluster_status
 
-        found = [cluster_status.read(each) for each in ([name] if name else records.names())]
+        found = [cluster_status.read(name)] if name else cluster_status.read_all()
         if output is Output.JSON:
             print_json([asdict(each) for each in found])
         elif found:
@@ -155,12 +162,25 @@ def _run(name: str, nodes: Path | None) -> None:
         cluster.run_until_stopped()
 
 
+def _warn_of_taken_ports() -> None:
+    """A cluster is of use without engines, so this is no error."""
+    from mixserve.engines.registry import ADAPTERS
+    from mixserve_devcluster import pod_ports
+    from mixserve_devcluster.errors import PortError
+
+    for adapter in ADAPTERS.values():
+        try:
+            pod_ports.require_free(adapter.port)
+        except PortError as error:
+            note(f"warning: {error}")
+
+
 def _introduce(name: str) -> None:
     from mixserve_devcluster import binaries, records
 
     typer.echo(f"cluster {name!r} is up:")
-    typer.echo(f"  export KUBECONFIG={records.ClusterPaths(name=name).kubeconfig}")
-    typer.echo(f"  {binaries.find('kubectl')} get nodes")
+    typer.echo(f"  export KUBECONFIG={shlex.quote(str(records.ClusterPaths(name=name).kubeconfig))}")
+    typer.echo(f"  {shlex.quote(str(binaries.find('kubectl')))} get nodes")
 
 
 def _row(status: "ClusterStatus") -> tuple[str, ...]:
