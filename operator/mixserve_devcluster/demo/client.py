@@ -84,7 +84,9 @@ class Client:
                         ttft_s = ttft_s or time.monotonic() - began_s
                         tokens += 1
                 error = error or ("" if finished else "the stream was cut short")
-        except aiohttp.ClientError as failure:
+        except TimeoutError:
+            error = f"no end of the answer within {time.monotonic() - began_s:.0f} s"
+        except (aiohttp.ClientError, OSError, ValueError) as failure:
             error = repr(failure)
         return Result(arrival.at_s, ttft_s, time.monotonic() - began_s, tokens, pod, error)
 

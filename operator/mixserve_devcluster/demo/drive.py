@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 
+from mixserve_devcluster import open_files
 from mixserve_devcluster.demo.client import Client
 from mixserve_devcluster.demo.recording import Recording, Sample
 from mixserve_devcluster.demo.watching import Target, Watcher
@@ -43,11 +44,11 @@ async def drive(
         recording: gets samples, decisions and results.
         show: called with every sample.
         settle_s: how long the pool may take to shrink after the last request has ended, > 0.
+
+    Raises:
+        WatchError: the API server does not answer, or refuses.
     """
-    # A connection for each request: one that is kept may be closed by the engine just when the next request goes out.
-    limits = aiohttp.TCPConnector(limit=0, force_close=True)
-    timeout = aiohttp.ClientTimeout(total=_REQUEST_TIMEOUT_S)
-    async with aiohttp.ClientSession(connector=limits, timeout=timeout) as session:
+    async with client_session() as session:
         client = Client(model=model, session=session, results=recording.results)
         watcher = await Watcher.connect(kubeconfig=kubeconfig, session=session, target=target)
         try:
@@ -58,6 +59,14 @@ async def drive(
             recorder.cancel()
         finally:
             await watcher.connection.close()
+
+
+def client_session() -> aiohttp.ClientSession:
+    """A session for as many requests at once as there are; only in an event loop."""
+    open_files.raise_limit()
+    # A connection for each request: one that is kept may be closed by the engine just when the next request goes out.
+    limits = aiohttp.TCPConnector(limit=0, force_close=True)
+    return aiohttp.ClientSession(connector=limits, timeout=aiohttp.ClientTimeout(total=_REQUEST_TIMEOUT_S))
 
 
 async def _beside(recorder: asyncio.Task[None], work: Coroutine[Any, Any, None]) -> None:
@@ -90,6 +99,7 @@ async def wait_until_ready(
 
     Raises:
         DriveError: the deadline passed; the message has the conditions that are not True.
+        WatchError: the API server does not answer, or refuses.
     """
     end_s = time.monotonic() + deadline_s
     async with aiohttp.ClientSession() as session:

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-import os
+import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -16,8 +17,9 @@ from mixserve.api.pool import LLMServingPool
 from mixserve.api.problems import problems
 from mixserve.api.scalars import format_duration
 from mixserve.engines.registry import adapter_for
-from mixserve_devcluster import kubectl
+from mixserve_devcluster import binaries, kubectl, pod_ports
 from mixserve_devcluster.cluster import Cluster, ended_by_signals
+from mixserve_devcluster.demo import kept_logs
 from mixserve_devcluster.demo.drive import drive, wait_until_ready
 from mixserve_devcluster.demo.profiles import Profile
 from mixserve_devcluster.demo.recording import Recording, failures, summarise
@@ -27,7 +29,11 @@ from mixserve_devcluster.demo.watching import Target
 from mixserve_devcluster.demo.workload import Arrival, arrivals, generated_lengths, trace_lengths
 from mixserve_devcluster.errors import DevClusterError
 from mixserve_devcluster.installation import installed
+from mixserve_devcluster.processes import require_linux
+from mixserve_devcluster.records import ClusterPaths
 
+CLUSTER = "demo"
+"""The cluster's name: the same for each run, so that what a killed one has left goes when the next one begins."""
 NAMESPACE = "default"
 # The same arrivals every time, so that two runs can be compared.
 _SEED = 20231116
@@ -37,13 +43,17 @@ class ManifestError(DevClusterError):
     """The manifest does not hold one good LLMServingPool."""
 
 
+class NotShownError(DevClusterError):
+    """The run went to its end and did not show what it has to show."""
+
+
 @dataclass(frozen=True)
 class DemoResult:
     """What the demo leaves.
 
     Attributes:
         failures: why it did not show what it has to show; empty if it did.
-        files: the pictures and the data.
+        files: the pictures and the data and, where it failed, the directory with the logs.
     """
 
     failures: tuple[str, ...]
@@ -68,33 +78,19 @@ def run_demo(
         console: where progress and the live table go.
 
     Raises:
-        DevClusterError: something did not come up; the message says what.
+        DevClusterError: something did not come up; the message says what, and the console where the logs are.
     """
+    require_linux()
     sample = _workload(profile, trace)
     recording = Recording(engine=profile.title, workload=sample.description)
     pool = demo_pool(manifest, stabilization=profile.stabilization)
+    run = _Run(LLMServingPool.parse(pool), manifest, pool, profile, sample, recording)
+    pod_ports.require_free(run.target.adapter.port)
     # Now, because one that can't be written would lose everything at the end.
     output.mkdir(parents=True, exist_ok=True)
     console.print(f"Workload: {sample.description}", highlight=False, soft_wrap=True)
-    console.print("Starting a control plane and the local node")
-    with (
-        ended_by_signals(),
-        Cluster.start(f"demo-{os.getpid()}", node_config=profile.node_config()) as cluster,
-    ):
-        console.print(
-            "Installing CRDs, catalogue and RBAC of the chart; starting the operator under its ServiceAccount",
-            soft_wrap=True,
-        )
-        with installed(cluster.kubeconfig):
-            window = format_duration(profile.stabilization)
-            console.print(f"kubectl apply -f {manifest}  (with scaleDown.stabilization {window})", soft_wrap=True)
-            kubectl.apply(cluster.kubeconfig, [pool], namespace=NAMESPACE)
-            run = _Run(cluster.kubeconfig, LLMServingPool.parse(pool), profile, sample, recording)
-            asyncio.run(run.show(console))
-            console.print("kubectl get llmservingpools")
-            pools = kubectl.run(cluster.kubeconfig, "get", "llmservingpools", "--namespace", NAMESPACE)
-            console.print(pools.rstrip(), highlight=False, soft_wrap=True)
-    return _finish(recording, output=output, console=console)
+    logs = _run_on_cluster(run, output / "logs", console)
+    return _finish(recording, output=output, logs=logs, console=console)
 
 
 @dataclass(frozen=True)
@@ -132,27 +128,48 @@ def demo_pool(manifest: Path, *, stabilization: timedelta) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Run:
-    """Everything that the asynchronous part needs."""
+    """What is run, and what it is recorded into."""
 
-    kubeconfig: Path
     pool: LLMServingPool
+    manifest: Path
+    applied: Mapping[str, Any]
     profile: Profile
     sample: _Sample
     recording: Recording
 
-    async def show(self, console: Console) -> None:
+    @property
+    def target(self) -> Target:
+        """The pool as it is watched."""
         engine = self.pool.spec.engine
-        target = Target(NAMESPACE, self.pool.metadata.name, adapter_for(engine.type), engine.version)
+        return Target(NAMESPACE, self.pool.metadata.name, adapter_for(engine.type), engine.version)
+
+    def on(self, cluster: Cluster, console: Console) -> None:
+        """Install Mixserve, apply the pool, send the ramp.
+
+        Raises:
+            NotShownError: the pool did not grow and shrink again, or requests failed.
+        """
+        what = "Installing CRDs, catalogue and RBAC of the chart; starting the operator under its ServiceAccount"
+        console.print(what, soft_wrap=True)
+        with installed(cluster.kubeconfig):
+            window = format_duration(self.profile.stabilization)
+            command = f"kubectl apply -f {shlex.quote(str(self.manifest))}"
+            console.print(f"{command}  (with scaleDown.stabilization {window})", soft_wrap=True)
+            kubectl.apply(cluster.kubeconfig, [self.applied], namespace=NAMESPACE)
+            asyncio.run(self.show(cluster.kubeconfig, console))
+            console.print("kubectl get llmservingpools")
+            pools = kubectl.run(cluster.kubeconfig, "get", "llmservingpools", "--namespace", NAMESPACE)
+            console.print(pools.rstrip(), highlight=False, soft_wrap=True)
+        if reasons := failures(summarise(self.recording)):
+            raise NotShownError("; ".join(reasons))
+
+    async def show(self, kubeconfig: Path, console: Console) -> None:
         console.print(f"Waiting for the pool to be Ready: {self.profile.start_note}")
-        await wait_until_ready(
-            kubeconfig=self.kubeconfig,
-            target=target,
-            deadline_s=self.profile.ready_deadline_s,
-        )
+        await wait_until_ready(kubeconfig=kubeconfig, target=self.target, deadline_s=self.profile.ready_deadline_s)
         with live_table(console) as show:
             await drive(
-                kubeconfig=self.kubeconfig,
-                target=target,
+                kubeconfig=kubeconfig,
+                target=self.target,
                 model=self.pool.served_names[0],
                 arrivals=self.sample.arrivals,
                 recording=self.recording,
@@ -161,7 +178,26 @@ class _Run:
             )
 
 
-def _finish(recording: Recording, *, output: Path, console: Console) -> DemoResult:
+def _run_on_cluster(run: _Run, logs: Path, console: Console) -> Path | None:
+    """Record the run on a cluster of its own; return where the logs are if it did not show what it has to show."""
+    # Before there is a cluster: one that is missing is built, which takes minutes, or is an error.
+    for name in binaries.NAMES:
+        binaries.find(name)
+    paths = ClusterPaths(name=CLUSTER)
+    console.print("Starting a control plane and the local node")
+    try:
+        with ended_by_signals(), Cluster.start(paths.name, node_config=run.profile.node_config()) as cluster:
+            run.on(cluster, console)
+    except NotShownError:
+        return kept_logs.keep(paths, logs)
+    except Exception:
+        if kept := kept_logs.keep(paths, logs):
+            console.print(f"Logs of the operator, the node and the engines: {kept}", highlight=False, soft_wrap=True)
+        raise
+    return None
+
+
+def _finish(recording: Recording, *, output: Path, logs: Path | None, console: Console) -> DemoResult:
     summary = summarise(recording)
     png, page, data = output / "timeline.png", output / "timeline.html", output / "recording.json"
     write_png(recording, png)
@@ -173,4 +209,5 @@ def _finish(recording: Recording, *, output: Path, console: Console) -> DemoResu
     console.print("  Decisions")
     for decision in recording.decisions:
         console.print(f"    {decision.at_s:4.0f} s  {decision.message}", highlight=False, soft_wrap=True)
-    return DemoResult(failures=tuple(failures(summary)), files=(png, page, data))
+    files = (png, page, data, *([logs] if logs else []))
+    return DemoResult(failures=tuple(failures(summary)), files=files)

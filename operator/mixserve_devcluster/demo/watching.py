@@ -1,8 +1,9 @@
 """Looks at the pool once a second: Deployments, pods, engine metrics, the pool's last decision."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -10,7 +11,9 @@ from typing import Any, Self
 import aiohttp
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient
+from kubernetes.aio.client.exceptions import ApiException
 from kubernetes.aio.dynamic import DynamicClient
+from kubernetes.aio.dynamic.exceptions import ResourceNotFoundError
 
 from mixserve.api.names import API_VERSION, LABEL_POOL, LABEL_ROUTABLE
 from mixserve.api.observation import EngineSample
@@ -18,9 +21,14 @@ from mixserve.engines.protocol import EngineAdapter
 from mixserve.observe.scrape import scrape
 from mixserve_devcluster.demo.client import Client
 from mixserve_devcluster.demo.recording import Recording, Sample, percentile
+from mixserve_devcluster.errors import DevClusterError
 
 # What "now" means for the TTFT: long enough for a percentile, short enough to show a change.
 _TTFT_WINDOW_S = 15.0
+
+
+class WatchError(DevClusterError):
+    """The API server does not answer, or refuses; the message says what it was asked for."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +51,19 @@ class Watcher:
 
     @classmethod
     async def connect(cls, *, kubeconfig: Path, session: aiohttp.ClientSession, target: Target) -> Self:
-        """Read the cluster's discovery once; the kubeconfig's user has to see pods, Deployments and pools."""
-        configuration = await config.new_client_from_config(str(kubeconfig))
-        return cls(api=await DynamicClient(configuration), session=session, target=target)
+        """Read the cluster's discovery once; the kubeconfig's user has to see pods, Deployments and pools.
+
+        Raises:
+            WatchError: from here on, whenever the API server does not answer or refuses.
+        """
+        with _clear_errors("discovery"):
+            connection = await config.new_client_from_config(str(kubeconfig))
+            try:
+                api = await DynamicClient(connection)
+            except BaseException:
+                await connection.close()
+                raise
+        return cls(api=api, session=session, target=target)
 
     @property
     def connection(self) -> ApiClient:
@@ -54,17 +72,19 @@ class Watcher:
 
     async def pool(self) -> dict[str, Any]:
         """The pool as the API server has it."""
-        kind = await self._api.resources.get(api_version=API_VERSION, kind="LLMServingPool")
-        found = await self._api.get(kind, name=self._target.name, namespace=self._target.namespace)
+        with _clear_errors(f"LLMServingPool {self._target.name}"):
+            kind = await self._api.resources.get(api_version=API_VERSION, kind="LLMServingPool")
+            found = await self._api.get(kind, name=self._target.name, namespace=self._target.namespace)
         return dict(found.to_dict())
 
     async def _owned(self, api_version: str, kind: str) -> list[dict[str, Any]]:
-        resource = await self._api.resources.get(api_version=api_version, kind=kind)
-        found = await self._api.get(
-            resource,
-            namespace=self._target.namespace,
-            label_selector=f"{LABEL_POOL}={self._target.name}",
-        )
+        with _clear_errors(f"{kind}s of {self._target.name}"):
+            resource = await self._api.resources.get(api_version=api_version, kind=kind)
+            found = await self._api.get(
+                resource,
+                namespace=self._target.namespace,
+                label_selector=f"{LABEL_POOL}={self._target.name}",
+            )
         return [dict(item) for item in found.to_dict()["items"]]
 
     async def look(self, client: Client, began_s: float) -> Sample:
@@ -113,6 +133,17 @@ class Watcher:
             recording.add(sample)
             show(sample)
             await asyncio.sleep(1.0)
+
+
+@contextlib.contextmanager
+def _clear_errors(what: str) -> Iterator[None]:
+    try:
+        yield
+    except ApiException as error:
+        # Its text has headers and a traceback in it.
+        raise WatchError(f"the API server refuses {what}: {error.status} {error.reason}") from error
+    except (ResourceNotFoundError, aiohttp.ClientError, OSError) as error:
+        raise WatchError(f"the API server does not give {what}: {error!r}") from error
 
 
 def _is_routable(pod: Mapping[str, Any]) -> bool:

@@ -20,6 +20,11 @@ async def answer(request: web.Request) -> web.StreamResponse:
         return web.json_response({"error": {"message": "no such model"}}, status=404)
     response = web.StreamResponse()
     await response.prepare(request)
+    if body["model"] == "endless":
+        await response.write(CHUNK)
+        await asyncio.Event().wait()
+    if body["model"] == "garbled":
+        await response.write(b"data: {\n\n")
     await response.write(ROLE + CHUNK * body["max_tokens"] + (b"" if body["model"] == "cut" else DONE))
     return response
 
@@ -32,8 +37,8 @@ async def endpoint():
         yield str(server.make_url("")).rstrip("/")
 
 
-async def send(model: str, endpoints: dict[str, str], count: int = 3) -> Client:
-    async with aiohttp.ClientSession() as session:
+async def send(model: str, endpoints: dict[str, str], count: int = 3, timeout_s: float = 30.0) -> Client:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout_s)) as session:
         client = Client(model=model, session=session, endpoints=endpoints)
         await client.run(Arrival(at_s=0.0, lengths=Lengths(100, 7)) for _ in range(count))
         return client
@@ -59,6 +64,17 @@ async def test_a_refusal_is_an_error_with_the_servers_words(endpoint):
 async def test_nobody_there_is_an_error():
     client = await send("small", {"pod-a": "http://127.0.0.1:1"}, count=1)
     assert "ClientConnectorError" in client.results[0].error
+
+
+async def test_an_answer_that_takes_too_long_is_an_error_and_others_go_on(endpoint):
+    client = await send("endless", {"pod-a": endpoint}, count=2, timeout_s=0.2)
+    assert [result.error for result in client.results] == ["no end of the answer within 0 s"] * 2
+    assert [result.answer_tokens for result in client.results] == [1, 1]
+
+
+async def test_a_part_that_is_no_json_is_an_error(endpoint):
+    client = await send("garbled", {"pod-a": endpoint}, count=1)
+    assert "JSONDecodeError" in client.results[0].error
 
 
 async def test_no_routable_pod_is_an_error():
