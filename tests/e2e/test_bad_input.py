@@ -293,7 +293,7 @@ BAD_STARTS = {
         chat(on={"tensorParallel": 8}),
         "WorkloadReady",
         "Unschedulable",
-        "spec.variants[0]: no node takes a replica of main: 0/3 nodes are available: ",
+        "spec.variants[0]: no node takes a replica of main: ",
         "add nodes of this accelerator, free some, or lower replicas.max or tensorParallel",
     ),
 }

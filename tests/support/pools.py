@@ -41,12 +41,14 @@ def pod(
     terminating: bool = False,
     trouble: Trouble | None = None,
     created_at_s: float = NOW_S - 3600,
+    turned_at_s: float = NOW_S - 60,
 ) -> PodObservation:
     """A pod that serves and is idle unless the arguments say otherwise."""
     return PodObservation(
         name=name,
         uid=f"uid-{name}",
         created_at_s=created_at_s,
+        turned_at_s=turned_at_s,
         ready=ready and not terminating and trouble is None,
         terminating=terminating,
         routable=draining_since_s is None if routable is None else routable,

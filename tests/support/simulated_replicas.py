@@ -86,6 +86,7 @@ class SimulatedPool:
             name=name,
             uid=name,
             created_at_s=self.now_s,
+            turned_at_s=self.now_s,
             ready=False,
             terminating=False,
             routable=True,

@@ -9,6 +9,7 @@ class MissingReason(StrEnum):
     """Why there is no number; also a metric label."""
 
     NOT_SCRAPED = "NotScraped"
+    """It was not asked yet, or has not answered the first few times."""
     UNREACHABLE = "Unreachable"
     TIMEOUT = "Timeout"
     BAD_STATUS = "BadStatus"
@@ -72,6 +73,7 @@ class PodObservation:
 
     Attributes:
         created_at_s: seconds since the epoch.
+        turned_at_s: when it became ready or stopped being so, seconds since the epoch; else when it was created.
         ready: the Ready condition is True and the pod is not terminating.
         terminating: the pod has a deletion timestamp.
         routable: the pod carries the routable label.
@@ -83,6 +85,7 @@ class PodObservation:
     name: str
     uid: str
     created_at_s: float
+    turned_at_s: float
     ready: bool
     terminating: bool
     routable: bool

@@ -24,6 +24,15 @@ class Condition(StrictModel):
     """The generation of the pool that was looked at."""
 
 
+class LearnedCapacity(StrictModel):
+    """What one replica was seen to carry."""
+
+    requests: int
+    """The most requests that ran in one replica while others waited; later also more without others that waited."""
+    expected: str
+    """Requests that were expected to fit, as a decimal. Another expectation, after an edit, forgets what was learned."""
+
+
 class VariantStatus(StrictModel):
     """One variant's replicas."""
 
@@ -37,6 +46,8 @@ class VariantStatus(StrictModel):
     """Replicas that the Deployment has."""
     ready: int
     """Replicas that are ready and take requests."""
+    learned: LearnedCapacity | None = None
+    """What a replica carries, learned under load. Unset: what is expected to fit counts."""
 
 
 class ScaleTerm(StrictModel):

@@ -22,20 +22,27 @@ async def write_replicas(
     deployment: str,
     seen: int,
     wanted: int,
+    version: str,
 ) -> dict[str, Any]:
     """Change a Deployment's replicas from `seen` to `wanted`; return its Scale as it is now.
 
+    Growth asks for no more than the same replicas, so that it does not wait. A Deployment that is to shrink must not
+    have changed at all since `version`: perhaps a rollout has begun, and then other pods would go than those that are
+    meant.
+
     Raises:
-        Conflict: the Deployment has other replicas than `seen` by now, so the decision was made about something else.
+        Conflict: the Deployment is not as it was decided about.
         ApiError: the API server refused or did not answer.
     """
     # A zero is left out of the object, and a test for null holds where there is nothing.
-    test = {"op": "test", "path": "/spec/replicas", "value": seen or None}
-    write = {"op": "add", "path": "/spec/replicas", "value": wanted}
+    test: dict[str, Any] = {"op": "test", "path": "/spec/replicas", "value": seen or None}
+    write: dict[str, Any] = {"op": "add", "path": "/spec/replicas", "value": wanted}
+    same: dict[str, Any] = {"op": "replace", "path": "/metadata/resourceVersion", "value": version}
+    patch = [test, same, write] if wanted < seen else [test, write]
     try:
         return await connection.patch(
             DEPLOYMENTS,
-            [test, write],
+            patch,
             namespace=namespace,
             name=deployment,
             subresource="scale",

@@ -34,6 +34,9 @@ _PRECEDENCE = (
 )
 """Of several reasons the first is shown: what a person can act on comes before what only takes time."""
 
+START_MARGIN_S = 600.0
+"""Beside the engine's start: scheduling, mounting a volume, pulling an image of 10 GB."""
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -90,7 +93,7 @@ def decide(
     now_s, targets = observation.now_s, spec.autoscaling.targets
     fleets = _sort_pool(spec, observation, memory)
     memory = memory.with_samples(fleets, priors=priors, now_s=now_s)
-    capacities = {fleet.name: memory.capacity(fleet.name, priors[fleet.name]) for fleet in fleets}
+    capacities = {fleet.name: memory.capacity(fleet.name, priors[fleet.name], now_s=now_s) for fleet in fleets}
     load = read_load(fleets=fleets, capacities=capacities, targets=targets, now_s=now_s)
     ladder = build_ladder(fleets, capacities)
     view = _View(
@@ -183,10 +186,12 @@ def _sort_pool(
     observation: PoolObservation,
     memory: ScaleMemory,
 ) -> tuple[VariantFleet, ...]:
+    late_s = observation.now_s - spec.engine.startup_timeout.total_seconds() - START_MARGIN_S
     return tuple(
         sort_pods(
             seen,
             bounds=variant.replicas,
+            late_s=late_s,
             drains=spec.autoscaling.mode is AutoscalingMode.NATIVE,
             remembered=min(max(memory.largest_wish(variant.name), variant.replicas.min), variant.replicas.max),
         )

@@ -3,6 +3,7 @@
 Terminating pods play none: they are neither supply nor victims, and their requests finish under their preStop hook.
 """
 
+import math
 from dataclasses import dataclass
 
 from mixserve.api.observation import EngineSample, Missing, MissingReason, PodObservation, VariantObservation
@@ -19,7 +20,8 @@ class VariantFleet:
     Attributes:
         serving: ready.
         starting: not ready and nothing known that keeps them from it; a ready pod whose engine hangs comes back here.
-        stuck: not ready, and the cluster says why: unschedulable, no image, crashing. They do not start by waiting.
+        stuck: not ready, and the cluster says why (unschedulable, no image, crashing), or for longer than any start
+            takes. They do not start by waiting.
         draining: the operator took their routable label away. Not supply.
         unlabelled: those of the first three groups that lost the label otherwise; they get it back.
         replicas: `spec.replicas` of the Deployment, None while there is none.
@@ -70,6 +72,7 @@ def sort_pods(
     bounds: ReplicaRange,
     drains: bool,
     remembered: int,
+    late_s: float = -math.inf,
 ) -> VariantFleet:
     """Sort a variant's pods.
 
@@ -78,18 +81,20 @@ def sort_pods(
         bounds: the replicas that the spec allows.
         drains: whether the operator drains pods at all; if not, draining pods count as unlabelled.
         remembered: the size to assume while there is no Deployment.
+        late_s: who has not been ready since before this time (seconds since the epoch) will not be by waiting.
     """
     live = [pod for pod in observation.pods if not pod.terminating]
     draining = [drains and not pod.routable and pod.draining_since_s is not None for pod in live]
     supply = [pod for pod, drained in zip(live, draining, strict=True) if not drained]
     unready = [pod for pod in supply if not pod.ready]
+    stuck = [pod.trouble is not None or pod.turned_at_s < late_s for pod in unready]
     return VariantFleet(
         name=observation.name,
         bounds=bounds,
         rolling_out=observation.rolling_out,
         serving=tuple(pod for pod in supply if pod.ready),
-        starting=tuple(pod for pod in unready if pod.trouble is None),
-        stuck=tuple(pod for pod in unready if pod.trouble is not None),
+        starting=tuple(pod for pod, never in zip(unready, stuck, strict=True) if not never),
+        stuck=tuple(pod for pod, never in zip(unready, stuck, strict=True) if never),
         draining=tuple(pod for pod, drained in zip(live, draining, strict=True) if drained),
         unlabelled=tuple(pod for pod in supply if not pod.routable),
         replicas=observation.replicas,
@@ -106,5 +111,5 @@ def fresh_sample(pod: PodObservation, now_s: float) -> EngineSample | None:
 
 
 def is_unread(pod: PodObservation) -> bool:
-    """The pod was not asked for its signals yet: it became ready, or the operator started, seconds ago."""
+    """The pod has not told its signals yet: it became ready, or the operator started, seconds ago."""
     return isinstance(pod.sample, Missing) and pod.sample.reason is MissingReason.NOT_SCRAPED

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from mixserve.api.names import Reason
-from mixserve.apply.errors import ApiError, Conflict, Terminating, Unavailable
+from mixserve.api.names import LABEL_VARIANT, Reason
+from mixserve.apply.errors import ApiError
 from mixserve.apply.objects import ObjectWriter, Outcome
 from mixserve.apply.resources import DEPLOYMENTS, OWNED_BY_KIND, SERVICE_ACCOUNTS
 from mixserve.controller.gathering import owned_by
+from mixserve.observe.pods import takes_requests
 from mixserve.status.events import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from mixserve.apply.connection import Connection
     from mixserve.autoscale.decision import Decision
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from mixserve.controller.event_poster import EventPoster
     from mixserve.controller.object_cache import PoolKey
     from mixserve.controller.planning import PoolPlan
+    from mixserve.controller.refusals import Refusals
     from mixserve.controller.telemetry import Telemetry
     from mixserve.plan.objects import DesiredObject
 
@@ -36,23 +38,18 @@ _log = structlog.get_logger(__name__)
 # Of an object that somebody else's controller changes again and again, people are told once in this time.
 _TOLD_AGAIN_S = 60.0
 
-_INTERNAL_ERROR = 500
-"""What a broken admission webhook causes: it lasts, and people should know."""
-
 
 @dataclass(frozen=True)
 class Applied:
     """What applying a pool's objects came to.
 
     Attributes:
-        changed: something was written.
+        changed: something was written, or should have been.
         made_deployment: a Deployment was created.
-        errors: what the API server refused, one sentence each.
     """
 
     changed: bool
     made_deployment: bool
-    errors: tuple[str, ...]
 
 
 @dataclass
@@ -78,62 +75,80 @@ class Applier:
         self._events = events
         self._telemetry = telemetry
         self._writer = ObjectWriter(connection)
-        self._histories: dict[PoolKey, _PoolHistory] = {}
+        self._histories: dict[str, _PoolHistory] = {}
 
-    async def apply(self, key: PoolKey, plan: PoolPlan, decision: Decision) -> Applied:
+    async def apply(self, key: PoolKey, plan: PoolPlan, decision: Decision, refusals: Refusals) -> Applied:
         """Bring all objects into the desired state; one that is refused does not hold up the others.
 
         Raises:
-            Unavailable, Conflict: try again soon.
             Terminating: the namespace is going, and the pool with it.
         """
-        live = {(obj["kind"], obj["metadata"]["name"]): obj for obj in self._view.owned(key)}
-        wrong = [one for one in plan.objects if not self._is_right(key, one, live.get((one.kind, one.name)))]
+        live = {_name(obj): obj for obj in self._view.owned(key)}
+        wrong = [one for one in plan.objects if not self._is_right(plan, one, live.get((one.kind, one.name)))]
         # Without its ServiceAccount a Deployment gets no pods, and tries again only after a while; all else can wait.
         first = [one for one in wrong if one.kind == SERVICE_ACCOUNTS.kind]
         done: list[tuple[DesiredObject, Outcome | BaseException]] = []
         for group in (first, [one for one in wrong if one not in first]):
-            calls = (self._bring(key, plan, one, live.get((one.kind, one.name)), decision) for one in group)
+            calls = (self._bring(plan, one, live.get((one.kind, one.name)), decision) for one in group)
             done += zip(group, await asyncio.gather(*calls, return_exceptions=True), strict=True)
+        _take_errors(done, refusals)
         written = {f"{one.kind}/{one.name}": got.value for one, got in done if isinstance(got, Outcome)}
         if written:
             _log.info("objects_written", pool=str(key), **written)
         return Applied(
             changed=bool(wrong),
             made_deployment=any(one.kind == DEPLOYMENTS.kind and got is Outcome.CREATED for one, got in done),
-            errors=tuple(_told(key, one, got) for one, got in done if isinstance(got, BaseException)),
         )
 
-    def _is_right(self, key: PoolKey, desired: DesiredObject, live: RawObject | None) -> bool:
+    def _is_right(self, plan: PoolPlan, desired: DesiredObject, live: RawObject | None) -> bool:
         if live is None or not self._writer.is_right(desired.body, live=live, desired_hash=desired.desired_hash):
             return False
-        self._count(key, (desired.kind, desired.name), Outcome.UNCHANGED)
+        self._count(plan, (desired.kind, desired.name), Outcome.UNCHANGED)
         return True
 
-    async def prune(self, key: PoolKey, plan: PoolPlan) -> None:
+    async def prune(self, key: PoolKey, plan: PoolPlan, refusals: Refusals, *, replaced: bool) -> None:
         """Delete what is the pool's and no longer desired: the Deployment of a variant that was taken out.
 
         Its pods finish their requests as they do whenever they are deleted.
+
+        Args:
+            key: the pool's.
+            plan: what is desired.
+            refusals: takes what goes wrong.
+            replaced: the variants of the plan can take the requests. Until then a variant that serves stays.
+
+        Raises:
+            Terminating: the namespace is going, and the pool with it.
         """
         wanted = {(desired.kind, desired.name) for desired in plan.objects}
+        kept = set() if replaced else self._serving(key)
         for obj in owned_by(plan.pool.metadata.uid, self._view.owned(key)):
-            name = (obj["kind"], obj["metadata"]["name"])
-            if name not in wanted and "deletionTimestamp" not in obj["metadata"]:
-                _log.info("object_pruned", pool=str(key), kind=name[0], name=name[1])
-                await self._writer.remove(obj)
-                self._history(key).made.discard(name)
+            name, variant = _name(obj), obj["metadata"].get("labels", {}).get(LABEL_VARIANT)
+            if name not in wanted and variant not in kept and "deletionTimestamp" not in obj["metadata"]:
+                await self._remove(key, plan, obj, refusals)
 
-    def forget(self, key: PoolKey) -> None:
-        """Drop a pool that is gone."""
-        self._histories.pop(key, None)
+    async def _remove(self, key: PoolKey, plan: PoolPlan, obj: RawObject, refusals: Refusals) -> None:
+        kind, name = _name(obj)
+        _log.info("object_pruned", pool=str(key), kind=kind, name=name)
+        try:
+            await self._writer.remove(obj)
+        except ApiError as error:
+            refusals.take(f"{kind} {name}", error)
+        self._history(plan).made.discard((kind, name))
 
-    def forget_object(self, uid: str) -> None:
-        """Drop an object that is gone."""
+    def _serving(self, key: PoolKey) -> set[str]:
+        """The variants of which a pod takes requests."""
+        return {
+            pod["metadata"]["labels"].get(LABEL_VARIANT, "") for pod in self._view.pods.of(key) if takes_requests(pod)
+        }
+
+    def forget(self, uid: str) -> None:
+        """Drop an object that is gone, or a pool."""
         self._writer.forget(uid)
+        self._histories.pop(uid, None)
 
     async def _bring(
         self,
-        key: PoolKey,
         plan: PoolPlan,
         desired: DesiredObject,
         live: RawObject | None,
@@ -148,36 +163,39 @@ class Applier:
         )
         self._view.put(OWNED_BY_KIND[desired.kind], now)
         name = (desired.kind, desired.name)
-        was_there = self._count(key, name, outcome)
+        was_there = self._count(plan, name, outcome)
         if outcome is Outcome.REPAIRED or (outcome is Outcome.CREATED and was_there):
-            self._tell(key, plan, name, outcome)
+            self._tell(plan, name, outcome)
         return outcome
 
-    def _count(self, key: PoolKey, name: Name, outcome: Outcome) -> bool:
+    def _count(self, plan: PoolPlan, name: Name, outcome: Outcome) -> bool:
         """Note what was done; return whether the object was there before."""
         self._telemetry.objects.labels(name[0], outcome).inc()
-        made = self._history(key).made
+        made = self._history(plan).made
         was_there = name in made
         made.add(name)
         return was_there
 
-    def _tell(self, key: PoolKey, plan: PoolPlan, name: Name, outcome: Outcome) -> None:
-        history, now_s = self._history(key), time.monotonic()
+    def _tell(self, plan: PoolPlan, name: Name, outcome: Outcome) -> None:
+        history, now_s = self._history(plan), time.monotonic()
         if now_s - history.told_s.get(name, -_TOLD_AGAIN_S) >= _TOLD_AGAIN_S:
             history.told_s[name] = now_s
             self._events.put(_repair_event(name, outcome), {"metadata": plan.pool.metadata.model_dump()})
 
-    def _history(self, key: PoolKey) -> _PoolHistory:
-        return self._histories.setdefault(key, _PoolHistory())
+    def _history(self, plan: PoolPlan) -> _PoolHistory:
+        return self._histories.setdefault(plan.pool.metadata.uid, _PoolHistory())
 
 
-def _told(key: PoolKey, desired: DesiredObject, error: BaseException) -> str:
-    """The refusal of an object for people; raises what will not last."""
-    lasts = isinstance(error, ApiError) and not isinstance(error, (Conflict, Terminating))
-    if not lasts or (isinstance(error, Unavailable) and error.status != _INTERNAL_ERROR):
-        raise error
-    _log.warning("object_refused", pool=str(key), kind=desired.kind, name=desired.name, error=str(error))
-    return f"{desired.kind} {desired.name}: {error}"
+def _take_errors(done: Sequence[tuple[DesiredObject, object]], refusals: Refusals) -> None:
+    for one, got in done:
+        if isinstance(got, ApiError):
+            refusals.take(f"{one.kind} {one.name}", got)
+        elif isinstance(got, BaseException):
+            raise got
+
+
+def _name(obj: RawObject) -> Name:
+    return obj["kind"], obj["metadata"]["name"]
 
 
 def _repair_event(name: Name, outcome: Outcome) -> Event:

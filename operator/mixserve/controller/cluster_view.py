@@ -62,9 +62,9 @@ class ClusterView:
         others = self.names.put(whole) if resource is POOLS else set()
         return others | self._concerned(resource, whole)
 
-    def remove(self, resource: Resource, obj: RawObject) -> set[PoolKey]:
-        """Take the deletion of an object; return the pools that have to be looked at because of it."""
-        if not self._caches[resource].remove(obj):
+    def remove(self, resource: Resource, obj: RawObject, *, version: str | None = None) -> set[PoolKey]:
+        """Take the deletion of an object, at a version or its own; return the pools to be looked at because of it."""
+        if not self._caches[resource].remove(obj, version=version):
             return set()
         self._gone(obj["metadata"]["uid"])
         others = self.names.remove(obj) if resource is POOLS else set()
@@ -82,7 +82,7 @@ class ClusterView:
         listed = list(items)
         missing = self._caches[resource].missing_from(listed, version=version)
         gone = [obj for obj in missing if namespace in {"", obj["metadata"].get("namespace")}]
-        changes = [self.remove(resource, obj) for obj in gone]
+        changes = [self.remove(resource, obj, version=version) for obj in gone]
         changes += [self.put(resource, obj) for obj in listed]
         return set().union(*changes)
 
@@ -92,8 +92,8 @@ class ClusterView:
         if resource in LABELLED:
             pool = pool_of(obj)
             return set() if pool is None else {pool}
-        field = "quantization" if resource is FORMATS else "accelerator"
-        return {key_of(pool) for pool in self.pools.all() if _names_used(pool, field) & {obj["metadata"]["name"]}}
+        # The catalogue changes seldom, and a remedy may name any of its entries.
+        return {key_of(pool) for pool in self.pools.all()}
 
 
 def pool_of(obj: RawObject) -> PoolKey | None:
@@ -101,10 +101,6 @@ def pool_of(obj: RawObject) -> PoolKey | None:
     metadata = obj["metadata"]
     name = metadata.get("labels", {}).get(LABEL_POOL)
     return None if name is None else PoolKey(metadata["namespace"], name)
-
-
-def _names_used(pool: RawObject, field: str) -> set[str]:
-    return {variant.get(field) for variant in pool.get("spec", {}).get("variants", ())}
 
 
 def _without_spec(pod: RawObject) -> RawObject:

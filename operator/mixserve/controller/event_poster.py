@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from mixserve.apply.errors import ApiError
+from mixserve.apply.errors import ApiError, Terminating
 from mixserve.apply.events import post_event
 
 if TYPE_CHECKING:
@@ -49,5 +49,7 @@ class EventPoster:
             event, pool, at_s = await self._waiting.get()
             try:
                 await post_event(self._connection, event, pool=pool, instance=self._instance, now_s=at_s)
+            except Terminating:  # nobody will look for it
+                continue
             except ApiError as error:  # the status says it as well
                 _log.warning("event_lost", pool=pool["metadata"]["name"], reason=event.reason.value, error=str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from mixserve.api.names import LABEL_VARIANT
@@ -35,11 +36,10 @@ class Gatherer:
 
     async def observe(self, key: PoolKey, plan: PoolPlan, *, now_s: float) -> PoolObservation:
         """What is seen of a pool, its variants in the order of the plan."""
+        replicas = [pod for pod in self._view.pods.of(key) if is_replica(pod)]
         pods: dict[str, list[PodObservation]] = {}
-        for pod in self._view.pods.of(key):
-            if is_replica(pod):
-                variant = pod["metadata"]["labels"].get(LABEL_VARIANT, "")
-                pods.setdefault(variant, []).append(await self._pod(pod, now_s))
+        for pod, seen in zip(replicas, await asyncio.gather(*(self._pod(pod, now_s) for pod in replicas)), strict=True):
+            pods.setdefault(pod["metadata"]["labels"].get(LABEL_VARIANT, ""), []).append(seen)
         owned = owned_by(plan.pool.metadata.uid, self._view.owned(key))
         deployments = {obj["metadata"]["name"]: obj for obj in owned if obj["kind"] == DEPLOYMENTS.kind}
         return PoolObservation(

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
+# Until the watches have begun, each with a list of its own: what was deleted between that and our first list, no watch
+# tells of.
+_WATCHES_BEGIN_S = 10.0
 # Between two tries while the API server does not answer or the kinds are not installed.
 _PAUSE_S = 2.0
 
@@ -65,9 +68,11 @@ class Lister:
             await asyncio.sleep(_PAUSE_S)
 
     async def repeat(self, interval_s: float) -> None:
-        """List again and again until cancelled."""
+        """List when the watches have begun, and then again and again until cancelled."""
+        pause_s = min(interval_s, _WATCHES_BEGIN_S)
         while True:
-            await asyncio.sleep(interval_s)
+            await asyncio.sleep(pause_s)
+            pause_s = interval_s
             try:
                 await self.list_all()
             except ApiError as error:  # the watches go on, and so does the next list

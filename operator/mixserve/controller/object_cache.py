@@ -50,7 +50,7 @@ class ObjectCache:
         self._trim = trim
         self._objects: dict[PoolKey, RawObject] = {}
         self._groups: dict[PoolKey, dict[PoolKey, RawObject]] = {}
-        self._deleted: dict[str, None] = {}
+        self._deleted: dict[str, int] = {}
         self.revision = 0
 
     def __len__(self) -> int:
@@ -73,7 +73,8 @@ class ObjectCache:
         key, known = key_of(obj), self._objects.get(key_of(obj))
         if known is not None and _version(obj) <= _version(known):
             return False
-        if obj["metadata"]["uid"] in self._deleted:
+        # A selector's watch also tells of a deletion when an object loses its label, which may come back later.
+        if _version(obj) <= self._deleted.get(obj["metadata"]["uid"], -1):
             return False
         if known is not None:
             self._drop(key, known)
@@ -84,9 +85,14 @@ class ObjectCache:
             self._groups.setdefault(group, {})[key] = trimmed
         return True
 
-    def remove(self, obj: RawObject) -> bool:
-        """Take a deletion that was sent; return whether it is news."""
-        self._remember_deletion(obj["metadata"]["uid"])
+    def remove(self, obj: RawObject, *, version: str | None = None) -> bool:
+        """Take a deletion that was sent; return whether it is news.
+
+        Args:
+            obj: as it was sent with its deletion, or as it was known.
+            version: at which it was gone; None for the object's own.
+        """
+        self._remember_deletion(obj["metadata"]["uid"], _version(obj) if version is None else int(version))
         key, known = key_of(obj), self._objects.get(key_of(obj))
         if known is None or known["metadata"]["uid"] != obj["metadata"]["uid"]:
             return False
@@ -103,8 +109,8 @@ class ObjectCache:
             if key not in keys and _version(known) <= int(version)  # else it was made after the list
         ]
 
-    def _remember_deletion(self, uid: str) -> None:
-        self._deleted[uid] = None
+    def _remember_deletion(self, uid: str, version: int) -> None:
+        self._deleted[uid] = max(version, self._deleted.pop(uid, -1))
         if len(self._deleted) > _REMEMBERED_DELETIONS:
             del self._deleted[next(iter(self._deleted))]
 

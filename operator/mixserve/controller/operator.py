@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import kopf
 import structlog
@@ -11,7 +11,7 @@ import structlog
 from mixserve.controller.acting import Actor
 from mixserve.controller.applying import Applier
 from mixserve.controller.beat import Beat
-from mixserve.controller.cluster_view import ClusterView
+from mixserve.controller.cluster_view import ClusterView, pool_of
 from mixserve.controller.event_poster import EventPoster
 from mixserve.controller.gathering import Gatherer
 from mixserve.controller.listing import Lister
@@ -28,7 +28,7 @@ from mixserve.observe.crash_logs import CrashLogs
 from mixserve.observe.model_files import ModelConfigReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import aiohttp
     from kubernetes.aio.client import Configuration
@@ -69,10 +69,10 @@ class Operator:
         self._settings = settings
         self._configuration = configuration
         self.synced = False
-        samples, logs = Samples(), CrashLogs(connection)
         self._view = ClusterView(gone=self._forget)
         self._queue: KeyedQueue[PoolKey] = KeyedQueue()
-        beat = Beat(view=self._view, samples=samples, look=self._queue.add)
+        samples, logs = Samples(), CrashLogs(connection, read=self._log_read)
+        beat = Beat(view=self._view, samples=samples, look=self._queue.add_unless_failing)
         self._scraper = Scraper(
             view=self._view,
             samples=samples,
@@ -109,7 +109,7 @@ class Operator:
             logs.forget,
             planner.forget_object,
             gatherer.forget,
-            applier.forget_object,
+            applier.forget,
             reporter.forget,
         )
         telemetry.pool_count.set_function(lambda: len(self._view.pools))
@@ -165,6 +165,11 @@ class Operator:
         )
         watching()
         await kopf.run_tasks(tasks, ignored=others)
+
+    def _log_read(self, pod: Mapping[str, Any]) -> None:
+        pool = pool_of(pod)
+        if pool is not None:
+            self._queue.add(pool)
 
     def _forget(self, uid: str) -> None:
         for forget in self._forgetters:

@@ -43,6 +43,11 @@ class KeyedQueue(Generic[K]):
             self._waiting[key] = None
             self._filled.set()
 
+    def add_unless_failing(self, key: K) -> None:
+        """Ask for the key as `add` does, but leave one that has failed to the pause that it is given."""
+        if key not in self._failures or key not in self._timers:
+            self.add(key)
+
     def add_after(self, key: K, delay_s: float) -> None:
         """Ask for the key to be worked on after a while, or earlier if that was asked for already."""
         loop = asyncio.get_running_loop()
@@ -82,15 +87,6 @@ class KeyedQueue(Generic[K]):
         pause_s = max(at_least_s, min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(failures - 1, 30)))
         self.add_after(key, pause_s)
         return pause_s
-
-    def forget(self, key: K) -> None:
-        """Drop everything about a key that exists no more, except work that is going on."""
-        self._waiting.pop(key, None)
-        self._again.discard(key)
-        self._failures.pop(key, None)
-        timer = self._timers.pop(key, None)
-        if timer is not None:
-            timer.cancel()
 
     def _due(self, key: K) -> None:
         del self._timers[key]

@@ -9,6 +9,7 @@ import structlog
 from pydantic import ValidationError
 
 from mixserve.api.pool_status import PoolStatus
+from mixserve.apply.errors import Conflict, NotFound
 from mixserve.apply.resources import POOLS
 from mixserve.apply.status import write_status
 from mixserve.status.conditions import Findings, build_conditions
@@ -60,6 +61,7 @@ class Reporter:
             refused: what the API server refused of its objects.
 
         Raises:
+            Conflict: the pool is gone; look again.
             ApiError: the status could not be written.
         """
         previous = self._previous(raw)
@@ -67,13 +69,17 @@ class Reporter:
         if new == previous:
             return
         metadata = raw["metadata"]
-        now = await write_status(
-            self._connection,
-            namespace=key.namespace,
-            name=key.name,
-            uid=metadata["uid"],
-            status=new.to_wire(),
-        )
+        try:
+            now = await write_status(
+                self._connection,
+                namespace=key.namespace,
+                name=key.name,
+                uid=metadata["uid"],
+                status=new.to_wire(),
+            )
+        except NotFound as error:  # its deletion was missed
+            self._view.remove(POOLS, raw)
+            raise Conflict(f"pool {key} is gone") from error
         self._view.put(POOLS, now)
         self._written[metadata["uid"]] = (now["metadata"]["resourceVersion"], new)
         for event in build_events(previous, new):
@@ -90,7 +96,7 @@ class Reporter:
         known = self._written.get(uid)
         if known is not None and known[0] == version:
             return known[1]
-        status = _status_of(raw)
+        status = status_of(raw)
         if status is not None:
             self._written[uid] = (version, status)
         return status
@@ -133,7 +139,7 @@ class Reporter:
         )
 
 
-def _status_of(raw: RawObject) -> PoolStatus | None:
+def status_of(raw: RawObject) -> PoolStatus | None:
     """The status as it was written last; None where there is none, or one of another version of Mixserve."""
     try:
         return PoolStatus.parse(raw["status"]) if raw.get("status") else None

@@ -38,8 +38,9 @@ class Settings(BaseSettings):
     identity: Annotated[str, Field(min_length=1, max_length=253)] = Field(default_factory=_unique_identity)
     """Name in the Lease. With the pod's name a restarted container need not wait for the Lease to expire; it must
     then be certain that no other process has the same name. Unset: hostname and a random suffix."""
-    scrape_interval_s: Annotated[float, Field(ge=0.1, le=300)] = 5.0
-    """Seconds between two looks at an engine's metrics, which is also how often each pool is decided about."""
+    scrape_interval_s: Annotated[float, Field(ge=0.1, le=5)] = 5.0
+    """Seconds between two looks at an engine's metrics, which is also how often each pool is decided about. At most a
+    third of the time for which a sample is fresh, so that one lost scrape changes nothing."""
     resync_interval_s: Annotated[float, Field(ge=1, le=86400)] = 600.0
     """Seconds between two full lists of everything, which find what a broken watch has missed."""
     workers: Annotated[int, Field(ge=1, le=64)] = 8

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from mixserve.apply.errors import ApiError, Conflict, Terminating, Unavailable
-from mixserve.controller.reconciling import RefusedError
+from mixserve.controller.refusals import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

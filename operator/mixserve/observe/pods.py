@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from mixserve.api.names import ANNOTATION_DRAINING_SINCE, ENGINE_CONTAINER, LABEL_ROUTABLE
@@ -37,6 +38,12 @@ def is_replica(pod: Mapping[str, Any]) -> bool:
     return owned and pod.get("status", {}).get("phase") not in {"Failed", "Succeeded"}
 
 
+def takes_requests(pod: Mapping[str, Any]) -> bool:
+    """Whether clients send their requests to the pod."""
+    ready = _condition(pod.get("status", {}), "Ready").get("status") == "True"
+    return ready and _is_routable(pod) and "deletionTimestamp" not in pod["metadata"]
+
+
 def observe_pod(
     pod: Mapping[str, Any],
     *,
@@ -52,14 +59,16 @@ def observe_pod(
     """
     metadata, status = pod["metadata"], pod.get("status", {})
     terminating = "deletionTimestamp" in metadata
-    ready = _condition(status, "Ready").get("status") == "True" and not terminating
+    readiness = _condition(status, "Ready")
+    ready = readiness.get("status") == "True" and not terminating
     return PodObservation(
         name=metadata["name"],
         uid=metadata["uid"],
         created_at_s=parse_time(metadata["creationTimestamp"]),
+        turned_at_s=parse_time(readiness.get("lastTransitionTime") or metadata["creationTimestamp"]),
         ready=ready,
         terminating=terminating,
-        routable=metadata.get("labels", {}).get(LABEL_ROUTABLE) == "true",
+        routable=_is_routable(pod),
         draining_since_s=_draining_since(metadata.get("annotations", {})),
         sample=sample,
         trouble=None if ready or terminating else find_trouble(status, log_tail),
@@ -124,11 +133,17 @@ def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
     return next((c for c in conditions if c.get("type") == kind), {})
 
 
+def _is_routable(pod: Mapping[str, Any]) -> bool:
+    return bool(pod["metadata"].get("labels", {}).get(LABEL_ROUTABLE) == "true")
+
+
 def _draining_since(annotations: Mapping[str, str]) -> float | None:
     value = annotations.get(ANNOTATION_DRAINING_SINCE)
     if value is None:
         return None
     try:
-        return float(value)
-    except ValueError:  # somebody else's hand: as good as drained for ever, so that the pod gets out of this state
-        return 0.0
+        since_s = float(value)
+    except ValueError:
+        since_s = math.nan
+    # Somebody else's hand: as good as drained for ever, so that the pod gets out of this state.
+    return since_s if math.isfinite(since_s) else 0.0

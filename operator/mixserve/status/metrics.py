@@ -20,9 +20,21 @@ def judge_metrics(observation: PoolObservation | None) -> Verdict:
     lost = [pod.sample for pod in asked if fresh_sample(pod, observation.now_s) is None]
     if not lost:
         return Verdict(kind, "True", Reason.FRESH, f"The metrics of all ready replicas are at most {FRESH_S:.0f} s old")
-    reasons = {MissingReason.STALE if isinstance(sample, EngineSample) else sample.reason for sample in lost}
-    message = (
-        f"{len(lost)} of {len(ready)} ready replicas have no fresh metrics ({', '.join(sorted(reasons))}), "
-        "and count as full until they do; let the operator reach the engines' port"
-    )
+    found = {MissingReason.STALE if isinstance(sample, EngineSample) else sample.reason for sample in lost}
+    causes = [text for reason, text in _CAUSES.items() if reason in found]
+    message = f"Ready replicas without fresh metrics count as full when the pool could shrink: {'; '.join(causes)}"
     return Verdict(kind, "False", Reason.STALE, message)
+
+
+# Without numbers, which would change by themselves.
+_CAUSES = {
+    MissingReason.UNREACHABLE: "some can't be reached (Unreachable): let the operator reach the engines' port, see "
+    "NetworkPolicies",
+    MissingReason.TIMEOUT: "some do not answer in time (Timeout): see whether nodes or network are overloaded",
+    MissingReason.BAD_STATUS: "some answer with an error (BadStatus): read the engine's log",
+    MissingReason.METRIC_ABSENT: "some do not report what is needed (MetricAbsent): set spec.engine.version to the "
+    "version that the image has",
+    MissingReason.UNPARSABLE: "some report what makes no sense (Unparsable): set spec.engine.version to the version "
+    "that the image has, or report it",
+    MissingReason.STALE: "some were not read lately (Stale): see whether the operator has enough CPU",
+}

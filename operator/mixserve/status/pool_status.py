@@ -6,14 +6,22 @@ nothing.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from mixserve.api.observation import PoolObservation
 from mixserve.api.pool import Variant
-from mixserve.api.pool_status import Condition, LastDecision, PoolStatus, ScaleTerm, VariantStatus
+from mixserve.api.pool_status import (
+    Condition,
+    LastDecision,
+    LearnedCapacity,
+    PoolStatus,
+    ScaleTerm,
+    VariantStatus,
+)
 from mixserve.autoscale.decision import Decision
 from mixserve.autoscale.demand import Term
+from mixserve.autoscale.memory import Learned
 from mixserve.status.rfc3339 import to_rfc3339
 from mixserve.status.workload import ready_replicas
 
@@ -30,11 +38,13 @@ class Outcome:
         observation: its variants in the order of the spec.
         decision: about these variants.
         replicas_written: a Deployment's replicas were changed, or a Deployment was created, because of the decision.
+        learned: by variant, what a replica was seen to carry.
     """
 
     observation: PoolObservation
     decision: Decision
     replicas_written: bool
+    learned: Mapping[str, Learned] = field(default_factory=dict)
 
 
 def build_status(
@@ -71,6 +81,7 @@ def build_status(
             desired=decision.wanted(seen.name),
             replicas=seen.replicas or 0,
             ready=ready_replicas(seen),
+            learned=_learned(outcome.learned.get(seen.name)),
         )
         for seen in outcome.observation.variants
     )
@@ -86,6 +97,10 @@ def build_status(
         variants=rows,
         last_decision=_last_decision(before.last_decision, decision, now_s=now_s),
     )
+
+
+def _learned(learned: Learned | None) -> LearnedCapacity | None:
+    return None if learned is None else LearnedCapacity(requests=learned.running, expected=f"{learned.prior:.2f}")
 
 
 def _starting(observation: PoolObservation) -> list[int]:

@@ -24,6 +24,8 @@ _CLAIM_UNBOUND = re.compile(r"unbound immediate PersistentVolumeClaims")
 """The scheduler's words for a claim that has no volume."""
 _PREEMPTION = re.compile(r"\s*(?:no new claims to deallocate, )?preemption: .*", re.DOTALL)
 """What the scheduler adds about pods that it did not push aside: it says nothing about the pool."""
+_NODE_COUNTS = re.compile(r"^\d+/\d+ nodes are available:\s*|(?<![\w.-])\d+ (?=Insufficient|node\(s\)|[Tt]oo many)")
+"""How many nodes the scheduler saw: numbers that change as nodes come and go."""
 _PULL_ERROR = re.compile(r"^container \S+: (?:ImagePullBackOff: .*?)?ErrImagePull: (?P<cause>.+)", re.DOTALL)
 """The kubelet goes back and forth between trying (ErrImagePull) and waiting (ImagePullBackOff), for the same cause."""
 _EXCEPTION = re.compile(r"\b((?:\w+\.)*\w+(?:Error|Exception|Interrupt|Exit)\b.*)")
@@ -106,9 +108,15 @@ def _explain_unschedulable(message: str, *, variant: str, index: int) -> Explain
         )
     return Explained(
         Reason.UNSCHEDULABLE,
-        f"spec.variants[{index}]: no node takes a replica of {variant}: {_plain(_PREEMPTION.sub('', message))}; "
+        f"spec.variants[{index}]: no node takes a replica of {variant}: {_scheduler_words(message)}; "
         "add nodes of this accelerator, free some, or lower replicas.max or tensorParallel",
     )
+
+
+def _scheduler_words(message: str) -> str:
+    """Why no node fits, each reason once and without the nodes' number."""
+    words = _plain(_NODE_COUNTS.sub("", _PREEMPTION.sub("", message)))
+    return ", ".join(dict.fromkeys(words.split(", ")))
 
 
 def _pull_error(message: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mixserve.api.names import LABEL_POOL, ConditionType, Reason
 from mixserve.api.observation import PodObservation, PoolObservation, VariantObservation
-from mixserve.api.pool import Variant
+from mixserve.api.pool import LLMServingPoolSpec, Variant
 from mixserve.status.troubles import Advise, Explained, explain, explain_refusal
 from mixserve.status.verdict import NOT_LOOKED_AT, ConditionStatus, Verdict
 
@@ -69,6 +69,12 @@ def judge_workload(
 def ready_replicas(seen: VariantObservation) -> int:
     """Replicas that are ready and take requests."""
     return sum(pod.ready and pod.routable for pod in seen.pods)
+
+
+def has_its_minimum(spec: LLMServingPoolSpec, observation: PoolObservation) -> bool:
+    """Whether every variant has its minimum ready, so that what the spec no longer has can go."""
+    pairs = zip(spec.variants, observation.variants, strict=True)
+    return all(ready_replicas(seen) >= variant.replicas.min for variant, seen in pairs)
 
 
 def _expected(seen: VariantObservation) -> list[PodObservation]:

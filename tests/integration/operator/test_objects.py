@@ -134,6 +134,23 @@ def test_what_is_edited_is_restored(
     chat.wait_until_ready("chat")
 
 
+def test_an_object_that_had_lost_its_label_is_looked_after_as_before(chat: PoolSandbox) -> None:
+    """Whoever watches by a label is told of a deletion when the label goes."""
+    edit(chat, "deployment", "chat-main", {"metadata": {"labels": None}})
+    eventually(lambda: at(get(chat, "deployment", "chat-main"), "metadata").get("labels"), "the labels", 10.0)
+    chat.kubectl("scale", "deployment", "chat-main", "--replicas=3")
+    eventually(lambda: at(get(chat, "deployment", "chat-main"), "spec", "replicas") == 1, "one replica", 30.0)
+
+
+def test_a_variant_that_is_replaced_stays_until_the_new_one_serves(chat: PoolSandbox) -> None:
+    chat.apply([pool("chat", variant("new", accelerator="a100-80gb"))])
+    wait_for_condition(chat, "chat", "WorkloadReady", status="False", reason="Unschedulable")
+    assert find(chat, "deployment", "chat-main")
+    chat.apply([pool("chat", variant("new"))])
+    eventually(lambda: not find(chat, "deployment", "chat-main"), "the end of the old variant")
+    assert condition(chat, "chat", "Ready")["status"] == "True"
+
+
 def test_replicas_survive_a_repair(chat: PoolSandbox) -> None:
     chat.apply([pool("chat", variant(least=3))])
     eventually(lambda: at(get(chat, "deployment", "chat-main"), "spec", "replicas") == 3, "three replicas")

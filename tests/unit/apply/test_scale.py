@@ -8,7 +8,7 @@ from support.recording_connection import RecordingConnection
 
 
 async def write(connection: RecordingConnection, seen: int, wanted: int) -> None:
-    await write_replicas(connection, namespace="ns", deployment="d", seen=seen, wanted=wanted)
+    await write_replicas(connection, namespace="ns", deployment="d", seen=seen, wanted=wanted, version="7")
 
 
 async def test_replicas_are_written_only_if_they_are_as_seen() -> None:
@@ -20,6 +20,14 @@ async def test_replicas_are_written_only_if_they_are_as_seen() -> None:
         {"op": "add", "path": "/spec/replicas", "value": 5},
     ]
     assert connection.calls == [("patch", (where, patch))]
+
+
+async def test_a_deployment_shrinks_only_if_it_has_not_changed_at_all() -> None:
+    connection = RecordingConnection()
+    await write(connection, 5, 2)
+    [(_, (_, patch))] = connection.calls
+    assert patch[1] == {"op": "replace", "path": "/metadata/resourceVersion", "value": "7"}
+    assert patch[2]["value"] == 2
 
 
 async def test_zero_replicas_are_not_in_the_object() -> None:

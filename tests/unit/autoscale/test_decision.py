@@ -4,11 +4,11 @@ import pytest
 
 from mixserve.api.observation import Missing, MissingReason, PodObservation, PodProblem, PoolObservation, Trouble
 from mixserve.api.pool import AutoscalingMode, LLMServingPoolSpec
-from mixserve.api.pool_status import BlockReason
+from mixserve.api.pool_status import BlockReason, LearnedCapacity, PoolStatus, VariantStatus
 from mixserve.autoscale.actions import Drain, Restore, SetReplicas
 from mixserve.autoscale.decision import Decision, decide
 from mixserve.autoscale.demand import TermName
-from mixserve.autoscale.memory import ScaleMemory, Wish
+from mixserve.autoscale.memory import ScaleMemory, Wish, recall
 from support.pools import NOW_S, SILENT, bounds, later, pod, pool, sample, seen, starting, variant
 
 TROUBLE = Trouble(PodProblem.UNSCHEDULABLE, "no node")
@@ -95,7 +95,41 @@ def test_what_a_replica_carries_is_learned_before_it_is_used() -> None:
     assert (first.desired, second.desired) == (1, 3)
 
 
+def test_a_restart_under_load_keeps_the_size_that_was_learned_to_be_needed() -> None:
+    """Ten replicas of which each runs all that it carries: without what was learned, one would seem enough."""
+    pods = seen(variant(*serving(10, running=11)))
+    row = VariantStatus(
+        name="main",
+        deployment="p-main",
+        desired=10,
+        replicas=10,
+        ready=10,
+        learned=LearnedCapacity(requests=11, expected="128.00"),
+    )
+    memory = recall(PoolStatus(variants=(row,)), now_s=NOW_S)
+    for at_s in range(0, 900, 5):
+        decision, memory = decide(pool(), later(pods, at_s), memory, {"main": 128.0})
+    assert (decision.desired, decision.actions) == (10, ())
+
+
+def test_a_deployment_that_was_deleted_during_a_restart_comes_back_as_large_as_it_was() -> None:
+    row = VariantStatus(name="main", deployment="p-main", desired=7, replicas=7, ready=7)
+    memory = recall(PoolStatus(variants=(row,)), now_s=NOW_S)
+    decision = decided(seen(variant(replicas=None)), memory=memory)
+    assert decision.wanted("main") == 7
+
+
 # Shrinking
+
+
+@pytest.mark.parametrize(("for_s", "actions"), [(2399, ()), (2401, (SetReplicas("main", 3, 1, ""),))])
+def test_a_pod_that_starts_for_longer_than_any_start_takes_holds_nothing_up(
+    for_s: float, actions: tuple[SetReplicas, ...]
+) -> None:
+    """The start may take 30 min by the spec, and 10 more to get there."""
+    late = [replace(starting(name), turned_at_s=NOW_S - for_s) for name in ("s1", "s2")]
+    decision = decided(seen(variant(pod("a"), *late)), memory=remembering(1))
+    assert tuple(replace(one, reason="") for one in decision.actions if isinstance(one, SetReplicas)) == actions
 
 
 def test_a_pool_shrinks_to_the_largest_wish_of_the_window() -> None:

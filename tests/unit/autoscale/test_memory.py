@@ -1,10 +1,13 @@
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mixserve.api.observation import PodObservation
 from mixserve.api.pool import ReplicaRange
+from mixserve.api.pool_status import LearnedCapacity, PoolStatus, VariantStatus
 from mixserve.autoscale.fleet import sort_pods
-from mixserve.autoscale.memory import Learned, ScaleMemory, Wish
+from mixserve.autoscale.memory import Learned, ScaleMemory, Wish, recall
 from support.pools import NOW_S, SILENT, pod, sample, starting, variant
 
 
@@ -22,18 +25,18 @@ def wishes(*sizes: tuple[float, int], window_s: float = 300) -> ScaleMemory:
 
 
 def test_a_replica_carries_what_fits_until_something_waited() -> None:
-    assert ScaleMemory().capacity("main", 64.0) == 64.0
+    assert ScaleMemory().capacity("main", 64.0, now_s=NOW_S) == 64.0
 
 
 def test_a_replica_carries_at_least_one_request() -> None:
-    assert ScaleMemory().capacity("main", 0.2) == 1.0
+    assert ScaleMemory().capacity("main", 0.2, now_s=NOW_S) == 1.0
 
 
 def test_a_pod_where_requests_waited_twice_in_a_row_shows_what_it_carries() -> None:
     memory = learn(ScaleMemory(), pod("a", sample(9, 3)))
-    assert memory.capacity("main", 64.0) == 64.0
+    assert memory.capacity("main", 64.0, now_s=NOW_S) == 64.0
     memory = learn(memory, pod("a", sample(12, 3, at_s=NOW_S + 5)), after_s=5)
-    assert memory.capacity("main", 64.0) == 12.0
+    assert memory.capacity("main", 64.0, now_s=NOW_S) == 12.0
 
 
 def test_one_scrape_seen_twice_is_one_scrape() -> None:
@@ -45,7 +48,7 @@ def test_the_largest_counts() -> None:
     memory = ScaleMemory()
     for step, running in enumerate((12, 12, 20, 5)):
         memory = learn(memory, pod("a", sample(running, 3, at_s=NOW_S + 5 * step)), after_s=5 * step)
-    assert memory.learned == {"main": Learned(running=20, prior=64)}
+    assert memory.learned == {"main": Learned(running=20, prior=64, seen_at_s=NOW_S + 15)}
 
 
 def test_a_queue_that_empties_in_between_teaches_nothing() -> None:
@@ -63,8 +66,66 @@ def test_an_engine_that_runs_nothing_while_requests_wait_teaches_nothing() -> No
 def test_a_prior_that_changes_forgets() -> None:
     memory = learn(ScaleMemory(), pod("a", sample(9, 3)))
     memory = learn(memory, pod("a", sample(9, 3, at_s=NOW_S + 5)), after_s=5)
-    assert memory.capacity("main", 32.0) == 32.0
+    assert memory.capacity("main", 32.0, now_s=NOW_S) == 32.0
     assert learn(memory, pod("a"), prior=32).learned == {}
+
+
+def learned(running: int, *, prior: float = 64) -> ScaleMemory:
+    return ScaleMemory(learned={"main": Learned(running=running, prior=prior, seen_at_s=NOW_S)})
+
+
+def test_what_nobody_has_seen_for_long_grows_back_to_what_fits() -> None:
+    memory = learned(10)
+    carried = [memory.capacity("main", 64.0, now_s=NOW_S + hours * 3600) for hours in (0, 4, 8, 12, 1000)]
+    assert carried == [10, 20, 40, 64, 64]
+
+
+def test_what_was_learned_above_what_fits_stays() -> None:
+    assert learned(100).capacity("main", 64.0, now_s=NOW_S + 3600) == 100
+
+
+def test_a_clock_that_is_set_back_takes_nothing_away() -> None:
+    assert learned(10).capacity("main", 64.0, now_s=NOW_S - 3600) == 10
+
+
+def test_a_replica_that_runs_more_without_a_queue_carries_it() -> None:
+    memory = learn(learned(10), pod("a", sample(30)), pod("b", sample(2)))
+    assert memory.learned == {"main": Learned(running=30, prior=64, seen_at_s=NOW_S)}
+
+
+def test_no_more_than_fits_is_believed_without_a_queue() -> None:
+    assert learn(learned(10), pod("a", sample(65))).learned == learned(10).learned
+    assert learn(ScaleMemory(), pod("a", sample(60))).learned == {}
+
+
+def test_what_a_queue_shows_again_counts_from_then_on() -> None:
+    memory = learned(10)
+    for after_s in (3595, 3600):
+        memory = learn(memory, pod("a", sample(9, 3, at_s=NOW_S + after_s)), after_s=after_s)
+    assert memory.learned == {"main": Learned(running=10, prior=64, seen_at_s=NOW_S + 3600)}
+
+
+def status(**fields: Any) -> PoolStatus:
+    row = VariantStatus(name="main", deployment="p-main", desired=7, replicas=5, ready=5, **fields)
+    return PoolStatus(variants=(row,))
+
+
+def test_a_restart_recalls_what_was_learned_and_wanted() -> None:
+    memory = recall(status(learned=LearnedCapacity(requests=11, expected="73.14")), now_s=NOW_S)
+    assert memory.capacity("main", 73.142857, now_s=NOW_S) == 11
+    assert memory.capacity("main", 73.15, now_s=NOW_S) == 73.15
+    assert memory.largest_wish("main") == 7
+    assert not memory.covers(NOW_S - 1)
+
+
+def test_a_restart_recalls_no_more_than_there_is() -> None:
+    assert recall(None, now_s=NOW_S) == ScaleMemory()
+    assert recall(status(), now_s=NOW_S).learned == {}
+
+
+def test_what_the_load_asks_for_comes_before_what_is_recalled() -> None:
+    memory = recall(status(), now_s=NOW_S).with_wish(Wish(NOW_S, {"main": 2}), window_s=300)
+    assert memory.largest_wish("main") == 2
 
 
 def test_pods_without_data_or_not_ready_teach_nothing() -> None:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mixserve.api.names import LABEL_POOL
+from mixserve.api.names import LABEL_POOL, LABEL_ROUTABLE, LABEL_VARIANT
 from mixserve.api.pool import LLMServingPool
-from mixserve.apply.errors import ApiError, Conflict, NotOwned, Rejected, Terminating, Unavailable
-from mixserve.apply.resources import DEPLOYMENTS, OWNED_BY_KIND, SERVICES, Resource
+from mixserve.apply.errors import ApiError, Conflict, Forbidden, NotOwned, Rejected, Terminating, Unavailable
+from mixserve.apply.resources import DEPLOYMENTS, OWNED_BY_KIND, PODS, SERVICES, Resource
 from mixserve.autoscale.decision import Decision, decide
 from mixserve.autoscale.memory import ScaleMemory
 from mixserve.controller import applying
@@ -16,11 +16,12 @@ from mixserve.controller.applying import Applied, Applier
 from mixserve.controller.cluster_view import ClusterView
 from mixserve.controller.object_cache import PoolKey
 from mixserve.controller.planning import PoolPlan
+from mixserve.controller.refusals import Refusals
 from mixserve.controller.scraping import MetricsEndpoint
 from mixserve.controller.telemetry import Telemetry
 from mixserve.engines.protocol import MetricNames
 from mixserve.plan.objects import DesiredObject
-from support.kube_objects import deployment
+from support.kube_objects import deployment, pod
 from support.pools import pod as pod_observation
 from support.pools import pool as pool_spec
 from support.pools import sample, seen, variant
@@ -85,6 +86,8 @@ class Cluster:
 
     async def delete(self, resource: Resource, **where: str) -> None:
         assert resource is DEPLOYMENTS
+        if "delete" in self.refusals:
+            raise self.refusals["delete"]
         self.written.append(("delete", where["name"]))
 
     def _write(self, verb: str, resource: Resource, body: Any) -> Any:
@@ -113,7 +116,14 @@ class Shop:
         self.events.append(event)
 
     async def apply(self, *objects: DesiredObject) -> Applied:
-        return await self.applier.apply(KEY, plan(*objects), decision())
+        self.refusals = Refusals()
+        return await self.applier.apply(KEY, plan(*objects), decision(), self.refusals)
+
+    async def prune(self, *, replaced: bool = True) -> list[tuple[str, Any]]:
+        """Prune all but main; return what was deleted."""
+        self.refusals = Refusals()
+        await self.applier.prune(KEY, plan(desired("Deployment", "p-main")), self.refusals, replaced=replaced)
+        return self.cluster.written
 
     def edit(self, kind: str, **content: Any) -> None:
         resource = OWNED_BY_KIND[kind]
@@ -131,14 +141,14 @@ def shop() -> Shop:
 
 async def test_a_new_deployment_starts_with_what_was_decided(shop: Shop) -> None:
     found = await shop.apply(desired("Deployment", "p-main", spec={}))
-    assert found == Applied(changed=True, made_deployment=True, errors=())
+    assert found == Applied(changed=True, made_deployment=True)
     assert shop.cluster.written[0][1]["spec"]["replicas"] == decision().wanted("main") > 1
     assert shop.view.get(DEPLOYMENTS, PoolKey("ns", "p-main")) is not None
 
 
 async def test_what_was_written_is_not_written_again(shop: Shop) -> None:
     await shop.apply(desired("Service"))
-    assert await shop.apply(desired("Service")) == Applied(changed=False, made_deployment=False, errors=())
+    assert await shop.apply(desired("Service")) == Applied(changed=False, made_deployment=False)
     assert len(shop.cluster.written) == 1
 
 
@@ -153,19 +163,28 @@ async def test_what_was_written_is_not_written_again(shop: Shop) -> None:
 async def test_what_is_refused_is_told_and_does_not_hold_up_the_rest(shop: Shop, error: ApiError) -> None:
     shop.cluster.refusals["Service"] = error
     found = await shop.apply(desired("Service"), desired("Deployment", "p-main", spec={}))
-    assert found.errors == (f"Service p: {error}",)
+    assert shop.refusals.lasting == [f"Service p: {error}"]
     assert found.made_deployment
 
 
-@pytest.mark.parametrize(
-    "error",
-    [Conflict("changed"), Terminating("going"), Unavailable("busy", status=429), Unavailable("no answer")],
-)
-async def test_what_passes_is_not_told(shop: Shop, error: ApiError) -> None:
+@pytest.mark.parametrize("error", [Conflict("changed"), Unavailable("busy", status=429), Unavailable("no answer")])
+async def test_what_passes_is_not_told_and_does_not_hold_up_the_rest(shop: Shop, error: ApiError) -> None:
     await shop.apply(desired("Service", hashed="old"))
     shop.cluster.refusals["Service"] = error
-    with pytest.raises(type(error)):
-        await shop.apply(desired("Service", hashed="new"), desired("Deployment", "p-main", spec={}))
+    found = await shop.apply(desired("Service", hashed="new"), desired("Deployment", "p-main", spec={}))
+    assert (shop.refusals.lasting, shop.refusals.passing) == ([], error)
+    assert found.made_deployment
+
+
+async def test_a_namespace_that_goes_ends_it(shop: Shop) -> None:
+    shop.cluster.refusals["Service"] = Terminating("going")
+    with pytest.raises(Terminating):
+        await shop.apply(desired("Service"))
+
+
+async def test_a_bug_is_not_taken_for_a_refusal(shop: Shop) -> None:
+    with pytest.raises(KeyError):
+        await shop.apply(desired("ConfigMap"))
 
 
 async def test_an_edit_by_hand_is_repaired_and_told_once(shop: Shop) -> None:
@@ -193,7 +212,7 @@ async def test_what_was_deleted_is_made_anew_and_told(shop: Shop) -> None:
     live = shop.view.get(SERVICES, KEY)
     assert live is not None
     shop.view.remove(SERVICES, live)
-    shop.applier.forget_object("uid-Service")
+    shop.applier.forget("uid-Service")
     await shop.apply(desired("Service"))
     [event] = shop.events
     assert "Service p had been deleted" in event.message
@@ -211,12 +230,37 @@ async def test_what_is_no_longer_planned_is_deleted_but_nothing_else(shop: Shop)
     shop.view.put(DEPLOYMENTS, deployment("p-old", **ours))
     shop.view.put(DEPLOYMENTS, deployment("p-going", **ours, deletionTimestamp="now"))
     shop.view.put(DEPLOYMENTS, deployment("p-theirs", ownerReferences=[{**OWNER, "uid": "other"}]))
-    await shop.applier.prune(KEY, plan(desired("Deployment", "p-main")))
-    assert shop.cluster.written == [("delete", "p-old")]
+    assert await shop.prune() == [("delete", "p-old")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "deleted"),
+    [
+        ({}, []),
+        ({"ready": False}, [("delete", "p-old")]),
+        ({"deletionTimestamp": "now"}, [("delete", "p-old")]),
+        ({"labels": {LABEL_POOL: "p", LABEL_VARIANT: "old"}}, [("delete", "p-old")]),
+    ],
+    ids=["serves", "not ready", "goes already", "drains"],
+)
+async def test_a_variant_that_serves_stays_until_the_others_can_take_its_requests(
+    shop: Shop, changes: dict[str, Any], deleted: list[tuple[str, str]]
+) -> None:
+    labels = {LABEL_POOL: "p", LABEL_VARIANT: "old"}
+    shop.view.put(DEPLOYMENTS, deployment("p-old", ownerReferences=[OWNER], labels=labels))
+    shop.view.put(PODS, pod(**{"labels": {**labels, LABEL_ROUTABLE: "true"}, **changes}))
+    assert await shop.prune(replaced=False) == deleted
+
+
+async def test_a_deletion_that_is_refused_is_told(shop: Shop) -> None:
+    shop.view.put(DEPLOYMENTS, deployment("p-old", ownerReferences=[OWNER]))
+    shop.cluster.refusals["delete"] = Forbidden("not by you", status=403)
+    await shop.prune()
+    assert shop.refusals.lasting == ["Deployment p-old: not by you"]
 
 
 async def test_a_pool_that_is_gone_is_forgotten(shop: Shop) -> None:
     await shop.apply(desired("Service"))
-    shop.applier.forget(KEY)
-    shop.applier.forget_object("uid-Service")
+    shop.applier.forget("pool")
+    shop.applier.forget("uid-Service")
     assert (shop.applier._histories, shop.applier._writer._right) == ({}, {})

@@ -73,7 +73,8 @@ def test_an_idle_pool_rests(fleet: Fleet) -> None:
 
 
 def test_a_pool_without_metrics_rests_as_well(fleet: Fleet) -> None:
-    fleet.samples.take("uid-p-0", Missing(MissingReason.UNREACHABLE, "refused"))
+    for _ in range(3):
+        fleet.samples.take("uid-p-0", Missing(MissingReason.UNREACHABLE, "refused"))
     fleet.looked()
     assert not fleet.wakes()
     fleet.samples.take("uid-p-0", Missing(MissingReason.TIMEOUT))

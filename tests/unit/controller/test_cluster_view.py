@@ -59,13 +59,12 @@ def test_a_pool_concerns_itself_and_those_that_want_its_name(view: ClusterView) 
     assert view.remove(POOLS, pool("p", served="m")) == {P, Q}
 
 
-def test_an_entry_of_the_catalogue_concerns_the_pools_that_name_it(view: ClusterView) -> None:
+def test_an_entry_of_the_catalogue_concerns_all_pools(view: ClusterView) -> None:
     view.put(POOLS, pool("p", quantization="fp8", accelerator="l4"))
     view.put(POOLS, pool("q", quantization="bf16", accelerator="l4"))
-    assert view.put(FORMATS, catalogue("fp8")) == {P}
-    assert view.put(ACCELERATORS, catalogue("l4")) == {P, Q}
-    assert view.remove(ACCELERATORS, catalogue("l4")) == {P, Q}
-    assert view.put(ACCELERATORS, catalogue("fp8")) == set()
+    assert view.put(FORMATS, catalogue("fp8")) == {P, Q}
+    assert view.put(FORMATS, catalogue("fp8")) == set()
+    assert view.remove(FORMATS, catalogue("fp8")) == {P, Q}
 
 
 def test_a_list_brings_what_was_missed_and_takes_what_is_gone(view: ClusterView) -> None:

@@ -9,6 +9,7 @@ from mixserve.controller.cluster_view import WATCHED, ClusterView
 from mixserve.controller.listing import Lister
 from mixserve.controller.object_cache import PoolKey
 from support.kube_objects import pod
+from support.waiting_in_loop import running, until
 
 if TYPE_CHECKING:
     import pytest
@@ -45,6 +46,15 @@ async def test_everything_is_listed_and_of_others_only_what_belongs_to_pools() -
     selectors = {resource.kind: selector for resource, _, selector in cluster.asked}
     assert selectors["Pod"] == selectors["Deployment"] == "mixserve.dev/pool"
     assert selectors["LLMServingPool"] is None
+
+
+async def test_what_the_watches_have_missed_before_they_began_is_looked_for_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listing, "_WATCHES_BEGIN_S", 0.0)
+    listed, keys = lister(Cluster(), ClusterView())
+    async with running(listed.repeat(1000.0)):
+        await until(lambda: keys == [P])
 
 
 async def test_what_is_gone_is_noticed() -> None:

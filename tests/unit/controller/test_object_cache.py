@@ -74,6 +74,20 @@ def test_deletions_are_remembered_for_a_while(cache: ObjectCache, monkeypatch: p
     assert list(cache._deleted) == ["uid-b", "uid-c"]
 
 
+def test_an_object_whose_label_was_taken_and_given_back_is_there_again(cache: ObjectCache) -> None:
+    cache.put(at(1))
+    assert cache.remove(at(2))
+    assert cache.put(at(3))
+    assert cache.get(PoolKey("ns", "p-0")) is not None
+
+
+def test_a_deletion_that_a_list_has_shown_counts_from_the_list_on(cache: ObjectCache) -> None:
+    cache.put(at(1))
+    assert cache.remove(at(1), version="9")
+    assert not cache.put(at(5))
+    assert cache.put(at(10))
+
+
 def test_what_a_list_lacks_is_gone_unless_it_is_younger_than_the_list(cache: ObjectCache) -> None:
     for version, name in ((1, "gone"), (2, "there"), (30, "younger")):
         cache.put(at(version, name))

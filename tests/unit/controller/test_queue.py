@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
 
 from mixserve.controller import queue as queues
 from mixserve.controller.queue import KeyedQueue
@@ -65,33 +64,25 @@ async def test_pauses_grow_with_failures_up_to_a_limit_and_start_anew_after_a_su
     assert queue.retries == 2000
     queue.succeeded("a")
     assert queue.retry("a") == queues.FIRST_PAUSE_S
-    queue.forget("a")
 
 
 async def test_a_server_that_asks_for_a_longer_pause_gets_it() -> None:
     queue = KeyedQueue[str]()
     assert queue.retry("a", at_least_s=7) == 7
-    queue.forget("a")
 
 
-async def test_a_forgotten_key_leaves_nothing_behind() -> None:
+async def test_the_beat_leaves_a_key_that_has_failed_to_its_pause() -> None:
     queue = KeyedQueue[str]()
-    queue.add("a")
-    queue.add("b")
-    assert await queue.get() == "a"
-    queue.add("a")
-    queue.retry("a")
-    queue.forget("a")
-    queue.forget("b")
-    queue.done("a")
+    queue.retry("a", at_least_s=60)
+    queue.add_unless_failing("a")
     assert queue.depth == 0
-    assert (queue._again, queue._timers, queue._failures, queue._in_work) == (set(), {}, {}, set())
-
-
-async def test_forgetting_does_not_hide_a_key_that_is_waited_for() -> None:
-    queue = KeyedQueue[str]()
     queue.add("a")
-    queue.forget("a")
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.02):
-            await queue.get()
+    queue.add_unless_failing("b")
+    assert queue.depth == 2
+
+
+async def test_a_key_that_is_only_to_be_looked_at_soon_is_not_failing() -> None:
+    queue = KeyedQueue[str]()
+    queue.add_after("a", 60)
+    queue.add_unless_failing("a")
+    assert queue.depth == 1

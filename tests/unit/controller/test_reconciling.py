@@ -7,19 +7,24 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mixserve.api.pool import LLMServingPool
+from mixserve.apply.errors import ApiError, Rejected, Terminating, Unavailable
 from mixserve.autoscale.actions import SetReplicas
 from mixserve.controller.applying import Applied
 from mixserve.controller.object_cache import PoolKey
 from mixserve.controller.planning import Assessment, PoolPlan
-from mixserve.controller.reconciling import Reconciler, RefusedError
+from mixserve.controller.reconciling import Reconciler
+from mixserve.controller.refusals import Refusals, RefusedError
 from mixserve.controller.scraping import MetricsEndpoint
 from mixserve.controller.telemetry import Telemetry
 from mixserve.engines.protocol import MetricNames
 from support.pools import NOW_S, bounds, pod, pool, seen, variant
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mixserve.api.observation import PoolObservation
     from mixserve.autoscale.actions import Action
+    from mixserve.autoscale.decision import Decision
     from mixserve.status.pool_status import Outcome
 
 KEY = PoolKey("ns", "p")
@@ -50,14 +55,15 @@ class Surroundings:
     after: PoolObservation
     changed: bool
     made_deployment: bool = False
-    errors: tuple[str, ...] = ()
+    errors: tuple[ApiError, ...] = ()
     plan: PoolPlan | None = field(default_factory=plan)
     recovered: PoolPlan | None = None
     pool: dict[str, Any] | None = field(default_factory=lambda: {"metadata": {"uid": "pool"}})
     done: list[Action] = field(default_factory=list)
     told: list[Outcome | None] = field(default_factory=list)
     settled: list[bool] = field(default_factory=list)
-    pruned: int = 0
+    pruned: list[bool] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
     forgotten: int = 0
 
     def __post_init__(self) -> None:
@@ -84,22 +90,25 @@ class Surroundings:
     async def observe(self, *_: Any, **__: Any) -> PoolObservation:
         return self.before
 
-    async def apply(self, *_: Any) -> Applied:
+    async def apply(self, _: PoolKey, __: PoolPlan, ___: Decision, refusals: Refusals) -> Applied:
         self.before = self.after
-        return Applied(changed=self.changed, made_deployment=self.made_deployment, errors=self.errors)
+        for error in self.errors:
+            refusals.take("Service p", error)
+        return Applied(changed=self.changed, made_deployment=self.made_deployment)
 
     async def act(self, _: PoolKey, actions: tuple[Action, ...], **__: Any) -> bool:
         self.done += actions
         return bool(actions)
 
-    async def report(self, *_: Any, outcome: Outcome | None, **__: Any) -> None:
+    async def report(self, *_: Any, outcome: Outcome | None, refused: Sequence[str], **__: Any) -> None:
         self.told.append(outcome)
+        self.refused = list(refused)
 
     async def scrape_new(self, _: PoolKey) -> None:
         pass
 
-    async def prune(self, *_: Any) -> None:
-        self.pruned += 1
+    async def prune(self, *_: Any, replaced: bool) -> None:
+        self.pruned.append(replaced)
 
     def looked(self, *_: Any, settled: bool) -> None:
         self.settled.append(settled)
@@ -159,11 +168,51 @@ async def test_a_new_pool_is_reported_when_its_deployment_has_something_to_say()
 
 
 async def test_what_is_refused_is_reported_and_tried_again_later_but_not_at_each_beat() -> None:
-    around = steady(changed=True, made_deployment=True, errors=("Service p: no",))
+    around = steady(changed=True, made_deployment=True, errors=(Rejected("no", status=422),))
     with pytest.raises(RefusedError, match="Service p: no"):
         await around.look()
-    assert len(around.told) == 1
+    assert (len(around.told), around.refused) == (1, ["Service p: no"])
     assert around.settled == [True]
+
+
+async def test_what_should_pass_holds_nothing_up_and_is_told_when_it_does_not() -> None:
+    around = steady(errors=(Unavailable("busy", status=429),))
+    around.before = around.after = seen(variant(pod("a")))
+    for look in range(1, 4):
+        with pytest.raises(Unavailable, match="busy"):
+            await around.look()
+        assert len(around.done) == look
+        assert around.refused == (["busy"] if look == 3 else [])
+    around.errors = ()
+    await around.look()
+    assert around.refused == []
+
+
+async def test_in_a_namespace_that_goes_nothing_more_is_tried() -> None:
+    around = steady(errors=(Terminating("going", status=403),))
+    with pytest.raises(Terminating):
+        await around.look()
+    assert (around.told, around.done) == ([], [])
+
+
+@pytest.mark.parametrize(("pods", "replaced"), [("a", False), ("ab", True)])
+async def test_what_the_spec_no_longer_has_may_go_when_the_rest_has_its_minimum(pods: str, replaced: bool) -> None:
+    around = steady()
+    around.before = around.after = seen(variant(*map(pod, pods)))
+    await around.look()
+    assert around.pruned == [replaced]
+
+
+async def test_a_restarted_operator_knows_what_was_learned_and_wanted() -> None:
+    row = {"name": "main", "deployment": "p-main", "desired": 5, "replicas": 5, "ready": 5}
+    learned = {"requests": 3, "expected": "8.00"}
+    around = steady(pool={"metadata": {"uid": "pool"}, "status": {"variants": [{**row, "learned": learned}]}})
+    around.before = around.after = seen(variant(replicas=None))
+    await around.look()
+    [outcome] = around.told
+    assert outcome is not None
+    assert outcome.decision.wanted("main") == 5
+    assert outcome.learned["main"].running == 3
 
 
 async def test_a_bad_edit_leaves_the_last_good_plan_in_force() -> None:
@@ -174,7 +223,7 @@ async def test_a_bad_edit_leaves_the_last_good_plan_in_force() -> None:
     await around.look()
     assert [type(action) for action in around.done] == [SetReplicas]
     assert around.told[-1] is not None
-    assert around.pruned == 1
+    assert around.pruned == [True]
 
 
 async def test_after_a_restart_a_bad_spec_leaves_in_force_what_the_objects_were_made_from() -> None:
@@ -182,7 +231,7 @@ async def test_after_a_restart_a_bad_spec_leaves_in_force_what_the_objects_were_
     around.before = around.after = seen(variant(pod("a")))
     await around.look()
     assert [type(action) for action in around.done] == [SetReplicas]
-    assert around.pruned == 0
+    assert around.pruned == []
 
 
 async def test_a_pool_that_was_never_valid_is_only_reported() -> None:
@@ -211,6 +260,6 @@ async def test_a_pool_that_is_gone_is_forgotten_once() -> None:
     around.pool = None
     await around.look()
     await around.look()
-    # By planner, beat and applier.
-    assert around.forgotten == 3
+    # By planner and beat.
+    assert around.forgotten == 2
     assert around.endpoints == {}

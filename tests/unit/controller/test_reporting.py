@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mixserve.api.names import Reason
-from mixserve.apply.errors import Unavailable
+from mixserve.apply.errors import Conflict, NotFound, Unavailable
 from mixserve.apply.resources import POOLS
 from mixserve.controller.cluster_view import ClusterView
 from mixserve.controller.object_cache import PoolKey, key_of
@@ -95,6 +95,13 @@ async def test_what_was_not_written_is_not_told(desk: Desk) -> None:
     with pytest.raises(Unavailable):
         await desk.reporter.report(key_of(pool), pool, WRONG, plan=None, outcome=None, refused=())
     assert desk.events == []
+
+
+async def test_a_pool_whose_deletion_was_missed_is_gone_from_then_on(desk: Desk) -> None:
+    desk.connection.answers["patch"] = NotFound("no such pool", status=404)
+    with pytest.raises(Conflict):
+        await desk.reporter.report(key_of(raw()), raw(), WRONG, plan=None, outcome=None, refused=())
+    assert desk.view.pools.get(PoolKey("ns", "p")) is None
 
 
 async def test_a_pool_that_is_gone_is_forgotten(desk: Desk) -> None:

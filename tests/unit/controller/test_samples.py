@@ -41,9 +41,18 @@ def test_a_sample_that_nobody_renewed_is_stale() -> None:
     assert reason(samples, 1.1 + FRESH_S) is MissingReason.STALE
 
 
+def test_the_first_failures_of_a_pod_say_nothing_yet() -> None:
+    samples = Samples()
+    for expected in (MissingReason.NOT_SCRAPED, MissingReason.NOT_SCRAPED, MissingReason.TIMEOUT):
+        samples.take("u", FAILED)
+        assert reason(samples, 1) is expected
+        assert samples.tried("u")
+
+
 def test_a_success_ends_a_failure() -> None:
     samples = Samples()
-    samples.take("u", FAILED)
+    for _ in range(3):
+        samples.take("u", FAILED)
     assert reason(samples, 1) is MissingReason.TIMEOUT
     samples.take("u", sample(2))
     assert samples.newest("u", now_s=2) == sample(2)

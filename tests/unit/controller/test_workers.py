@@ -9,7 +9,7 @@ from mixserve.apply.errors import Conflict, Terminating, Unavailable
 from mixserve.controller import workers as working
 from mixserve.controller.object_cache import PoolKey
 from mixserve.controller.queue import KeyedQueue
-from mixserve.controller.reconciling import RefusedError
+from mixserve.controller.refusals import RefusedError
 from mixserve.controller.telemetry import Telemetry
 from mixserve.controller.workers import Workers
 from support.waiting_in_loop import running, until
@@ -58,7 +58,6 @@ async def test_a_look_that_fails_is_counted_and_repeated(error: Exception, resul
     shop.queue.add(KEY)
     await shop.until(lambda: shop.results().get(result) == 1)
     assert shop.queue.retries == 1
-    shop.queue.forget(KEY)
 
 
 async def test_a_bug_does_not_end_the_worker() -> None:
@@ -74,7 +73,6 @@ async def test_a_bug_does_not_end_the_worker() -> None:
     shop.queue.add(KEY)
     shop.queue.add(other)
     await shop.until(lambda: other in seen)
-    shop.queue.forget(KEY)
 
 
 async def test_a_success_ends_a_row_of_failures() -> None:
@@ -92,7 +90,6 @@ async def test_a_success_ends_a_row_of_failures() -> None:
     shop.queue.add(KEY)
     await shop.until(lambda: not errors and not shop.workers._since)
     assert shop.queue._failures == {KEY: 1}
-    shop.queue.forget(KEY)
 
 
 async def test_a_pool_that_goes_with_its_namespace_is_not_repeated() -> None:
@@ -108,7 +105,6 @@ async def test_a_busy_server_is_left_alone_for_as_long_as_it_asks() -> None:
     await shop.until(lambda: shop.queue.retries == 1)
     due = shop.queue._timers[KEY].when() - asyncio.get_running_loop().time()
     assert 29 < due <= 30
-    shop.queue.forget(KEY)
 
 
 async def test_several_pools_are_looked_at_at_the_same_time() -> None:

@@ -25,12 +25,18 @@ def test_a_ready_pod() -> None:
         name="p-0",
         uid="uid-p-0",
         created_at_s=1767323045.0,
+        turned_at_s=1767323045.0,
         ready=True,
         terminating=False,
         routable=True,
         draining_since_s=None,
         sample=SAMPLE,
     )
+
+
+def test_a_pod_tells_when_it_became_ready_or_stopped_being_so() -> None:
+    condition = {"type": "Ready", "status": "False", "lastTransitionTime": "2026-01-02T03:05:05Z"}
+    assert observe(pod(conditions=[condition])).turned_at_s == 1767323105.0
 
 
 def test_missing_signals_stay_missing() -> None:
@@ -52,7 +58,7 @@ def test_a_pod_without_status_is_just_starting() -> None:
     assert (seen.ready, seen.trouble) == (False, None)
 
 
-@pytest.mark.parametrize(("value", "since"), [("12.5", 12.5), ("soon", 0.0)])
+@pytest.mark.parametrize(("value", "since"), [("12.5", 12.5), ("soon", 0.0), ("nan", 0.0), ("inf", 0.0)])
 def test_a_draining_pod_says_since_when(value: str, since: float) -> None:
     seen = observe(pod(labels={}, annotations={ANNOTATION_DRAINING_SINCE: value}))
     assert (seen.routable, seen.draining_since_s) == (False, since)

@@ -18,7 +18,11 @@ def test_fresh_metrics_of_all_ready_replicas() -> None:
 def test_missing_and_old_metrics_are_told_with_their_reasons() -> None:
     verdict = judge_metrics(seen(variant(pod("a"), pod("b", SILENT), pod("c", sample(at_s=NOW_S - 60)))))
     assert (verdict.status, verdict.reason) == ("False", Reason.STALE)
-    assert verdict.message.startswith("2 of 3 ready replicas have no fresh metrics (Stale, Timeout), and count as full")
+    assert verdict.message == (
+        "Ready replicas without fresh metrics count as full when the pool could shrink: some do not answer in time "
+        "(Timeout): see whether nodes or network are overloaded; some were not read lately (Stale): see "
+        "whether the operator has enough CPU"
+    )
 
 
 def test_without_ready_replicas_there_is_nothing_to_read() -> None:

@@ -16,7 +16,7 @@ def test_a_pod_that_no_node_takes() -> None:
         PodProblem.UNSCHEDULABLE, "0/3 nodes are available:\n 3 Insufficient nvidia.com/gpu."
     ) == Explained(
         Reason.UNSCHEDULABLE,
-        "spec.variants[1]: no node takes a replica of fp8: 0/3 nodes are available: 3 Insufficient nvidia.com/gpu; "
+        "spec.variants[1]: no node takes a replica of fp8: Insufficient nvidia.com/gpu; "
         "add nodes of this accelerator, free some, or lower replicas.max or tensorParallel",
     )
 
@@ -27,7 +27,17 @@ def test_what_the_scheduler_says_about_other_pods_is_left_out() -> None:
         "are available: 3 Preemption is not helpful for scheduling."
     )
     found = explained(PodProblem.UNSCHEDULABLE, words)
-    assert "of fp8: 0/3 nodes are available: 3 Insufficient nvidia.com/gpu; add nodes" in found.text
+    assert "of fp8: Insufficient nvidia.com/gpu; add nodes" in found.text
+
+
+def test_how_many_nodes_there_are_changes_nothing() -> None:
+    reasons = "{} Insufficient nvidia.com/gpu, {} node(s) didn't match Pod's node affinity/selector, {} Too many pods."
+    counted = [
+        explained(PodProblem.UNSCHEDULABLE, f"0/{sum(n)} nodes are available: {reasons.format(*n)}").text
+        for n in ((1, 2, 3), (10, 20, 30))
+    ]
+    assert counted[0] == counted[1]
+    assert "Insufficient nvidia.com/gpu, node(s) didn't match Pod's node affinity/selector, Too many pods" in counted[0]
 
 
 def test_a_missing_volume_claim() -> None:
