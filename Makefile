@@ -28,6 +28,12 @@ demo: .venv/.installed ## Run the main job on the embedded cluster: a pool that 
 	@$(if $(filter vllm,$(ENGINE)),$(BIN)/python -m mixserve_devcluster.real_vllm install >/dev/null)
 	@$(BIN)/mixserve dev demo --engine $(or $(ENGINE),simulated) $(if $(TRACE),--trace $(TRACE)) $(DEMO_ARGS)
 
+IMAGE ?= mixserve:0.1.0
+.PHONY: image
+image: ## The operator's container image, with Docker or Podman (IMAGE=registry.example/mixserve:0.1.0)
+	@$(or $(shell command -v docker || command -v podman),$(error there is neither docker nor podman on PATH)) \
+		build --build-arg UV_VERSION=$(UV_VERSION) --tag $(IMAGE) .
+
 ##@ Test it
 .PHONY: test
 test: unit integration ## All tests that need neither a GPU nor a real vLLM

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mixserve.apply.resources import ACCELERATORS, DEPLOYMENTS, FORMATS, PODS, POOLS, SERVICES
+from mixserve.apply.resources import DEPLOYMENTS, FORMATS, PODS, POOLS, SERVICES
 from mixserve.controller.cluster_view import ClusterView
 from mixserve.controller.object_cache import PoolKey
 from support.kube_objects import deployment, pod

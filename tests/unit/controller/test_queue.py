@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 
-
 from mixserve.controller import queue as queues
 from mixserve.controller.queue import KeyedQueue
 
