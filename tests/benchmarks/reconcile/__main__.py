@@ -18,7 +18,8 @@ import reaction
 import scale
 from cluster_client import ClusterClient
 from idle import IdleCost
-from process_cost import cpu_s, resident_bytes
+from idle_engines import idle_engines
+from process_cost import cpu_s, peak_resident_bytes
 
 from mixserve_devcluster.cluster import Cluster
 from mixserve_devcluster.demo.recording import percentile
@@ -83,7 +84,7 @@ class Report:
                 "ratio, median of the repetitions", f"{ratio:.2f}", f"<= {_RATIO_GOAL:g}", ratio <= _RATIO_GOAL
             )
             yield Figure("operator CPU per pool, median", f"{1000 * median(self.operator_cpu_s_per_pool):.1f} ms")
-            yield Figure("operator memory after it", f"{self.peak_resident_bytes / 2**20:.0f} MiB")
+            yield Figure("operator memory at most", f"{self.peak_resident_bytes / 2**20:.0f} MiB")
 
     def _idle(self) -> Iterator[Figure]:
         if self.idle:
@@ -151,7 +152,7 @@ async def _scale(client: ClusterClient, mixserve: Installation, report: Report, 
     before_s = cpu_s(mixserve.operator.pid)
     report.pools_s.append(await scale.pools(client, namespace=pools, count=report.pools))
     report.operator_cpu_s_per_pool.append((cpu_s(mixserve.operator.pid) - before_s) / report.pools)
-    report.peak_resident_bytes = max(report.peak_resident_bytes, resident_bytes(mixserve.operator.pid))
+    report.peak_resident_bytes = max(report.peak_resident_bytes, peak_resident_bytes(mixserve.operator.pid))
     return pools
 
 
@@ -174,20 +175,26 @@ async def _scale_and_idle(
 ) -> None:
     client = await ClusterClient.connect(kubeconfig)
     try:
-        for repetition in range(arguments.repetitions):
-            print(f"scale: {arguments.pools} objects, {repetition + 1} of {arguments.repetitions}", file=sys.stderr)
-            namespace = await _scale(client, mixserve, report, repetition)
-            if repetition + 1 < arguments.repetitions:
-                await client.delete_namespace(namespace)
-        print(f"idle: {arguments.idle_s:.0f} s after {_REST_S:.0f} s of rest", file=sys.stderr)
-        await asyncio.sleep(_REST_S)
-        report.idle = await idle_fleet.measure(
-            pid=mixserve.operator.pid,
-            metrics_url=mixserve.metrics_url,
-            seconds=arguments.idle_s,
-        )
+        async with idle_engines():
+            await _repetitions(client, mixserve, arguments.repetitions, report)
+            print(f"idle: {arguments.idle_s:.0f} s after {_REST_S:.0f} s of rest", file=sys.stderr)
+            await asyncio.sleep(_REST_S)
+            report.idle = await idle_fleet.measure(
+                pid=mixserve.operator.pid,
+                metrics_url=mixserve.metrics_url,
+                seconds=arguments.idle_s,
+            )
     finally:
         await client.close()
+
+
+async def _repetitions(client: ClusterClient, mixserve: Installation, count: int, report: Report) -> None:
+    """Repeat, and leave the last one's pools for the measurement of an idle fleet."""
+    for repetition in range(count):
+        print(f"scale: {report.pools} objects, {repetition + 1} of {count}", file=sys.stderr)
+        namespace = await _scale(client, mixserve, report, repetition)
+        if repetition + 1 < count:
+            await client.delete_namespace(namespace)
 
 
 def _arguments() -> argparse.Namespace:

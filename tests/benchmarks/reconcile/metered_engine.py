@@ -19,6 +19,7 @@ vllm:num_requests_waiting{{engine="0",model_name="metered"}} {waiting}
 vllm:kv_cache_usage_perc{{engine="0",model_name="metered"}} {kv_cache_usage}
 """
 _IDLE = {"running": 0, "waiting": 0, "kv_cache_usage": 0.0}
+IDLE_PAGE = _PAGE.format(**_IDLE)
 
 
 class Handler(BaseHTTPRequestHandler):

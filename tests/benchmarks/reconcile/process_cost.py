@@ -11,6 +11,15 @@ def cpu_s(pid: int) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def peak_resident_bytes(pid: int) -> int:
+    """The most resident memory so far, bytes."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    message = f"process {pid} has no memory"
+    raise ProcessLookupError(message)
+
+
 def resident_bytes(pid: int) -> int:
     """Resident memory, bytes."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
