@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
+import resource
 import signal
 import socket
 import threading
@@ -251,6 +253,36 @@ def test_the_port_opens_when_the_cold_start_is_over(tmp_path: Path) -> None:
         server.wait_until_ready()
         with opened(server, "/health") as health:
             assert health.status == 200
+
+
+def test_an_address_that_is_taken_is_told_at_once_in_vllms_words(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with server_process(tmp_path, "--port", str(port), MIXSERVE_SIMULATED_COLD_START_S="600") as server:
+            assert server.process.wait(timeout=60) == 1
+    assert server.log.splitlines()[0] == "Traceback (most recent call last):"
+    assert server.log.splitlines()[-1] == "OSError: [Errno 98] Address already in use"
+    assert "mixserve_devcluster" not in server.log
+
+
+@contextlib.contextmanager
+def lowered_soft_limit(files: int) -> Iterator[None]:
+    """Let programs that are started meanwhile begin with so few open files, and this process go on with its own."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_an_engine_has_as_many_connections_as_come_whatever_the_soft_limit_of_open_files(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        with lowered_soft_limit(64):
+            server = stack.enter_context(server_process(tmp_path))
+        server.wait_until_ready()
+        streams = [stack.enter_context(long_stream(server)) for _ in range(100)]
+        assert all(stream.read().endswith(b"data: [DONE]\n\n") for stream in streams)
 
 
 def test_sigterm_ends_a_cold_start(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from mixserve_devcluster.engine.environment import ForcedFailure
 
 if TYPE_CHECKING:
     from mixserve.simulate.settings import EngineSettings
+    from mixserve_devcluster.engine.errors import AddressError
 
 # The frames between the command line and the engine, outermost first, as in vLLM.
 _SERVER_FRAMES = (
@@ -45,6 +46,15 @@ _SERVER_FRAMES = (
 _CORE_FRAMES = (
     ("vllm/v1/engine/core.py", "run_engine_core", "engine_core = EngineCoreProc(*args, **kwargs)"),
     ("vllm/v1/engine/core.py", "__init__", "kv_cache_config = self._initialize_kv_caches(vllm_config)"),
+)
+
+
+# The same for an address that can't be had: vLLM takes it before it starts the engine.
+_ADDRESS_FRAMES = (
+    *_SERVER_FRAMES[:5],
+    ("vllm/entrypoints/openai/api_server.py", "run_server", "listen_address, sock = setup_server(args)"),
+    ("vllm/entrypoints/openai/api_server.py", "setup_server", "sock = create_server_socket(sock_addr)"),
+    ("vllm/entrypoints/openai/api_server.py", "create_server_socket", "sock.bind(addr)"),
 )
 
 
@@ -86,6 +96,12 @@ def log(error: EngineStartError) -> None:
         *_frames(_SERVER_FRAMES),
         "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}",
     ]
+    print("\n".join(lines), file=sys.stderr, flush=True)  # noqa: T201 - the format is vLLM's, not a structured log
+
+
+def log_address(error: AddressError) -> None:
+    """Print what vLLM prints when its address is taken."""
+    lines = ["Traceback (most recent call last):", *_frames(_ADDRESS_FRAMES), str(error)]
     print("\n".join(lines), file=sys.stderr, flush=True)  # noqa: T201 - the format is vLLM's, not a structured log
 
 

@@ -14,14 +14,16 @@ from aiohttp import web
 
 from mixserve.simulate.engine import SimulatedEngineCore
 from mixserve.simulate.startup_errors import EngineStartError
-from mixserve_devcluster.engine import command_line, deployment, environment, failed_start
+from mixserve_devcluster import open_files
+from mixserve_devcluster.engine import command_line, deployment, environment, failed_start, listening_address
 from mixserve_devcluster.engine.engine_loop import EngineLoop
 from mixserve_devcluster.engine.environment import ForcedFailure
-from mixserve_devcluster.engine.errors import ConfigurationError
+from mixserve_devcluster.engine.errors import AddressError, ConfigurationError
 from mixserve_devcluster.engine.metrics import EngineMetrics
 from mixserve_devcluster.engine.server import Server
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Sequence
 
     from mixserve_devcluster.engine.deployment import Deployment
@@ -38,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the server; returns the exit code."""
     options = command_line.parse(sys.argv[1:] if arguments is None else arguments)
     _configure_logs(options.log_level)
+    open_files.raise_limit()
     try:
         simulation = environment.read(os.environ)
         chosen = deployment.resolve(options, simulation)
@@ -50,9 +53,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EngineStartError as error:
         failed_start.log(error)
         return 1
+    except AddressError as error:
+        failed_start.log_address(error)
+        return 1
 
 
 async def _run(chosen: Deployment, failure: ForcedFailure | None) -> int:
+    with listening_address.bound(chosen.options.host, chosen.options.port) as address:
+        return await _start(chosen, failure, address)
+
+
+async def _start(chosen: Deployment, failure: ForcedFailure | None, address: socket.socket) -> int:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -61,10 +72,10 @@ async def _run(chosen: Deployment, failure: ForcedFailure | None) -> int:
         return 0
     if failure is not None:
         raise failed_start.forced(failure, chosen.settings)
-    return await _serve(chosen, SimulatedEngineCore(chosen.settings), stopping)
+    return await _serve(chosen, SimulatedEngineCore(chosen.settings), address, stopping)
 
 
-async def _serve(chosen: Deployment, core: SimulatedEngineCore, stopping: asyncio.Event) -> int:
+async def _serve(chosen: Deployment, core: SimulatedEngineCore, address: socket.socket, stopping: asyncio.Event) -> int:
     metrics = EngineMetrics(
         model_name=chosen.options.served_model_name[0],
         max_model_len=chosen.settings.max_model_len,
@@ -76,7 +87,8 @@ async def _serve(chosen: Deployment, core: SimulatedEngineCore, stopping: asynci
     runner = web.AppRunner(server.application(), handler_cancellation=True, access_log=None, shutdown_timeout=_ABORT_S)
     await runner.setup()
     try:
-        await web.TCPSite(runner, chosen.options.host, chosen.options.port, backlog=_BACKLOG).start()
+        with listening_address.clear_errors():
+            await web.SockSite(runner, address, backlog=_BACKLOG).start()
         _LOG.info("engine_ready", simulated=True, port=runner.addresses[0][1], kv_blocks=core.kv_budget.blocks)
         async with asyncio.TaskGroup() as tasks:
             steps = tasks.create_task(loop.run())
