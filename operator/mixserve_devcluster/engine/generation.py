@@ -72,7 +72,7 @@ class Generations:
         if self.draining:
             raise _unavailable("The server is shutting down and takes no new requests.")
         with self._counted():
-            generation = api.read(read_body(await http.read()), self._limits)
+            generation = self._read(await http.read(), api)
             self._check_queue()
             context = self._context(http, api)
             with self._submitted(generation) as tokens:
@@ -80,6 +80,13 @@ class Generations:
                     return await _stream(http, tokens, generation, api.events(context, generation))
                 await tokens.complete()
                 return web.json_response(api.whole(context, generation, tokens.cached_tokens), dumps=_compact)
+
+    def _read(self, content: bytes, api: Api) -> Generation:
+        try:
+            return api.read(read_body(content), self._limits)
+        except RecursionError as error:
+            # Wherever it shows: in reading the body, in putting a wrong value into a message, in writing tools again.
+            raise RequestError("The body is nested too deeply.") from error
 
     @contextlib.contextmanager
     def _counted(self) -> Iterator[None]:

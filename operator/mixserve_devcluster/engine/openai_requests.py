@@ -14,6 +14,11 @@ _COMPLETION_MAX_TOKENS = 16
 # Of all that a real engine offers, what no made-up answer can have.
 _UNSUPPORTED = ("logprobs", "top_logprobs", "prompt_logprobs", "use_beam_search", "echo", "suffix")
 
+# They change no made-up word, but a real engine takes nothing but numbers for them.
+_NUMBERS = ("temperature", "top_p", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty")
+# vLLM's own bounds: a seed of 64 bits, and -1 for all tokens.
+_INTEGERS = {"seed": -(2**63), "top_k": -1}
+
 
 class RequestError(Exception):
     """A request that gets no answer.
@@ -94,6 +99,8 @@ def read_chat(body: dict[str, Any], limits: Limits) -> Generation:
     _check_model(body, limits)
     turns = _turns(body)
     tools = body.get("tools")
+    if tools is not None and not isinstance(tools, list):
+        raise RequestError("tools must be a list", param="tools")
     prompt = encode_chat([("tools", json.dumps(tools)), *turns] if tools else turns)
     max_tokens = _integer(body, "max_completion_tokens", least=1)
     if max_tokens is None:
@@ -116,6 +123,7 @@ def _check_model(body: dict[str, Any], limits: Limits) -> None:
 
 def _generation(body: dict[str, Any], prompt: list[int], max_tokens: int | None, limits: Limits) -> Generation:
     _check_supported(body)
+    _check_sampling(body)
     limit = _limit(prompt, max_tokens, limits.max_model_len)
     min_tokens = _integer(body, "min_tokens", least=0) or 0
     if min_tokens > limit:
@@ -149,6 +157,15 @@ def _check_supported(body: dict[str, Any]) -> None:
             raise RequestError(f"The simulated engine does not support {name}.", param=name)
 
 
+def _check_sampling(body: dict[str, Any]) -> None:
+    for name in _NUMBERS:
+        value = body.get(name)
+        if value is not None and type(value) not in {int, float}:
+            raise RequestError(f"{name} must be a number, got {value!r}.", param=name)
+    for name, least in _INTEGERS.items():
+        _integer(body, name, least=least)
+
+
 def _limit(prompt: list[int], max_tokens: int | None, max_model_len: int) -> int:
     limit = max(max_model_len - len(prompt), 1) if max_tokens is None else max_tokens
     if len(prompt) + limit > max_model_len:
@@ -173,7 +190,9 @@ def _turn(message: Any) -> tuple[str, str]:
     if not isinstance(message, dict) or not isinstance(message.get("role"), str):
         raise RequestError("Every message must be an object with a role", param="messages")
     content = message.get("content")
-    parts = content if isinstance(content, list) else [{"type": "text", "text": content or ""}]
+    if content is None:
+        return message["role"], ""
+    parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
     return message["role"], "".join(_part(part) for part in parts)
 
 

@@ -96,12 +96,23 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
         return await handler(request)
     except RequestError as error:
         return web.json_response(error.body(), status=error.status)
+    except web.RequestPayloadError:
+        return _unreadable(request)
     except web.HTTPRequestEntityTooLarge as error:
         answer = RequestError(f"The body is larger than {_LARGEST_BODY_BYTES} bytes.", status=error.status)
         return web.json_response(answer.body(), status=error.status)
     except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as error:
         kind = f"{error.reason.replace(' ', '')}Error"
         return web.json_response(RequestError(error.reason, status=error.status, kind=kind).body(), status=error.status)
+
+
+def _unreadable(request: web.Request) -> web.Response:
+    """Refuse a body that is not encoded as its headers say; nobody knows where it ends, so the connection ends too."""
+    # Otherwise aiohttp would read on to the end, and fail a second time.
+    request.content.feed_eof()
+    response = web.json_response(RequestError("The body is not encoded as its headers say.").body(), status=400)
+    response.force_close()
+    return response
 
 
 async def _empty(_http: web.Request) -> web.Response:

@@ -80,7 +80,13 @@ def test_stop_is_a_text_or_several() -> None:
     assert chat(max_tokens=20, ignore_eos=True, stop=["nowhere", whole[8:12]]).answer.text == whole[:8]
 
 
-@pytest.mark.parametrize("ignorable", [{"temperature": 0.7}, {"logprobs": False}, {"n": 1}, {"seed": 3}, {"x": "y"}])
+@pytest.mark.parametrize(
+    "ignorable",
+    [
+        *({"temperature": 0.7}, {"temperature": 1}, {"temperature": None}, {"top_p": 0.9}, {"top_k": -1}),
+        *({"logprobs": False}, {"n": 1}, {"seed": -3}, {"tools": []}, {"x": "y"}),
+    ],
+)
 def test_what_changes_no_made_up_word_is_taken(ignorable: dict[str, Any]) -> None:
     assert chat(**ignorable) == chat()
 
@@ -107,6 +113,16 @@ def test_what_changes_no_made_up_word_is_taken(ignorable: dict[str, Any]) -> Non
         ({"messages": [{"content": "hello"}]}, "messages", "must be an object with a role"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages", "messages of text only"),
         ({"messages": [{"role": "user", "content": 7}]}, "messages", "messages of text only"),
+        ({"messages": [{"role": "user", "content": 0}]}, "messages", "messages of text only"),
+        ({"messages": [{"role": "user", "content": {}}]}, "messages", "messages of text only"),
+        ({"messages": [{"role": "user", "content": False}]}, "messages", "messages of text only"),
+        ({"temperature": "warm"}, "temperature", "temperature must be a number, got 'warm'."),
+        ({"temperature": True}, "temperature", "temperature must be a number, got True."),
+        ({"top_p": [0.9]}, "top_p", "top_p must be a number"),
+        ({"frequency_penalty": {}}, "frequency_penalty", "frequency_penalty must be a number"),
+        ({"top_k": 1.5}, "top_k", "top_k must be an integer"),
+        ({"seed": "1"}, "seed", "seed must be an integer"),
+        ({"tools": {"type": "function"}}, "tools", "tools must be a list"),
         ({"messages": [{"role": "user", "content": "x" * 400}]}, "input_tokens", "at least 103 input tokens"),
     ],
 )

@@ -200,3 +200,41 @@ async def test_a_draining_server_finishes_what_it_has_and_takes_nothing_new() ->
         assert (await task)[0] == 200
         async with asyncio.timeout(10):
             await generations.idle.wait()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 100_000,
+        b'{"messages":' + b"[" * 100_000,
+        b'{"prompt":"a","max_tokens":' + b"[" * 900 + b"]" * 900 + b"}",
+        b'{"messages":[{"role":"user","content":"a"}],"tools":[' + b"[" * 950 + b"]" * 950 + b"]}",
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions"])
+async def test_a_body_that_is_nested_too_deeply_is_a_bad_request_or_none(path: str, body: bytes) -> None:
+    async with served() as engine, engine.client.post(path, data=body) as response:
+        answer = await response.json()
+    assert response.status == 200 or (response.status, answer["error"]["type"]) == (400, "BadRequestError")
+
+
+async def test_a_body_that_is_nested_too_deeply_is_refused_in_openais_form() -> None:
+    async with served() as engine, engine.client.post("/v1/completions", data=b"[" * 100_000) as response:
+        assert (response.status, (await response.json())["error"]) == (
+            400,
+            {"message": "The body is nested too deeply.", "type": "BadRequestError", "param": None, "code": 400},
+        )
+
+
+async def test_a_body_that_is_not_compressed_as_it_says_is_refused_and_the_next_request_answered(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with served() as engine:
+        headers = {"Content-Encoding": "gzip"}
+        async with engine.client.post("/v1/completions", data=b"not compressed", headers=headers) as response:
+            assert (response.status, (await response.json())["error"]["message"]) == (
+                400,
+                "The body is not encoded as its headers say.",
+            )
+        assert (await engine.post("/v1/completions", prompt="a"))[0] == 200
+    assert not caplog.records
