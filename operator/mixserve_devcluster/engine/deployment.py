@@ -103,6 +103,7 @@ def resolve(options: ServeOptions, environment: SimulationEnvironment) -> Deploy
         environment.pod_annotations,
         quantization=options.quantization,
         kv_cache_dtype=options.kv_cache_dtype,
+        tensor_parallel=options.tensor_parallel_size,
     )
     keys = (*options.api_key, *([environment.api_key] if environment.api_key else []))
     cold_start_s = environment.cold_start_s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,6 +83,7 @@ def find(
     *,
     quantization: str | None,
     kv_cache_dtype: str,
+    tensor_parallel: int,
 ) -> SimulatedModel:
     """The facts of a model.
 
@@ -90,6 +92,7 @@ def find(
         annotations: the pod's; the memory plan among them is taken as it is.
         quantization: how weights are stored, where there is no memory plan.
         kv_cache_dtype: how keys and values are stored, where there is no memory plan.
+        tensor_parallel: GPUs that share the model, at least 1, where there is no memory plan: it counts their copies.
 
     Raises:
         ConfigurationError: the memory plan or config.json can't be used.
@@ -98,10 +101,19 @@ def find(
     if plan is not None:
         return _from_plan(plan)
     config = Path(model) / "config.json"
-    if config.is_file():
-        dimensions = _from_config(config)
-        return _estimate(dimensions, quantization, kv_cache_dtype, dimensions.context_tokens)
-    return _estimate(_DEFAULT, quantization, kv_cache_dtype, None)
+    known = config.is_file()
+    dimensions = _from_config(config) if known else _DEFAULT
+    bits_per_weight, compute_bits = _bits(quantization)
+    return SimulatedModel(
+        facts=ModelFactsForSimulation(
+            parameters=dimensions.parameters,
+            active_parameters=dimensions.parameters,
+            weights_bytes=int(dimensions.parameters * bits_per_weight / 8),
+            kv_bytes_per_token=_kv_bytes_per_token(dimensions, kv_cache_dtype, tensor_parallel),
+        ),
+        compute_bits=compute_bits,
+        context_tokens=dimensions.context_tokens if known else None,
+    )
 
 
 def _from_plan(text: str) -> SimulatedModel:
@@ -148,24 +160,11 @@ def _dimensions(config: Any) -> _Dimensions:
     )
 
 
-def _estimate(
-    dimensions: _Dimensions,
-    quantization: str | None,
-    kv_cache_dtype: str,
-    context_tokens: int | None,
-) -> SimulatedModel:
-    bits_per_weight, compute_bits = _bits(quantization)
-    kv_value_bytes = 1 if kv_cache_dtype.startswith("fp8") else 2
-    return SimulatedModel(
-        facts=ModelFactsForSimulation(
-            parameters=dimensions.parameters,
-            active_parameters=dimensions.parameters,
-            weights_bytes=int(dimensions.parameters * bits_per_weight / 8),
-            kv_bytes_per_token=2 * dimensions.layers * dimensions.kv_heads * dimensions.head_dim * kv_value_bytes,
-        ),
-        compute_bits=compute_bits,
-        context_tokens=context_tokens,
-    )
+def _kv_bytes_per_token(dimensions: _Dimensions, kv_cache_dtype: str, tensor_parallel: int) -> int:
+    """Over all GPUs: each keeps its share of the KV heads, and one head at least, which then others keep too."""
+    value_bytes = 1 if kv_cache_dtype.startswith("fp8") else 2
+    heads_per_gpu = math.ceil(dimensions.kv_heads / tensor_parallel)
+    return 2 * dimensions.layers * heads_per_gpu * dimensions.head_dim * value_bytes * tensor_parallel
 
 
 def _bits(quantization: str | None) -> tuple[float, int]:

@@ -61,6 +61,17 @@ def test_auto_without_any_memory_left_does_not_start() -> None:
         resolved("--max-model-len", "auto", pod_annotations=annotations(weightsBytes=20 * 2**30))
 
 
+def test_without_a_memory_plan_more_gpus_than_kv_heads_keep_copies_of_the_cache() -> None:
+    blocks = [
+        kv_budget(
+            resolved("--tensor-parallel-size", str(gpus), pod_annotations={}, **on("NVIDIA-B200")).settings
+        ).blocks
+        for gpus in (8, 16)
+    ]
+    # Half the weights per GPU leave a little more room; the keys and values of a token take as much as before.
+    assert blocks[0] < blocks[1] < 1.05 * blocks[0]
+
+
 def test_a_cold_start_reads_the_weights_unless_its_length_is_given() -> None:
     assert resolved(pod_annotations=annotations(weightsBytes=8 * 10**9)).cold_start_s == pytest.approx(4 + 20)
     assert resolved(cold_start_s=3.0).cold_start_s == 3.0

@@ -32,8 +32,9 @@ def model(
     *,
     quantization: str | None = None,
     kv: str = "auto",
+    gpus: int = 1,
 ) -> SimulatedModel:
-    return find(name, pod or {}, quantization=quantization, kv_cache_dtype=kv)
+    return find(name, pod or {}, quantization=quantization, kv_cache_dtype=kv, tensor_parallel=gpus)
 
 
 def directory(path: Path, config: Any) -> str:
@@ -79,6 +80,16 @@ def test_config_json_gives_the_size_of_a_dense_model(tmp_path: Path) -> None:
     assert found.facts.weights_bytes == 2 * found.facts.parameters
     assert found.facts.kv_bytes_per_token == 2 * 36 * 8 * 128 * 2
     assert (found.compute_bits, found.context_tokens) == (16, 40960)
+
+
+@pytest.mark.parametrize(("gpus", "heads_per_gpu"), [(1, 8), (2, 4), (8, 1), (16, 1), (32, 1)])
+def test_a_gpu_keeps_one_kv_head_at_least(tmp_path: Path, gpus: int, heads_per_gpu: int) -> None:
+    found = model(directory(tmp_path, QWEN3_8B), gpus=gpus)
+    assert found.facts.kv_bytes_per_token == gpus * (2 * 36 * heads_per_gpu * 128 * 2)
+
+
+def test_the_memory_plan_counts_the_copies_itself() -> None:
+    assert model(pod=annotations(kvBytesPerToken=4), gpus=64).facts.kv_bytes_per_token == 4
 
 
 def test_a_nested_config_without_the_optional_fields_is_read_too(tmp_path: Path) -> None:
