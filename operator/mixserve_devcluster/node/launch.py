@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mixserve_devcluster.node.container_directory import ContainerDirectory
 from mixserve_devcluster.node.environment import declared_environment, expanded
 from mixserve_devcluster.node.images import Image, command_line, with_own_host
+from mixserve_devcluster.node.logs import older
 from mixserve_devcluster.node.source_reader import read_sources
 from mixserve_devcluster.node.sources import UnresolvedError, names_in_environment
 from mixserve_devcluster.node.spawner.messages import Mount, Program
@@ -65,12 +66,14 @@ async def prepare_launch(container: Mapping[str, Any], pod: PodContext, volumes:
         Mount(source=str(_source(mount, volumes)), target=mount.path, read_only=mount.read_only)
         for mount in volume_mounts(container, volumes.declared, declared)
     ]
+    log = services.logs.file(pod.namespace, pod.name, container["name"])
     words = command_line(image.spec, container.get("command", []), container.get("args", []))
     program = Program(
         argv=with_own_host(expanded(words, declared, services.service_environment), pod.address),
         environment={**_image_environment(image, own, pod), **declared},
         directory=container.get("workingDir") or str(own.home),
-        output=str(services.logs.file(pod.namespace, pod.name, container["name"])),
+        output=str(log),
+        older_output=str(older(log)),
         mounts=[*mounts, _termination_mount(container, own)],
         stage=str(own.stage),
     )

@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
 
-from mixserve_devcluster.node.logs import LogDirectory, tail
-
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from mixserve_devcluster.node.config import NodeConfig
+    from mixserve_devcluster.node.logs import LogDirectory, LogReader
 
 # Names of Kubernetes objects, which cannot lead out of the log directory.
 _NAME = "[a-z0-9][-a-z0-9.]*"
@@ -29,8 +27,6 @@ _FOLLOW_S = 0.2
 _CHUNK_BYTES = 1 << 16
 # For those who follow a log when the node stops; 0 would mean without end.
 _SHUTDOWN_S = 0.1
-# More lines than the end of a log that `tail` looks at can have.
-_ALL_LINES = 1 << 62
 
 
 class RunningContainers(Protocol):
@@ -67,49 +63,46 @@ class LogsApi:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         names = request.match_info["namespace"], request.match_info["pod"], request.match_info["container"]
-        file = self._logs.file(*names, previous=request.query.get("previous") == "true")
+        previous = request.query.get("previous") == "true"
+        follow = request.query.get("follow") == "true" and not previous
         try:
-            lines = int(request.query.get("tailLines", _ALL_LINES))
-            limit = int(request.query["limitBytes"]) if "limitBytes" in request.query else None
-            start = _offset(file, lines)
+            lines, limit = _number(request, "tailLines"), _number(request, "limitBytes")
+            log = self._logs.open(*names, previous=previous)
         except FileNotFoundError:
             raise web.HTTPNotFound(text=f"there is no log of {'/'.join(names)} on this node") from None
         except ValueError as error:
             raise web.HTTPBadRequest(text=str(error)) from error
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
-        await response.prepare(request)
-        follow = request.query.get("follow") == "true"
-        await self._send(file, start, limit, names if follow else None, response)
+        with log:
+            if lines is not None:
+                log.skip_to_last(max(0, lines))
+            await response.prepare(request)
+            await self._send(log, limit, names if follow else None, response)
         await response.write_eof()
         return response
 
     async def _send(
         self,
-        file: Path,
-        start: int,
+        log: LogReader,
         limit: int | None,
         followed: tuple[str, str, str] | None,
         response: web.StreamResponse,
     ) -> None:
-        with file.open("rb") as log:
-            log.seek(start)
-            process = followed and self._containers.running_id(*followed)
-            while limit is None or limit > 0:
-                may_grow = followed and process and self._containers.running_id(*followed) == process
-                chunk = log.read(_CHUNK_BYTES if limit is None else min(limit, _CHUNK_BYTES))
-                if chunk:
-                    await response.write(chunk)
-                    limit = None if limit is None else limit - len(chunk)
-                elif may_grow:
-                    await asyncio.sleep(_FOLLOW_S)
-                else:
-                    return
+        process = followed and self._containers.running_id(*followed)
+        while limit is None or limit > 0:
+            may_grow = followed and process and self._containers.running_id(*followed) == process
+            chunk = log.read(_CHUNK_BYTES if limit is None else min(limit, _CHUNK_BYTES))
+            if chunk:
+                await response.write(chunk)
+                limit = None if limit is None else limit - len(chunk)
+            elif may_grow:
+                await asyncio.sleep(_FOLLOW_S)
+            else:
+                return
 
 
-def _offset(file: Path, lines: int) -> int:
-    """Where the last `lines` lines of a file begin."""
-    size = file.stat().st_size
-    return 0 if lines == _ALL_LINES else size - len(tail(file, lines=max(0, lines)))
+def _number(request: web.Request, parameter: str) -> int | None:
+    return int(request.query[parameter]) if parameter in request.query else None
 
 
 def _tls(config: NodeConfig) -> ssl.SSLContext:

@@ -83,7 +83,9 @@ class RunningContainer:
     async def execute(self, argv: Sequence[str], timeout_s: float) -> Outcome:
         """Run a command beside the process, with its environment and its view of the file system."""
         output = self._pod.directory / f"{uuid.uuid4().hex}.output"
-        program = dataclasses.replace(self._program, argv=list(argv), output=str(output), join=self._process.pid)
+        program = dataclasses.replace(
+            self._program, argv=list(argv), output=str(output), older_output=None, join=self._process.pid
+        )
         try:
             command = await self._pod.services.spawner.start(program)
             try:

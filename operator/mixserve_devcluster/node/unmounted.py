@@ -33,6 +33,7 @@ def without_mounts(program: Program, own: ContainerDirectory) -> Program:
         environment=environment,
         directory=directory if Path(directory).is_dir() else str(own.home),
         output=program.output,
+        older_output=program.older_output,
     )
 
 

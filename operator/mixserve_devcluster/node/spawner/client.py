@@ -1,6 +1,7 @@
 """The node's end of the spawner.
 
 SpawnError: a process was not started; the message says why.
+`- SpawnerGoneError: the spawner has ended, and with it every process; nothing can be started any more.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import signal
 import socket
 import sys
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from mixserve_devcluster.node.spawner.messages import encode_line
 
@@ -23,11 +24,15 @@ if TYPE_CHECKING:
 
 # Linux lets one argument or environment entry have 128 KiB and all of them together 2 MiB (by default).
 _LONGEST_LINE = 8 << 20
-_ENDED = "the spawner has ended"
+_ENDED = "the spawner has ended, and all processes with it"
 
 
 class SpawnError(Exception):
-    """A process was not started, or the spawner is gone."""
+    """A process was not started."""
+
+
+class SpawnerGoneError(SpawnError):
+    """The spawner has ended, and with it every process."""
 
 
 class Process:
@@ -74,6 +79,7 @@ class Spawner:
         self._ids = itertools.count()
         self._answers: dict[int, asyncio.Future[Process]] = {}
         self._running: dict[int, Process] = {}
+        self._listener: asyncio.Task[None] | None = None
         self.isolated = False
 
     @classmethod
@@ -95,13 +101,24 @@ class Spawner:
             )
         spawner = cls(*await asyncio.open_connection(sock=ours, limit=_LONGEST_LINE))
         spawner.isolated = (await spawner._receive())["isolated"]
-        listener = asyncio.create_task(spawner._listen())
+        spawner._listener = asyncio.create_task(spawner._listen())
         try:
             yield spawner
         finally:
             spawner._writer.close()
             await process.wait()
-            await listener
+            await asyncio.wait([spawner._listener])
+
+    async def watch(self) -> NoReturn:
+        """Wait until the spawner ends although it is needed.
+
+        Raises:
+            SpawnerGoneError: it has ended, or is not understood any more.
+        """
+        assert self._listener is not None
+        await asyncio.wait([self._listener])
+        error = self._listener.exception()
+        raise SpawnerGoneError(_ENDED if error is None else f"{_ENDED}: {error!r}") from error
 
     async def start(self, program: Program) -> Process:
         """Start a program.
@@ -110,10 +127,16 @@ class Spawner:
             SpawnError: it cannot be started.
         """
         number = next(self._ids)
+        self._send({"id": number, "start": program.encode()})
         answer: asyncio.Future[Process] = asyncio.get_running_loop().create_future()
         self._answers[number] = answer
-        self._send({"id": number, "start": program.encode()})
-        return await answer
+        try:
+            # Unlike `await answer`, this leaves the answer to come if the caller is cancelled meanwhile.
+            await asyncio.wait([answer])
+        except asyncio.CancelledError:
+            answer.add_done_callback(_end_unwanted)
+            raise
+        return answer.result()
 
     def signal(self, pid: int, number: signal.Signals) -> None:
         """Send a signal to a process that was started here; nothing happens if it has ended."""
@@ -122,23 +145,29 @@ class Spawner:
 
     def _send(self, message: dict[str, Any]) -> None:
         if self._writer.is_closing():
-            raise SpawnError(_ENDED)
+            raise SpawnerGoneError(_ENDED)
         self._writer.write(encode_line(message))
 
     async def _receive(self) -> dict[str, Any]:
         line = await self._reader.readline()
         if not line:
-            raise SpawnError(_ENDED)
+            raise SpawnerGoneError(_ENDED)
         content: dict[str, Any] = json.loads(line)
         return content
 
     async def _listen(self) -> None:
-        with contextlib.suppress(SpawnError, ConnectionError):
-            while True:
-                self._dispatch(await self._receive())
+        try:
+            with contextlib.suppress(SpawnerGoneError, ConnectionError):
+                while True:
+                    self._dispatch(await self._receive())
+        finally:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """Hear nothing more; the spawner ends its processes when it is hung up on, if it has not ended itself."""
         self._writer.close()
         for answer in self._answers.values():
-            answer.set_exception(SpawnError(_ENDED))
+            answer.set_exception(SpawnerGoneError(_ENDED))
         for process in self._running.values():
             process.exit_code.set_result(128 + signal.SIGKILL)
 
@@ -151,3 +180,9 @@ class Spawner:
             else:
                 process = self._running[message["pid"]] = Process(message["pid"], self)
                 answer.set_result(process)
+
+
+def _end_unwanted(answer: asyncio.Future[Process]) -> None:
+    """End a process whose start was answered when nobody waited for it any more."""
+    if answer.exception() is None:
+        answer.result().kill()

@@ -31,6 +31,7 @@ class Program:
         environment: the whole environment.
         directory: where it starts; made in the process's own view, if it has one, where it does not exist.
         output: the file that its stdout and stderr are appended to.
+        older_output: where `output` is put when it has grown long, for a new one; None: it takes no more then.
         mounts: its view of the file system; none are made where the spawner has no right to.
         stage: an empty directory of the host that may be mounted on.
         join: the process whose view and process namespace it shares, instead of getting its own.
@@ -40,6 +41,7 @@ class Program:
     environment: dict[str, str]
     directory: str
     output: str
+    older_output: str | None = None
     mounts: list[Mount] = dataclasses.field(default_factory=list)
     stage: str = "/"
     join: int | None = None

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import selectors
 
+from mixserve_devcluster.node.spawner.output_file import OutputFile
+
 # What a pipe holds on Linux.
 _CHUNK_BYTES = 1 << 16
 
@@ -17,14 +19,18 @@ class Outputs:
 
     def __init__(self, selector: selectors.BaseSelector) -> None:
         self._selector = selector
-        self._readers: dict[int, int] = {}
+        self._readers: dict[int, OutputFile] = {}
 
-    def open(self, path: str) -> tuple[int, int]:
-        """A new pipe, both ends of which close on exec; what is written to it is appended to the file `path`."""
-        log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        reader, writer = os.pipe()
+    def open(self, path: str, put_aside: str | None) -> tuple[int, int]:
+        """A new pipe, both ends of which close on exec; what is written to it is appended to an `OutputFile`."""
+        file = OutputFile(path, put_aside)
+        try:
+            reader, writer = os.pipe()
+        except OSError:
+            file.close()
+            raise
         os.set_blocking(reader, False)
-        self._readers[reader] = log
+        self._readers[reader] = file
         self._selector.register(reader, selectors.EVENT_READ, lambda: self.copy(reader))
         return reader, writer
 
@@ -37,7 +43,7 @@ class Outputs:
         except BlockingIOError:
             return False
         if chunk:
-            os.write(self._readers[reader], chunk)
+            self._readers[reader].append(chunk)
         else:
             self.close(reader)
         return bool(chunk)
@@ -51,4 +57,4 @@ class Outputs:
         """Copy nothing any more."""
         self._selector.unregister(reader)
         os.close(reader)
-        os.close(self._readers.pop(reader))
+        self._readers.pop(reader).close()

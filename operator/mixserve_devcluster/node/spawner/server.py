@@ -46,13 +46,15 @@ class Server:
         wakeup, requests = _wake_up_for_children(), _Lines(self._channel)
         self._selector.register(self._channel, selectors.EVENT_READ, lambda: self._answer_all(requests.read()))
         self._selector.register(wakeup, selectors.EVENT_READ, lambda: self._reap(wakeup))
-        # The node being killed in the middle of an answer is one way to reach the end of file.
-        with contextlib.suppress(ConnectionError):
-            self._send({"isolated": self._namespaces is not None})
-            while not requests.ended:
-                for key, _ in self._selector.select():
-                    key.data()
-        self._kill_all()
+        try:
+            # The node being killed in the middle of an answer is one way to reach the end of file.
+            with contextlib.suppress(ConnectionError):
+                self._send({"isolated": self._namespaces is not None})
+                while not requests.ended:
+                    for key, _ in self._selector.select():
+                        key.data()
+        finally:
+            self._kill_all()
 
     def _answer_all(self, lines: list[bytes]) -> None:
         for line in lines:
@@ -73,7 +75,7 @@ class Server:
         self._channel.sendall(encode_line(message))
 
     def _start(self, program: Program) -> int:
-        output, output_writer = self._outputs.open(program.output)
+        output, output_writer = self._outputs.open(program.output, program.older_output)
         reader, writer = os.pipe()  # closed by exec, so its end of file means success
         try:
             pid = self._fork(program.join)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mixserve_devcluster.node.spawner.client import Spawner, SpawnError
+from mixserve_devcluster.node.spawner.client import Spawner, SpawnerGoneError, SpawnError
 from mixserve_devcluster.node.spawner.messages import Mount, Program
 from support.plain_pods import processes_with
 from support.waiting import eventually
@@ -102,6 +102,66 @@ async def test_what_cannot_be_started(spawner: Spawner, program: Callable[..., P
         await spawner.start(program("", join=1))
 
 
+async def test_who_is_cancelled_leaves_nothing_behind_and_the_others_alone(
+    spawner: Spawner, program: Callable[..., Program]
+) -> None:
+    token = uuid.uuid4().hex
+    process = await spawner.start(program("sleep 0.3; exit 5"))
+    starting = asyncio.create_task(spawner.start(program(f"sleep 1000; # {token}")))
+    await asyncio.sleep(0)  # it has been asked for, but no answer has come
+    starting.cancel()
+    async with asyncio.timeout(10):
+        assert await process.wait() == 5
+        await (await spawner.start(program("true"))).wait()
+    assert starting.cancelled()
+    await asyncio.to_thread(eventually, lambda: not processes_with(token), "end of the process that nobody wants")
+
+
+async def test_who_is_cancelled_as_the_answer_comes_leaves_nothing_behind(
+    spawner: Spawner, program: Callable[..., Program]
+) -> None:
+    token = uuid.uuid4().hex
+    starting = asyncio.create_task(spawner.start(program(f"sleep 1000; # {token}")))
+    await asyncio.sleep(0)
+    (answer,) = spawner._answers.values()
+    answer.add_done_callback(lambda _: starting.cancel())
+    await asyncio.wait([starting])
+    assert starting.cancelled()
+    await asyncio.to_thread(eventually, lambda: not processes_with(token), "end of the process that nobody wants")
+
+
+async def test_who_is_cancelled_does_not_hear_that_nothing_was_started(
+    spawner: Spawner, program: Callable[..., Program]
+) -> None:
+    starting = asyncio.create_task(spawner.start(program("", argv=["none"])))
+    await asyncio.sleep(0)
+    starting.cancel()
+    await (await spawner.start(program("true"))).wait()
+    assert starting.cancelled()
+
+
+async def test_output_that_cannot_be_written_is_lost_and_nothing_else(
+    spawner: Spawner, program: Callable[..., Program], tmp_path: Path
+) -> None:
+    process = await spawner.start(program("echo lost; exit 3", output="/dev/full"))
+    assert await process.wait() == 3
+    await (await spawner.start(program("echo kept"))).wait()
+    assert (tmp_path / "log").read_text() == "kept\n"
+
+
+async def test_long_output_is_put_aside(spawner: Spawner, program: Callable[..., Program], tmp_path: Path) -> None:
+    # 4 parts of 9 MB, each in lines of 90 bytes; a file takes 10 MiB.
+    script = "line=$(printf '%089d' 0); yes $line | head -n 400000"
+    older = tmp_path / "older"
+    await (await spawner.start(program(script, older_output=str(older)))).wait()
+    assert older.stat().st_size == pytest.approx(10 << 20, abs=1 << 16)
+    assert (tmp_path / "log").stat().st_size < 10 << 20
+    for file in (older, tmp_path / "log"):
+        assert set(file.read_text().splitlines()) == {"0" * 89}
+    await (await spawner.start(program(script, output=str(tmp_path / "one")))).wait()
+    assert (tmp_path / "one").stat().st_size == pytest.approx(10 << 20, abs=1 << 16)
+
+
 async def test_joining(spawner: Spawner, program: Callable[..., Program], tmp_path: Path) -> None:
     process = await spawner.start(program("sleep 1000"))
     output = tmp_path / "joined"
@@ -158,6 +218,27 @@ async def test_everything_ends_with_a_killed_spawner(program: Callable[..., Prog
             os.kill(server, signal.SIGKILL)
             assert await process.wait() == 128 + signal.SIGKILL
             await asyncio.to_thread(eventually, lambda: not processes_with(token), "end of the process")
+
+
+async def test_the_end_of_the_spawner_is_noticed(program: Callable[..., Program]) -> None:
+    async with Spawner.run() as spawner:
+        watching = asyncio.create_task(spawner.watch())
+        await spawner.start(program("sleep 1000"))
+        assert not watching.done()
+        (server,) = own_children("spawner.server")
+        os.kill(server, signal.SIGKILL)
+        with pytest.raises(SpawnerGoneError, match="the spawner has ended, and all processes with it"):
+            await asyncio.wait_for(watching, 10)
+
+
+async def test_a_spawner_that_is_not_understood_is_as_good_as_gone(program: Callable[..., Program]) -> None:
+    async with Spawner.run() as spawner:
+        process = await spawner.start(program("sleep 1000"))
+        spawner._reader.feed_data(b"no JSON\n")
+        with pytest.raises(SpawnerGoneError) as gone:
+            await asyncio.wait_for(spawner.watch(), 10)
+        assert isinstance(gone.value.__cause__, ValueError)
+        assert await process.wait() == 128 + signal.SIGKILL
 
 
 async def test_mounts(isolated: Spawner, program: Callable[..., Program], tmp_path: Path) -> None:
