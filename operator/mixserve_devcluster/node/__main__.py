@@ -12,6 +12,7 @@ import logging
 import signal
 import sys
 from pathlib import Path
+from typing import TextIO, cast
 
 import structlog
 
@@ -19,6 +20,9 @@ from mixserve_devcluster.node.addresses import NoAddressError
 from mixserve_devcluster.node.api_server import ApiError
 from mixserve_devcluster.node.config import ConfigError, NodeConfig, read_config
 from mixserve_devcluster.node.local_node import run_nodes
+from mixserve_devcluster.node.log_stream import LogStream
+from mixserve_devcluster.node.spawner.client import SpawnerGoneError
+from mixserve_devcluster.node.waiting import causes
 
 _log = structlog.get_logger()
 
@@ -30,7 +34,7 @@ def main() -> int:
     parser.add_argument("--config", type=Path, required=True, help="what nodes and images there are (JSON)")
     arguments = parser.parse_args()
     structlog.configure(
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", LogStream())),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )
     try:
@@ -51,8 +55,8 @@ async def _run(config: NodeConfig, kubeconfig: Path) -> int:
         return 0
     try:
         nodes.result()
-    except* (ApiError, NoAddressError) as errors:
-        for error in errors.exceptions:
+    except* (ApiError, NoAddressError, SpawnerGoneError) as errors:
+        for error in causes(errors):
             sys.stderr.write(f"{error}\n")
     return 1
 

@@ -24,7 +24,7 @@ from mixserve_devcluster.node.logs_api import LogsApi
 from mixserve_devcluster.node.node_objects import allocatable, node_labels
 from mixserve_devcluster.node.pod_context import pods_directory
 from mixserve_devcluster.node.pod_feed import PodFeed
-from mixserve_devcluster.node.registration import keep_leases, register
+from mixserve_devcluster.node.registration import Registration
 from mixserve_devcluster.node.services import NodeIdentity, Services
 from mixserve_devcluster.node.spawner.client import Spawner
 from mixserve_devcluster.node.waiting import in_background
@@ -104,13 +104,16 @@ async def run_nodes(config: NodeConfig, kubeconfig: Path, on_ready: Callable[[],
     Raises:
         ApiError: the nodes cannot be registered.
         NoAddressError: there is no free network for pods.
+        SpawnerGoneError: the spawner has ended, without which nodes would take pods and never run them.
+        ExceptionGroup: of these.
     """
     nodes = {name: spec for spec in config.nodes for name in spec.names}
     async with _services(config, kubeconfig) as services, asyncio.TaskGroup() as tasks:
         local = LocalNode(nodes, services, tasks)
         async with LogsApi(services.logs, local).serve(config) as log_port:
-            await register(services.api, nodes, log_port)
-            async with in_background(services.events.run(), keep_leases(services.api, list(nodes))):
+            registration = Registration(services.api, nodes, log_port)
+            await registration.begin()
+            async with in_background(services.events.run(), registration.keep(), services.spawner.watch()):
                 await PodFeed(services.api, local).run(on_ready)
 
 

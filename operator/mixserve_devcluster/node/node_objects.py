@@ -95,6 +95,12 @@ def node_status(spec: NodeSpec, name: str, *, version: str, log_port: int | None
     return status
 
 
+def is_ready(node: Mapping[str, Any]) -> bool:
+    """Whether a Node is taken to be Ready."""
+    conditions = node.get("status", {}).get("conditions", [])
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
 def _condition(kind: str, status: str, reason: str, now: datetime) -> dict[str, str]:
     return {
         "type": kind,

@@ -30,3 +30,10 @@ async def in_background(*coroutines: Coroutine[Any, Any, object]) -> AsyncIterat
         finally:
             for task in tasks:
                 task.cancel()
+
+
+def causes(error: BaseException) -> list[BaseException]:
+    """The errors in a group of groups; any other error alone."""
+    if isinstance(error, BaseExceptionGroup):
+        return [cause for each in error.exceptions for cause in causes(each)]
+    return [error]

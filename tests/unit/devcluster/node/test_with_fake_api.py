@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from datetime import UTC, datetime
 from ipaddress import IPv4Network
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -16,55 +16,11 @@ from mixserve_devcluster.node.config import NodeSpec
 from mixserve_devcluster.node.events import EventRecorder, PodEvent
 from mixserve_devcluster.node.hollow import HollowPod
 from mixserve_devcluster.node.pod_feed import PodFeed
-from mixserve_devcluster.node.registration import register
+from mixserve_devcluster.node.registration import Registration
 from mixserve_devcluster.node.services import NodeIdentity
 from mixserve_devcluster.node.status_publisher import StatusPublisher
 from mixserve_devcluster.node.waiting import in_background
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
-
-
-class FakeApi:
-    """Takes down calls; `answers` holds what a call returns or raises, by method and path, one after the other."""
-
-    def __init__(self, **answers: list[Any]) -> None:
-        self.calls: list[tuple[str, str, Any]] = []
-        self.called = asyncio.Event()
-        self._answers = answers
-
-    async def get(self, path: str, **query: str) -> dict[str, Any]:
-        return await self._call("get", path, query)
-
-    async def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        return await self._call("create", path, body)
-
-    async def patch(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        return await self._call("patch", path, body)
-
-    async def delete(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        return await self._call("delete", path, body)
-
-    async def watch(self, path: str, **query: str) -> AsyncIterator[dict[str, Any]]:
-        for event in await self._call("watch", path, query):
-            if isinstance(event, Exception):
-                raise event
-            yield event
-
-    async def _call(self, method: str, path: str, content: Any) -> Any:
-        self.calls.append((method, path, content))
-        self.called.set()
-        answers = self._answers.get(method, [])
-        answer = answers.pop(0) if answers else {}
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
-
-    def paths(self, method: str) -> list[str]:
-        return [path for called, path, _ in self.calls if called == method]
-
-    def bodies(self, method: str) -> list[Any]:
-        return [content for called, _, content in self.calls if called == method]
+from support.fake_api_server import FakeApi
 
 
 @pytest.fixture
@@ -261,7 +217,7 @@ async def test_a_node_is_registered_again() -> None:
     api = FakeApi(
         get=[{"gitVersion": "v1.36.3"}], create=[ConflictError("exists")], patch=[{}, NotFoundError("no lease")]
     )
-    await register(api, {"n": NodeSpec(name="n", labels={"a": "b"})}, 1234)  # type: ignore[arg-type]
+    await Registration(api, {"n": NodeSpec(name="n", labels={"a": "b"})}, 1234).begin()  # type: ignore[arg-type]
     labels, lease, status = api.bodies("patch")
     assert labels["metadata"]["labels"]["a"] == "b"
     assert lease["spec"]["holderIdentity"] == "n"
@@ -269,3 +225,20 @@ async def test_a_node_is_registered_again() -> None:
     assert api.paths("patch")[-1] == "/api/v1/nodes/n/status"
     assert status["status"]["nodeInfo"]["kubeletVersion"] == "v1.36.3"
     assert datetime.fromisoformat(status["status"]["conditions"][0]["lastHeartbeatTime"]) <= datetime.now(UTC)
+
+
+def node(name: str, *, ready: str) -> dict[str, Any]:
+    return {"metadata": {"name": name}, "status": {"conditions": [{"type": "Ready", "status": ready}]}}
+
+
+async def test_a_node_that_is_taken_for_dead_is_reported_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mixserve_devcluster.node.registration._RENEWAL_S", 0.0)
+    unready = {"items": [node("well", ready="True"), node("lost", ready="Unknown"), node("other", ready="Unknown")]}
+    api = FakeApi(get=[{"items": [node("well", ready="True")]}, ApiError("away"), unready, asyncio.CancelledError()])
+    registration = Registration(api, {name: NodeSpec(name=name) for name in ("well", "lost", "new")}, None)  # type: ignore[arg-type]
+    with contextlib.suppress(asyncio.CancelledError):
+        await registration.keep()
+    reported = [(path, body) for method, path, body in api.calls if method == "patch" and path.endswith("/status")]
+    ((path, body),) = reported
+    assert path == "/api/v1/nodes/lost/status"
+    assert {each["type"]: each["status"] for each in body["status"]["conditions"]}["Ready"] == "True"
