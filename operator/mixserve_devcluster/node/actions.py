@@ -52,7 +52,17 @@ class Target:
 
 
 async def perform(action: Mapping[str, Any], target: Target, timeout_s: float) -> Outcome:
-    """Carry out an action; a redirection counts as success and is not followed."""
+    """Carry out an action; a redirection counts as success and is not followed.
+
+    Whatever goes wrong is a failure of the action, and none of the pod that it is for.
+    """
+    try:
+        return await _perform(action, target, timeout_s)
+    except Exception as error:  # noqa: BLE001 - what may be wrong with a manifest's hosts and ports has no end
+        return Outcome(success=False, message=repr(error))
+
+
+async def _perform(action: Mapping[str, Any], target: Target, timeout_s: float) -> Outcome:
     match action:
         case {"exec": {"command": command}}:
             return await target.executor.execute(command, timeout_s)

@@ -15,7 +15,7 @@ from mixserve_devcluster.node.fields import UnknownFieldError
 from mixserve_devcluster.node.images import NoCommandError, UnknownImageError
 from mixserve_devcluster.node.last_words import termination_message
 from mixserve_devcluster.node.launch import Launch, prepare_launch
-from mixserve_devcluster.node.roles import Role
+from mixserve_devcluster.node.roles import LOST, Role
 from mixserve_devcluster.node.running_container import RunningContainer
 from mixserve_devcluster.node.sources import UnresolvedError
 from mixserve_devcluster.node.spawner.client import SpawnError
@@ -102,6 +102,12 @@ class Container:
         self._is_retired = True
         self.stop(deadline_s)
 
+    def give_up(self) -> None:
+        """Take it that its process is gone, if it had one, and nobody knows how it ended."""
+        self._running = None
+        if isinstance(self.facts.state, Running):
+            self._set(state=LOST, started=False, ready=False)
+
     def _is_done(self) -> bool:
         policy, state = self._role.restart_policy(self._pod.manifest["spec"]), self.facts.state
         return self._is_retired or (isinstance(state, Terminated) and not should_restart(policy, state.exit_code))
@@ -111,13 +117,16 @@ class Container:
         pull = BackOff(factor=self._pod.services.time_factor)
         while not self._pod.is_stopping:
             try:
-                return await prepare_launch(self._spec, self._pod, self._volumes)
+                launch = await prepare_launch(self._spec, self._pod, self._volumes)
+                self._pod.services.logs.start(self._pod.namespace, self._pod.name, self._name)
             except UnknownImageError as error:
                 pull = await self._wait_for_image(str(error), pull)
             except (UnresolvedError, UnknownFieldError, ApiError, OSError) as error:
                 await self._wait_for("CreateContainerConfigError", str(error))
             except NoCommandError as error:
                 await self._wait_for("CreateContainerError", str(error))
+            else:
+                return launch
         return None
 
     async def _wait_for(self, reason: str, message: str) -> None:
@@ -140,7 +149,6 @@ class Container:
 
     async def _run_once(self, launch: Launch) -> None:
         pod, began = self._pod, datetime.now(UTC)
-        pod.services.logs.start(pod.namespace, pod.name, self._name)
         identifier = f"local://{uuid.uuid4().hex}"
         try:
             process = await pod.services.spawner.start(launch.program)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from mixserve_devcluster.node.expansion import expand
-from mixserve_devcluster.node.fields import field_value
+from mixserve_devcluster.node.fields import container_named, field_value
 from mixserve_devcluster.node.quantities import resource_value
 from mixserve_devcluster.node.sources import SourceKind, SourceName, UnresolvedError
 
@@ -38,7 +38,7 @@ def declared_environment(
 
     Raises:
         UnresolvedError: a secret, config map or key that is not optional does not exist.
-        UnknownFieldError: a field path that the downward API does not have.
+        UnknownFieldError: a field path or a container that the downward API does not have.
     """
     values: dict[str, str] = {}
     for entry in container.get("envFrom", []):
@@ -70,17 +70,14 @@ def _referenced(
     if reference := value_from.get("fieldRef"):
         return field_value(pod, reference["fieldPath"])
     if reference := value_from.get("resourceFieldRef"):
-        return resource_value(_container_named(pod, reference.get("containerName"), container), reference, allocatable)
+        name = reference.get("containerName")
+        return resource_value(container_named(pod, name) if name else container, reference, allocatable)
     for field, kind in (("configMapKeyRef", SourceKind.CONFIG_MAP), ("secretKeyRef", SourceKind.SECRET)):
         if reference := value_from.get(field):
             name = SourceName(kind, reference["name"])
             value = sources.one_of(name, reference["key"], optional=reference.get("optional", False))
             return None if value is None else value.decode(errors="replace")
     raise UnresolvedError(f"valueFrom has none of the sources that the local node knows: {', '.join(value_from)}")
-
-
-def _container_named(pod: Mapping[str, Any], name: str | None, default: Mapping[str, Any]) -> Mapping[str, Any]:
-    return next((each for each in pod["spec"]["containers"] if each["name"] == name), default)
 
 
 def expanded(words: Sequence[str], declared: Mapping[str, str], services: Mapping[str, str]) -> list[str]:

@@ -13,7 +13,7 @@ _SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['(.*)'\]")
 
 
 class UnknownFieldError(Exception):
-    """A field path is none of those that the downward API offers."""
+    """The downward API does not offer what is asked for."""
 
 
 def field_value(pod: Mapping[str, Any], path: str) -> str:
@@ -37,6 +37,19 @@ def field_value(pod: Mapping[str, Any], path: str) -> str:
         case "status.hostIPs" | "status.podIPs":
             return ",".join(entry["ip"] for entry in status.get(path.removeprefix("status."), []))
     raise UnknownFieldError(f"the downward API has no field {path!r}")
+
+
+def container_named(pod: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The container of a pod, or the init container, that a `resourceFieldRef` names.
+
+    Raises:
+        UnknownFieldError: the pod has no such container.
+    """
+    for container in (*pod["spec"]["containers"], *pod["spec"].get("initContainers", [])):
+        if container["name"] == name:
+            found: Mapping[str, Any] = container
+            return found
+    raise UnknownFieldError(f"container {name} not found")
 
 
 def _lines(entries: Mapping[str, str]) -> str:

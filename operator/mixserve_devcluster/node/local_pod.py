@@ -7,6 +7,8 @@ import shutil
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from mixserve_devcluster.node.container import Container
 from mixserve_devcluster.node.pod_context import PodContext
 from mixserve_devcluster.node.pod_volumes import PodVolumes, VolumeError
@@ -14,12 +16,14 @@ from mixserve_devcluster.node.roles import Role, first_facts, roles
 from mixserve_devcluster.node.status import PodSnapshot, pod_status
 from mixserve_devcluster.node.status_publisher import StatusPublisher
 from mixserve_devcluster.node.volumes import FILE_VOLUMES
-from mixserve_devcluster.node.waiting import first_of, in_background
+from mixserve_devcluster.node.waiting import causes, first_of, in_background
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mixserve_devcluster.node.services import NodeIdentity, Services
+
+_log = structlog.get_logger()
 
 # How often a volume that cannot be provided is tried again.
 _VOLUME_RETRY_S = 1.0
@@ -49,6 +53,7 @@ class LocalPod:
         self._is_mounted = False
         self._is_over = False
         self._is_gone = False
+        self._failure = ""
         self.update(manifest)
 
     def _container(self, role: Role, spec: Mapping[str, Any], manifest: Mapping[str, Any]) -> Container:
@@ -83,11 +88,7 @@ class LocalPod:
             if self._pod.manifest.get("status", {}).get("phase") in _FINAL_PHASES:
                 await self._pod.until_stop()  # it ended in an earlier life of the node
             else:
-                async with in_background(self._publisher.run(), self._refresh_volumes()):
-                    await self._work()
-                    self._is_over = True
-                    self._publisher.notice()
-                    await self._pod.until_stop()
+                await self._live()
                 if not self._is_gone:
                     await self._publisher.flush()
             if not self._is_gone:
@@ -95,6 +96,25 @@ class LocalPod:
         finally:
             self._services.addresses.give_back(self._pod.address)
             await asyncio.to_thread(shutil.rmtree, self._pod.directory, ignore_errors=True)
+
+    async def _live(self) -> None:
+        try:
+            async with in_background(self._publisher.run(), self._refresh_volumes()):
+                await self._work()
+                self._is_over = True
+                self._publisher.notice()
+                await self._pod.until_stop()
+        except Exception as error:  # noqa: BLE001 - a pod that is too much for this program must have an end, too
+            _log.exception("pod_failed", pod=f"{self._pod.namespace}/{self._pod.name}")
+            self._give_up("; ".join(repr(cause) for cause in causes(error)))
+            await self._publisher.flush()
+            await self._pod.until_stop()
+
+    def _give_up(self, problem: str) -> None:
+        self._failure = f"the local node cannot go on with this pod: {problem}"
+        self._pod.record("Warning", "Failed", self._failure)
+        for _, container in self._containers:
+            container.give_up()
 
     def _stop(self, grace_s: float) -> None:
         self._pod.stop_by(asyncio.get_running_loop().time() + max(grace_s, _SHORTEST_GRACE_S))
@@ -175,6 +195,7 @@ class LocalPod:
                 started_at=self._started_at,
                 is_ready_to_start=self._is_mounted,
                 is_terminal=self._is_over,
+                failure=self._failure,
                 now=datetime.now(UTC),
             )
         )

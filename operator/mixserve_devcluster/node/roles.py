@@ -11,11 +11,11 @@ from mixserve_devcluster.node.status import ContainerFacts, Terminated, Waiting,
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# What a kubelet reports for a process that it does not find again.
-_LOST = Terminated(
+# What a kubelet reports for a process that it does not find again, such as when it was started anew meanwhile.
+LOST = Terminated(
     exit_code=137,
     reason="ContainerStatusUnknown",
-    message="The container could not be located when the local node was started again",
+    message="The local node does not know how the container has ended",
 )
 
 
@@ -73,7 +73,7 @@ def first_facts(role: Role, container: Mapping[str, Any], pod: Mapping[str, Any]
 def _last_end(status: Mapping[str, Any]) -> Terminated | None:
     state = status.get("state", {})
     if "running" in state:
-        return _LOST
+        return LOST
     if ended := state.get("terminated") or status.get("lastState", {}).get("terminated"):
         return _parse(ended)
     return None

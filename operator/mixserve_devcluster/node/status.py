@@ -81,6 +81,7 @@ class PodSnapshot:
         containers: facts of the containers, in the order of the spec.
         address: the pod's IP address; empty before it has one.
         is_terminal: the node does nothing more for the pod: its phase must be a final one.
+        failure: why the node gave the pod up; empty if it did not.
         now: the time to give to conditions that change.
     """
 
@@ -94,6 +95,7 @@ class PodSnapshot:
     is_ready_to_start: bool
     is_terminal: bool
     now: datetime
+    failure: str = ""
 
 
 def timestamp(moment: datetime) -> str:
@@ -121,6 +123,8 @@ def pod_status(snapshot: PodSnapshot) -> dict[str, Any]:
     }
     if snapshot.address:
         status |= {"podIP": snapshot.address, "podIPs": [{"ip": snapshot.address}]}
+    if snapshot.failure:
+        status |= {"reason": "LocalNodeError", "message": snapshot.failure}
     if snapshot.init:
         status["initContainerStatuses"] = [_container_status(facts, spec["initContainers"]) for facts in snapshot.init]
     return status
@@ -177,7 +181,7 @@ def _ended(facts: ContainerFacts) -> Terminated | None:
 def _phase(snapshot: PodSnapshot) -> str:
     policy = snapshot.pod["spec"].get("restartPolicy", "Always")
     failed_init = [end for end in map(_ended, _ordinary_init(snapshot)) if end and end.exit_code != 0]
-    if any(not should_restart(policy, end.exit_code) for end in failed_init):
+    if snapshot.failure or any(not should_restart(policy, end.exit_code) for end in failed_init):
         return "Failed"
     if snapshot.is_terminal:
         return _final_phase(snapshot)

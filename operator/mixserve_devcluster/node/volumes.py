@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mixserve_devcluster.node.expansion import expand
-from mixserve_devcluster.node.fields import field_value
+from mixserve_devcluster.node.fields import container_named, field_value
 from mixserve_devcluster.node.quantities import resource_value
 from mixserve_devcluster.node.sources import SourceKind, SourceName, Sources, UnresolvedError
 
@@ -49,7 +49,7 @@ def volume_files(volume: Mapping[str, Any], facts: PodFacts) -> dict[str, Volume
 
     Raises:
         UnresolvedError: a secret, config map or key that is not optional does not exist.
-        UnknownFieldError: a field path that the downward API does not have.
+        UnknownFieldError: a field path or a container that the downward API does not have.
     """
     if projected := volume.get("projected"):
         mode = projected.get("defaultMode", _DEFAULT_MODE)
@@ -92,8 +92,7 @@ def _downward(item: Mapping[str, Any], facts: PodFacts) -> str:
     if reference := item.get("fieldRef"):
         return field_value(facts.pod, reference["fieldPath"])
     reference = item["resourceFieldRef"]
-    containers = facts.pod["spec"]["containers"]
-    container = next(each for each in containers if each["name"] == reference["containerName"])
+    container = container_named(facts.pod, reference["containerName"])
     return resource_value(container, reference, facts.allocatable)
 
 

@@ -86,3 +86,8 @@ async def test_what_the_node_cannot_do(target: Target) -> None:
     assert await perform({"grpc": {"port": 1}}, target, 1) == Outcome(
         success=False, message="the local node cannot do grpc"
     )
+
+
+async def test_what_cannot_even_be_tried_is_a_failure(target: Target) -> None:
+    outcome = await perform({"tcpSocket": {"host": "x" * 64 + ".example", "port": 1}}, target, 1)
+    assert (outcome.success, outcome.message.startswith("UnicodeError(")) == (False, True)

@@ -10,6 +10,7 @@ from mixserve_devcluster.node.environment import (
     service_environment,
     with_paths_moved,
 )
+from mixserve_devcluster.node.fields import UnknownFieldError
 from mixserve_devcluster.node.sources import SourceKind, SourceName, Sources, UnresolvedError
 
 CONTENTS = {
@@ -17,11 +18,12 @@ CONTENTS = {
     SourceName(SourceKind.CONFIG_MAP, "c"): {"k": b"config", "l": b"\xff"},
 }
 OTHER = {"name": "other", "resources": {"limits": {"cpu": "3"}}}
+INIT = {"name": "init", "resources": {"limits": {"cpu": "4"}}}
 
 
 def declared(**container: Any) -> dict[str, str]:
     main = {"name": "main", "resources": {"limits": {"cpu": "2"}}, **container}
-    pod = {"metadata": {"name": "p"}, "spec": {"containers": [main, OTHER]}}
+    pod = {"metadata": {"name": "p"}, "spec": {"containers": [main, OTHER], "initContainers": [INIT]}}
     return declared_environment(
         pod=pod,
         container=main,
@@ -62,6 +64,7 @@ def test_whole_objects_are_imported_and_overridden() -> None:
         ({"fieldRef": {"fieldPath": "metadata.name"}}, "p"),
         ({"resourceFieldRef": {"resource": "limits.cpu"}}, "2"),
         ({"resourceFieldRef": {"resource": "limits.cpu", "containerName": "other"}}, "3"),
+        ({"resourceFieldRef": {"resource": "limits.cpu", "containerName": "init"}}, "4"),
     ],
 )
 def test_references(value_from: dict[str, Any], value: str) -> None:
@@ -77,6 +80,8 @@ def test_missing_and_unknown_sources() -> None:
         declared(env=[variable(secretKeyRef={"name": "none", "key": "k"})])
     with pytest.raises(UnresolvedError, match="fileKeyRef"):
         declared(env=[variable(fileKeyRef={})])
+    with pytest.raises(UnknownFieldError, match="container none not found"):
+        declared(env=[variable(resourceFieldRef={"resource": "limits.cpu", "containerName": "none"})])
 
 
 def test_the_api_server_is_found_by_its_service() -> None:

@@ -222,3 +222,10 @@ def test_a_pod_without_an_address_shows_none() -> None:
 )
 def test_restart_policies(policy: str, exit_code: int, *, expected: bool) -> None:
     assert should_restart(policy, exit_code) is expected
+
+
+def test_a_pod_that_the_node_gave_up_has_failed() -> None:
+    status = pod_status(snapshot(facts(RUNS, ready=True), failure="too much"))
+    assert (status["phase"], status["reason"], status["message"]) == ("Failed", "LocalNodeError", "too much")
+    assert {each["type"]: each["status"] for each in status["conditions"]}["Ready"] == "False"
+    assert "message" not in pod_status(snapshot(facts(RUNS, ready=True)))

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from mixserve_devcluster.node.fields import UnknownFieldError
 from mixserve_devcluster.node.sources import SourceKind, SourceName, Sources, UnresolvedError
 from mixserve_devcluster.node.volumes import PodFacts, VolumeFile, VolumeMount, volume_files, volume_mounts
 
@@ -14,7 +15,10 @@ CONTENTS = {
 FACTS = PodFacts(
     pod={
         "metadata": {"name": "p", "namespace": "ns"},
-        "spec": {"containers": [{"name": "main", "resources": {"limits": {"memory": "1Gi"}}}]},
+        "spec": {
+            "containers": [{"name": "main", "resources": {"limits": {"memory": "1Gi"}}}],
+            "initContainers": [{"name": "init", "resources": {"limits": {"memory": "2Gi"}}}],
+        },
     },
     sources=Sources(namespace="ns", contents=CONTENTS),
     allocatable={},
@@ -46,15 +50,16 @@ def test_what_is_missing() -> None:
     assert files(configMap={"name": "c", "optional": True, "items": [{"key": "x", "path": "x"}]}) == {}
 
 
+def memory_of(container: str) -> dict[str, Any]:
+    reference = {"containerName": container, "resource": "limits.memory", "divisor": "1Mi"}
+    return {"path": container, "resourceFieldRef": reference}
+
+
 def test_the_downward_api() -> None:
-    items = [
-        {"path": "name", "fieldRef": {"fieldPath": "metadata.name"}},
-        {
-            "path": "memory",
-            "resourceFieldRef": {"containerName": "main", "resource": "limits.memory", "divisor": "1Mi"},
-        },
-    ]
-    assert files(downwardAPI={"items": items}) == {"name": file(b"p"), "memory": file(b"1024")}
+    items = [{"path": "name", "fieldRef": {"fieldPath": "metadata.name"}}, memory_of("main"), memory_of("init")]
+    assert files(downwardAPI={"items": items}) == {"name": file(b"p"), "main": file(b"1024"), "init": file(b"2048")}
+    with pytest.raises(UnknownFieldError, match="container none not found"):
+        files(downwardAPI={"items": [memory_of("none")]})
 
 
 def test_a_service_account_as_kubernetes_projects_it() -> None:
