@@ -33,6 +33,6 @@ async def idle_engines() -> AsyncIterator[None]:
         OSError: something listens on the engines' port already.
     """
     # Loopback addresses are as many as there are pods; one socket for all of them has to listen on all addresses.
-    server = await asyncio.start_server(_answer, "0.0.0.0", PORT, backlog=1024)  # noqa: S104
+    server = await asyncio.start_server(_answer, "0.0.0.0", PORT, backlog=1024)
     async with server:
         yield
