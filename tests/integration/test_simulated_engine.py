@@ -281,8 +281,10 @@ def test_an_engine_has_as_many_connections_as_come_whatever_the_soft_limit_of_op
         with lowered_soft_limit(64):
             server = stack.enter_context(server_process(tmp_path))
         server.wait_until_ready()
-        streams = [stack.enter_context(long_stream(server)) for _ in range(100)]
-        assert all(stream.read().endswith(b"data: [DONE]\n\n") for stream in streams)
+        for _ in range(100):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+        with urllib.request.urlopen(f"{server.url}/health", timeout=10) as health:  # noqa: S310 - our own server
+            assert health.status == 200
 
 
 def test_sigterm_ends_a_cold_start(tmp_path: Path) -> None:
