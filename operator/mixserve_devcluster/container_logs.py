@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from typing import TYPE_CHECKING, BinaryIO
@@ -55,15 +56,24 @@ def previous(path: Path) -> Path:
 
 def read(path: Path, *, follow: bool) -> Iterator[bytes]:
     """Yield what a log file holds and, with `follow`, what is added, until the file's directory is removed."""
-    while True:
-        with path.open("rb") as file:
+    part: BinaryIO | None = path.open("rb")
+    while part is not None:
+        with part as file:
             yield from _blocks(file)
             while follow and _is_current(path, file):
                 time.sleep(_POLL_S)
                 yield from _blocks(file)
             yield from _blocks(file)
-        if not follow or not path.parent.exists():
-            return
+        part = _opened(path) if follow else None
+
+
+def _opened(path: Path) -> BinaryIO | None:
+    """The log as it is now; None if its directory is gone."""
+    while path.parent.exists():
+        with contextlib.suppress(FileNotFoundError):  # for a moment, while the node begins another
+            return path.open("rb")
+        time.sleep(_POLL_S)
+    return None
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:
@@ -72,7 +82,7 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _is_current(path: Path, file: BinaryIO) -> bool:
-    """Whether a file still is the log; when its container is restarted, the node starts another."""
+    """Whether a file still is the log; when it is long or its container is restarted, the node starts another."""
     try:
         return os.path.samestat(path.stat(), os.fstat(file.fileno()))
     except FileNotFoundError:

@@ -92,3 +92,37 @@ def test_following_goes_on_through_restarts_until_the_cluster_is_gone(
         "last words",
         "again",
     ]
+
+
+def test_following_goes_on_when_a_long_log_is_put_aside(logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = container_logs.find(logs, namespace="llm", pod="one", container=None)
+
+    def put_aside(text: str) -> None:
+        path.rename(path.with_name("server.log.old"))
+        path.write_text(text)
+
+    def put_aside_again(*_: object) -> bool:
+        # Between the look at whether it is still the log and the opening of the next one.
+        path.unlink()
+        monkeypatch.setattr("os.path.samestat", samestat)
+        return False
+
+    def put_aside_twice() -> None:
+        put_aside("not seen\n")
+        monkeypatch.setattr("os.path.samestat", put_aside_again)
+
+    samestat = os.path.samestat
+    steps = iter(
+        [
+            lambda: put_aside("second part\n"),
+            put_aside_twice,
+            lambda: path.write_text("fourth part\n"),
+            lambda: shutil.rmtree(path.parent),
+        ]
+    )
+    monkeypatch.setattr("time.sleep", lambda _: next(steps)())
+    assert b"".join(container_logs.read(path, follow=True)).decode().splitlines() == [
+        "server of llm_one",
+        "second part",
+        "fourth part",
+    ]
