@@ -6,7 +6,8 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 UV_VERSION := 0.13.8
-CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mixserve
+# Paths in the cache may have blanks in them, so they stand in quotes and are nobody's prerequisite.
+CACHE := $(or $(XDG_CACHE_HOME),$(or $(HOME),$(shell unset HOME; echo ~))/.cache)/mixserve
 UV_HOME := $(CACHE)/uv-$(UV_VERSION)
 UV := $(UV_HOME)/bin/uv
 BIN := .venv/bin
@@ -24,9 +25,12 @@ space := $(empty) $(empty)
 
 ##@ Use it
 .PHONY: demo
-demo: .venv/.installed ## Run the main job on the embedded cluster: a pool that follows its load (ENGINE=vllm: real vLLM on the CPU)
+demo: ## Run the main job on the embedded cluster: a pool that follows its load (ENGINE=vllm: real vLLM on the CPU)
+	@test "$$(uname -s)" = Linux || { echo "The embedded cluster needs Linux, this is $$(uname -s). Here Mixserve runs on kind, with an" \
+		"image that \`make image\` builds: docs/install.md has the steps." >&2; exit 1; }
+	@$(MAKE) .venv/.installed
 	@$(if $(filter vllm,$(ENGINE)),$(BIN)/python -m mixserve_devcluster.real_vllm install >/dev/null)
-	@$(BIN)/mixserve dev demo --engine $(or $(ENGINE),simulated) $(if $(TRACE),--trace $(TRACE)) $(DEMO_ARGS)
+	@$(BIN)/mixserve dev demo --engine $(or $(ENGINE),simulated) $(if $(TRACE),--trace "$(TRACE)") $(DEMO_ARGS)
 
 IMAGE ?= mixserve:0.1.0
 .PHONY: image
@@ -96,10 +100,10 @@ generate: .venv/.installed ## Write crds/, the chart's CRDs and docs/reference/ 
 	@$(BIN)/mixserve dev generate
 
 .PHONY: lock
-lock: $(UV) ## Resolve pyproject.toml into requirements.lock, and what a real vLLM needs into its own
-	@$(UV) pip compile -q pyproject.toml --all-extras --group test --group check --universal --generate-hashes \
+lock: uv ## Resolve pyproject.toml into requirements.lock, and what a real vLLM needs into its own
+	@"$(UV)" pip compile -q pyproject.toml --all-extras --group test --group check --universal --generate-hashes \
 		--python-version 3.11 --no-header $(LOCK_ARGS) -o requirements.lock
-	@$(UV) pip compile -q $(VLLM)/requirements-vllm.in --override $(VLLM)/requirements-vllm.overrides --universal \
+	@"$(UV)" pip compile -q $(VLLM)/requirements-vllm.in --override $(VLLM)/requirements-vllm.overrides --universal \
 		--generate-hashes --python-version 3.11 --no-header --no-annotate $(LOCK_ARGS) -o $(VLLM)/requirements-vllm.lock
 
 .PHONY: binaries
@@ -116,24 +120,27 @@ help: ## This list
 		/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The environment: the locked versions with their hashes, then the project itself, editable.
-.venv/.installed: pyproject.toml requirements.lock $(UV)
+.venv/.installed: pyproject.toml requirements.lock | uv
 	@echo "Installing the environment into .venv" >&2
-	@test -x $(BIN)/python || $(UV) venv -q --python "$$(command -v $(PYTHON))" .venv
-	@$(UV) pip sync -q --python .venv --require-hashes requirements.lock
-	@$(UV) pip install -q --python .venv --no-deps -e .
+	@test -x $(BIN)/python || { $(CHECK_PYTHON) && "$(UV)" venv -q --clear --python "$$(command -v "$(PYTHON)")" .venv; }
+	@"$(UV)" pip sync -q --python .venv --require-hashes requirements.lock
+	@"$(UV)" pip install -q --python .venv --no-deps -e .
 	@touch $@
 
-# uv comes from the package index, with the pip of whatever Python is there.
-$(UV):
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Python 3.11 or newer is needed; name it with make PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@mkdir -p $(CACHE)
-	@tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
-	if ! $(PYTHON) -m pip --version >/dev/null 2>&1; then \
-		$(PYTHON) -m venv "$$tmp/venv" || { echo "Python needs pip or the venv module (Debian: apt install python3-venv)" >&2; exit 1; }; \
+CHECK_PYTHON = { "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	{ echo "Python 3.11 or newer is needed; name it with make PYTHON=/path/to/python3.11" >&2; exit 1; }; }
+
+# uv comes from the package index, with the pip of whatever Python is there. It is installed beside where it will be, so
+# that one rename puts it there as a whole.
+.PHONY: uv
+uv:
+	@test ! -x "$(UV)" || exit 0; $(CHECK_PYTHON); \
+	mkdir -p "$(CACHE)"; tmp=$$(mktemp -d "$(CACHE)/installing-uv.XXXXXX"); trap 'rm -rf "$$tmp"' EXIT; \
+	if "$(PYTHON)" -m pip --version >/dev/null 2>&1; then python="$(PYTHON)"; else \
+		"$(PYTHON)" -m venv "$$tmp/venv" || { echo "Python needs pip or the venv module (Debian: apt install python3-venv)" >&2; exit 1; }; \
 		python="$$tmp/venv/bin/python"; \
-	else python="$(PYTHON)"; fi; \
+	fi; \
 	echo "Installing uv $(UV_VERSION) into the cache" >&2; \
 	"$$python" -m pip install -q --disable-pip-version-check --root-user-action=ignore \
-		--target "$$tmp/uv" "uv==$(UV_VERSION)" && \
-	rm -rf "$(UV_HOME)" && mv "$$tmp/uv" "$(UV_HOME)" && touch $@
+		--target "$$tmp/uv" "uv==$(UV_VERSION)"; \
+	test -x "$(UV)" || { rm -rf "$(UV_HOME)"; mv "$$tmp/uv" "$(UV_HOME)"; }
