@@ -58,7 +58,8 @@ class HollowPod:
 
     async def _is_deleted_within(self, seconds: float) -> bool:
         try:
-            await asyncio.wait_for(self._deleted.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._deleted.wait()
         except TimeoutError:
             return self._deleted.is_set()
         return True

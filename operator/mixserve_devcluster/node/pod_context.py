@@ -96,7 +96,8 @@ class PodContext:
     async def pause(self, seconds: float) -> None:
         """Wait, but not longer than until the pod is to stop."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
 
     def record(self, kind: str, reason: str, message: str, *, field_path: str = "") -> None:
         """Record an event of the pod."""

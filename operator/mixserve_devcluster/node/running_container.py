@@ -89,7 +89,9 @@ class RunningContainer:
         try:
             command = await self._pod.services.spawner.start(program)
             try:
-                code = await asyncio.wait_for(command.wait(), timeout_s)
+                # Not `wait_for`: up to Python 3.11 it forgets that it was cancelled if the command ends just then.
+                async with asyncio.timeout(timeout_s):
+                    code = await command.wait()
             except TimeoutError:
                 return Outcome(success=False, message=f"command timed out after {timeout_s:g} s: {' '.join(argv)}")
             finally:
