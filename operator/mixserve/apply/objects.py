@@ -181,9 +181,15 @@ def _check_owner(desired: Mapping[str, Any], live: Mapping[str, Any]) -> None:
     if any(owner["kind"] == POOLS.kind and owner["name"] == _owner_name(desired) for owner in owners):
         # Of an earlier pool of this name: the garbage collector is about to delete it, so look again soon.
         raise Conflict(f"{name} of the deleted pool of the same name is still there")
-    labels = live["metadata"].get("labels", {})
-    if owners or labels.get(LABEL_POOL) != desired["metadata"]["labels"][LABEL_POOL]:
-        raise NotOwned(f"{name} exists and does not belong to this pool: delete it, or give the pool another name")
+    label = live["metadata"].get("labels", {}).get(LABEL_POOL)
+    if not owners and label == desired["metadata"]["labels"][LABEL_POOL]:
+        return
+    # What is another pool's has to stay, since it serves.
+    other = next((owner["name"] for owner in owners if owner["kind"] == POOLS.kind), None if owners else label)
+    remedy = (
+        "delete it, or give the pool" if other is None else f"it is the pool {other}'s; give this one or its variant"
+    )
+    raise NotOwned(f"{name} exists and does not belong to this pool: {remedy} another name")
 
 
 def _owner_name(desired: Mapping[str, Any]) -> str:

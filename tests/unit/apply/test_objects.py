@@ -98,18 +98,22 @@ async def test_a_name_that_is_taken_by_ourselves_is_looked_at() -> None:
     assert connection.verbs == ["create", "get"]
 
 
+DELETE_IT = "delete it, or give the pool another name"
+LEAVE_IT = "it is the pool other's; give this one or its variant another name"
+
+
 @pytest.mark.parametrize(
-    "metadata",
+    ("metadata", "remedy"),
     [
-        {"ownerReferences": [{"kind": "Deployment", "name": "x", "uid": "x"}]},
-        {"ownerReferences": [{"kind": "LLMServingPool", "name": "other", "uid": "x"}]},
-        {"ownerReferences": [], "labels": {}},
-        {"ownerReferences": [], "labels": {LABEL_POOL: "other"}},
+        ({"ownerReferences": [{"kind": "Deployment", "name": "x", "uid": "x"}]}, DELETE_IT),
+        ({"ownerReferences": [{"kind": "LLMServingPool", "name": "other", "uid": "x"}]}, LEAVE_IT),
+        ({"ownerReferences": [], "labels": {}}, DELETE_IT),
+        ({"ownerReferences": [], "labels": {LABEL_POOL: "other"}}, LEAVE_IT),
     ],
 )
-async def test_what_belongs_to_somebody_else_is_not_touched(metadata: dict[str, Any]) -> None:
+async def test_what_belongs_to_somebody_else_is_not_touched(metadata: dict[str, Any], remedy: str) -> None:
     connection = RecordingConnection(create=Conflict("exists", status=409), get=live(**metadata))
-    with pytest.raises(NotOwned, match="Deployment ns/p-v exists and does not belong to this pool"):
+    with pytest.raises(NotOwned, match=f"Deployment ns/p-v exists and does not belong to this pool: {remedy}"):
         await bring(connection, None)
     assert connection.verbs == ["create", "get"]
 
