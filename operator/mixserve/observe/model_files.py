@@ -52,4 +52,12 @@ def _parse(path: Path, mode: int, size: int) -> Mapping[str, Any] | None:
     if not stat.S_ISREG(mode) or size > MAX_CONFIG_BYTES:
         return None
     content = json.loads(path.read_bytes())
-    return content if isinstance(content, dict) else None
+    return _with_quantization(content, path.with_name("hf_quant_config.json")) if isinstance(content, dict) else None
+
+
+def _with_quantization(content: dict[str, Any], beside: Path) -> dict[str, Any]:
+    """With what ModelOpt writes into a file of its own, as engines read it."""
+    if content.get("quantization_config") is not None or not beside.is_file():
+        return content
+    is_short = beside.stat().st_size <= MAX_CONFIG_BYTES
+    return {**content, "quantization_config": json.loads(beside.read_bytes()) if is_short else "too long to be read"}

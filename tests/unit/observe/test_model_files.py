@@ -81,3 +81,31 @@ async def test_a_huge_file_is_not_read(
 async def test_endless_nesting_counts_as_none(reader: ModelConfigReader, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("[" * 100_000)
     assert await reader.read(f"host://{tmp_path}") is None
+
+
+QUANTIZED = '{"quantization": {"quant_algo": "FP8"}}'
+
+
+@pytest.mark.parametrize(
+    ("config", "quantization"),
+    [
+        ("{}", {"quantization": {"quant_algo": "FP8"}}),
+        ('{"quantization_config": null}', {"quantization": {"quant_algo": "FP8"}}),
+        ('{"quantization_config": {"quant_method": "fp8"}}', {"quant_method": "fp8"}),
+    ],
+)
+async def test_what_stands_in_a_file_of_its_own_counts_where_config_json_does_not_say_it(
+    reader: ModelConfigReader, tmp_path: Path, config: str, quantization: object
+) -> None:
+    (tmp_path / "config.json").write_text(config)
+    (tmp_path / "hf_quant_config.json").write_text(QUANTIZED)
+    assert await reader.read(f"host://{tmp_path}") == {"quantization_config": quantization}
+
+
+async def test_a_huge_file_beside_config_json_is_not_read(
+    reader: ModelConfigReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_files, "MAX_CONFIG_BYTES", 10)
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "hf_quant_config.json").write_text(QUANTIZED)
+    assert await reader.read(f"host://{tmp_path}") == {"quantization_config": "too long to be read"}
