@@ -2,8 +2,32 @@
 
 import pytest
 
-from mixserve.api.engine import EngineType
+from mixserve.api.engine import Batching, Engine, EngineType, KVCache, KVCacheFormat
+from mixserve.api.quantization import QuantizationEngine
+from mixserve.engines.protocol import Launch
 from mixserve.engines.registry import ADAPTERS, adapter_for
+
+
+def everything(engine_type: EngineType, *, prefix_caching: bool) -> Launch:
+    """A launch in which every field of the pool is set."""
+    engine = Engine(
+        type=engine_type,
+        max_model_len=4096,
+        prefix_caching=prefix_caching,
+        batching=Batching(max_sequences=64, max_batched_tokens=2048),
+        kv_cache=KVCache(format=KVCacheFormat.FP8, memory_utilization_percent=80),
+    )
+    row = QuantizationEngine(type=engine_type, minimum_compute_capability="7.5", native_compute_capability="8.9")
+    return Launch(
+        engine=engine,
+        model="example/Model",
+        revision="a" * 40,
+        served_names=("chat", "talk"),
+        quantization=row,
+        tensor_parallel=2,
+        shutdown_timeout_s=15,
+        cache_path="/cache",
+    )
 
 
 def test_every_engine_of_the_api_has_an_adapter():
@@ -22,6 +46,28 @@ class TestAdapter:
         for line in adapter_for(engine).supported_versions:
             names = adapter_for(engine).metric_names(f"{line}.0")
             assert all((names.running, names.waiting, names.kv_cache_usage))
+
+    @pytest.mark.parametrize("prefix_caching", [True, False])
+    def test_owns_every_flag_that_it_writes(self, engine, prefix_caching):
+        adapter = adapter_for(engine)
+        flags = [
+            word for word in adapter.command(everything(engine, prefix_caching=prefix_caching)) if word.startswith("--")
+        ]
+
+        assert len(flags) > 10
+        assert [flag for flag in flags if adapter.owner_of(flag) is None] == []
+
+    def test_lets_formats_give_only_what_has_an_owner(self, engine):
+        adapter = adapter_for(engine)
+
+        assert [flag for flag in adapter.format_flags if adapter.owner_of(flag) is None] == []
+
+    @pytest.mark.parametrize("memory_gib", [16, 80, 180])
+    def test_has_a_step_for_its_own_default_of_requests(self, engine, memory_gib):
+        gpu = {"memory_bytes": memory_gib * 2**30, "compute_capability": "9.0"}
+        tokens = adapter_for(engine).default_max_batched_tokens(Engine(type=engine), **gpu)
+
+        assert tokens >= adapter_for(engine).default_max_sequences(**gpu) >= 1
 
     def test_has_paths_that_a_probe_can_ask_for(self, engine):
         adapter = adapter_for(engine)

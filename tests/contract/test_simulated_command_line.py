@@ -51,11 +51,13 @@ def test_the_simulated_engine_takes_every_flag_that_the_adapter_writes(quantizat
 
 
 @pytest.mark.parametrize("name", CATALOG.accelerators)
-def test_the_default_batch_limit_is_the_one_that_the_adapter_expects(name: str) -> None:
+def test_the_default_batch_limits_are_those_that_the_adapter_expects(name: str) -> None:
     spec = CATALOG.accelerators[name].spec
-    expected = VLLM.default_max_sequences(memory_bytes=spec.memory, compute_capability=spec.compute_capability)
+    gpu = {"memory_bytes": spec.memory, "compute_capability": spec.compute_capability}
+    expected = (VLLM.default_max_sequences(**gpu), VLLM.default_max_batched_tokens(Engine(), **gpu))
     product = GPUS[name.split("-", maxsplit=1)[0].upper()].product
-    assert resolved(node_labels={"nvidia.com/gpu.product": product}).settings.max_num_seqs == expected
+    settings = resolved(node_labels={"nvidia.com/gpu.product": product}).settings
+    assert (settings.max_num_seqs, settings.max_num_batched_tokens) == expected
 
 
 @pytest.mark.parametrize("failure", ForcedFailure)

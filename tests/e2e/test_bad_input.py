@@ -201,7 +201,7 @@ BAD_SPECS = {
         "Fits",
         "IndivisibleHeads",
         "spec.variants[0].tensorParallel: 3 GPUs can't share 32 attention heads and 8 key-value heads evenly; ",
-        "choose one of 1, 2, 4, 8, 16, 32",
+        "choose one of 1, 2, 4, 8",
     ),
     "owned flag": Case(
         chat(engine={"args": ["--enforce-eager", "--max-model-len=4096"]}),

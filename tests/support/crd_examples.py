@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mixserve.api import accelerator, pool, scalars
+from mixserve.api import accelerator, pool, quantization, scalars
 from support.crd_manifests import REVISION
 
 if TYPE_CHECKING:
@@ -39,7 +39,16 @@ PATTERNS: Mapping[str, Examples] = {
     r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$": Examples(
         ("a", "a.b-c", "0"), ("", ".a", "a.", "A", "a_b", "a\n"), _repeat_last("a")
     ),
-    r"^[-._a-zA-Z0-9]+$": Examples(("token", ".netrc", "A_b-1"), ("", "a/b", "a b", "a\n", "é"), _repeat_last("a")),
+    pool.DATA_KEY_PATTERN: Examples(
+        ("token", ".netrc", "A_b-1", "-", "a..b"),
+        ("", ".", "..", "..data", "a/b", "a b", "a\n", "é"),
+        _repeat_last("a"),
+    ),
+    quantization.QUANT_METHOD_PATTERN: Examples(
+        ("awq", "compressed-tensors", "modelopt_nvfp4", "a"),
+        ("", "AWQ", "-a", "a_", "a b", "a.b", "a\n", "ä"),
+        _repeat_last("a"),
+    ),
     scalars.DURATION_PATTERN: Examples(
         ("1s", "90s", "15m", "1h30m", "1h0m30s", "24h", "5m5m"),
         ("", "5", "1d", "1.5h", "-5m", "5 m", "5M", "1h2m3s4s", "1234567s", "5m\n", "\u0663s", "1ms"),
@@ -78,6 +87,8 @@ PATTERNS: Mapping[str, Examples] = {
             "hf://example/Llama-3.3-70B_x",
             "pvc://models",
             "pvc://models/a/.cache/b_c",
+            "pvc://my.claim/x",
+            f"pvc://{'a' * 253}/x",
             "host:///models/a.b",
         ),
         (
@@ -90,6 +101,8 @@ PATTERNS: Mapping[str, Examples] = {
             "HF://a/b",
             "pvc://",
             "pvc://Models",
+            "pvc://.claim",
+            f"pvc://{'a' * 254}/x",
             "pvc://models/",
             "pvc://models/../other",
             "host://models",
@@ -110,14 +123,17 @@ PATTERNS: Mapping[str, Examples] = {
         ("", "-a", "--", "---a", "--A", "seed", "--seed 1", "--seed=1\n", "--seed=a\nb", " --a", "--ä=1"),
         lambda length: "--a=" + "b" * (length - 4),
     ),
-    r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$": Examples(
-        ("nvidia.com/gpu", "amd.com/gpu.shared", "a/B_c"),
-        ("", "gpu", "/gpu", "nvidia.com/", "NVIDIA.com/gpu", "a/b/c", "a/b\n", "a b/c"),
-        _repeat_last("nvidia.com/gpu"),
+    accelerator.RESOURCE_NAME_PATTERN: Examples(
+        ("nvidia.com/gpu", "amd.com/gpu.shared", "a/B_c", "a/" + "b" * 63),
+        (
+            *("", "gpu", "/gpu", "nvidia.com/", "NVIDIA.com/gpu", "a/b/c", "a/b\n", "a b/c"),
+            *("-/_", "../x", "a..b/c", "a./b", "nvidia.com/-gpu", "a/" + "b" * 64),
+        ),
+        lambda length: "a" * (length - 2) + "/b",
     ),
     accelerator.LABEL_KEY_PATTERN: Examples(
         ("a", "nvidia.com/gpu.memory", "A_b.c-d", "a/" + "b" * 63),
-        ("", "/a", "a/", "-a", "a-", "A/b", "a/b/c", "a b", "a\n", "a/" + "b" * 64, "ä"),
+        ("", "/a", "a/", "-a", "a-", "A/b", "a/b/c", "a b", "a\n", "a/" + "b" * 64, "ä", "a..b/c", "a./b", "-a/b"),
         lambda length: "a" * 253 + "/" + "b" * (length - 254),
     ),
     accelerator.LABEL_VALUE_PATTERN: Examples(
@@ -136,6 +152,8 @@ def companions(field: str, value: Any) -> Mapping[Path, Any]:
             return {(*prefix, "revision"): REMOVED}
         if field == f"{where}.revision" and value in (None, REMOVED):
             return {(*prefix, "source"): "pvc://models"}
+    if field in _AT_THE_BOUND and value == _AT_THE_BOUND[field][0]:
+        return _AT_THE_BOUND[field][1]
     requirement = ("spec", "nodeRequirements", 0)
     if field.endswith("[0].operator") and value in ("Exists", "DoesNotExist"):
         return {(*requirement, "values"): REMOVED}
@@ -145,6 +163,18 @@ def companions(field: str, value: Any) -> Mapping[Path, Any]:
 
 
 _NAME: Path = ("metadata", "name")
+_FACTS: Path = ("spec", "model", "facts")
+_BATCHING: Path = ("spec", "engine", "batching")
+
+_AT_THE_BOUND: Mapping[str, tuple[int, Mapping[Path, Any]]] = {
+    "spec.model.facts.parameters": (2, {(*_FACTS, "hiddenSize"): 1, (*_FACTS, "vocabularySize"): 1}),
+    "spec.engine.batching.maxSequences": (65536, {(*_BATCHING, "maxBatchedTokens"): 65536}),
+    "spec.engine.batching.maxBatchedTokens": (1, {(*_BATCHING, "maxSequences"): 1}),
+}
+"""By field: a value that most others do not go with, and what goes with it."""
+
+_VOLUME = {("model", "source"): "pvc://models", ("model", "revision"): REMOVED}
+_OWN_VOLUME = {("variants", 0, "source"): "pvc://models", ("variants", 0, "revision"): REMOVED}
 
 Patches = dict[Path, Any]
 
@@ -160,6 +190,10 @@ RULES: Mapping[str, tuple[tuple[Patches, Patches], ...]] = {
         ({_NAME: "a" * 40}, {_NAME: "a" * 41}),
         ({_NAME: "a-0"}, {_NAME: "0-a"}),
         ({_NAME: "a"}, {_NAME: "a.b"}),
+    ),
+    "metadata.name must not be default or kubernetes: Kubernetes has a ServiceAccount or a Service of that name": (
+        ({_NAME: "default-2"}, {_NAME: "default"}),
+        ({_NAME: "a-kubernetes"}, {_NAME: "kubernetes"}),
     ),
     "metadata.name must be at most 63 characters of a-z, 0-9 and -: pools name it so": (
         ({_NAME: "0" * 63}, {_NAME: "0" * 64}),
@@ -179,6 +213,35 @@ RULES: Mapping[str, tuple[tuple[Patches, Patches], ...]] = {
         ({("source",): "hf://a/b"}, {("revision",): REMOVED}),
         ({("source",): "pvc://a", ("revision",): REMOVED}, {("source",): "pvc://a"}),
         ({("source",): REMOVED, ("revision",): REMOVED}, {("source",): REMOVED}),
+    ),
+    "model.tokenSecretRef has no meaning unless a variant has an hf:// source": (
+        # The other variant takes the model's.
+        ({**_OWN_VOLUME}, {**_OWN_VOLUME, **_VOLUME}),
+        ({**_VOLUME}, {**_OWN_VOLUME, **_VOLUME}),
+        (
+            {**_OWN_VOLUME, **_VOLUME, ("model", "tokenSecretRef"): REMOVED},
+            {**_OWN_VOLUME, ("variants", 1, "source"): "host:///models"},
+        ),
+    ),
+    "parameters must be more than the embeddings alone have, which is vocabularySize x hiddenSize, "
+    "twice unless tiedEmbeddings": (
+        (
+            {("parameters",): 8192 * 128256 + 1, ("tiedEmbeddings",): True},
+            {("parameters",): 8192 * 128256, ("tiedEmbeddings",): True},
+        ),
+        # The default counts as well.
+        (
+            {("parameters",): 2 * 8192 * 128256 + 1, ("tiedEmbeddings",): REMOVED},
+            {("parameters",): 2 * 8192 * 128256, ("tiedEmbeddings",): REMOVED},
+        ),
+    ),
+    "maxBatchedTokens must not be less than maxSequences: each request of a batch takes a token a step": (
+        ({("maxSequences",): 64, ("maxBatchedTokens",): 64}, {("maxSequences",): 64, ("maxBatchedTokens",): 63}),
+        ({("maxSequences",): 65536, ("maxBatchedTokens",): REMOVED}, {("maxSequences",): 8193}),
+        ({("maxSequences",): REMOVED, ("maxBatchedTokens",): 1}, {("maxBatchedTokens",): 1}),
+    ),
+    "key must have at most 253 characters before the slash": (
+        ({("key",): "a" * 253 + "/b"}, {("key",): "a" * 254 + "/b"}),
     ),
     "keyValueHeads must divide attentionHeads": (
         (

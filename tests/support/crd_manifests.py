@@ -23,7 +23,8 @@ MANIFESTS: Mapping[str, dict[str, Any]] = {
                 "revision": REVISION,
                 "tokenSecretRef": {"name": "hf-token", "key": "token"},
                 "facts": {
-                    "parameters": 70_000_000_000,
+                    # So that the most of each of the others make less.
+                    "parameters": 10_000_000_000_000,
                     "layers": 80,
                     "hiddenSize": 8192,
                     # So that the least and the most of each divide.
@@ -85,7 +86,14 @@ MANIFESTS: Mapping[str, dict[str, Any]] = {
             "lastScale": "2026-01-02T03:04:05Z",
             "costPerHour": "13.76",
             "variants": [
-                {"name": "fp8-h100", "deployment": "corpus-fp8-h100", "desired": 2, "replicas": 2, "ready": 1},
+                {
+                    "name": "fp8-h100",
+                    "deployment": "corpus-fp8-h100",
+                    "desired": 2,
+                    "replicas": 2,
+                    "ready": 1,
+                    "learned": {"requests": 27, "expected": "16.0"},
+                },
             ],
             "lastDecision": {
                 "time": "2026-01-02T03:04:05Z",
@@ -105,6 +113,7 @@ MANIFESTS: Mapping[str, dict[str, Any]] = {
         "spec": {
             "bitsPerWeight": "4.156",
             "computeBits": 16,
+            "checkpoint": {"quantMethods": ["awq"]},
             "engines": [
                 {
                     "type": "vllm",

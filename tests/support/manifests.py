@@ -9,9 +9,11 @@ from mixserve.api.pool import LLMServingPool, ModelFacts
 from mixserve.api.quantization import QuantizationFormat
 from mixserve.catalog.built_in import Catalog, built_in_catalog
 from mixserve.plan.placement import Placement, engine_row
+from mixserve.validate.subject import subjects_of
 
 if TYPE_CHECKING:
     from mixserve.plan.facts import Facts
+    from mixserve.validate.subject import Subject
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
@@ -79,6 +81,21 @@ def pool(
                 **spec,
             },
         }
+    )
+
+
+def subjects(
+    manifest: LLMServingPool,
+    *entries: QuantizationFormat | AcceleratorClass,
+    facts: Facts = LLAMA_8B,
+    quant_method: str | None = None,
+) -> tuple[Subject, ...]:
+    """What checks of variants look at: the built-in catalogue and `entries`, and all checkpoints alike."""
+    return subjects_of(
+        manifest,
+        catalog=catalog_with(*entries),
+        facts_by_variant=facts_for(manifest, facts),
+        quant_methods={one.name: quant_method for one in manifest.spec.variants},
     )
 
 

@@ -8,11 +8,14 @@ from pydantic import Field
 
 from mixserve.api.base import CelRule, ObjectMeta, StrictModel
 from mixserve.api.quantization import ComputeCapability
-from mixserve.api.scalars import NAME_IS_A_LABEL, DecimalString, Memory
+from mixserve.api.scalars import LABEL_NAME, NAME_IS_A_LABEL, SUBDOMAIN, DecimalString, Memory
 
-_LABEL_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
-LABEL_KEY_PATTERN = rf"^([a-z0-9]([-a-z0-9.]{{0,251}}[a-z0-9])?/)?{_LABEL_NAME}$"
-LABEL_VALUE_PATTERN = rf"^({_LABEL_NAME})?$"
+LABEL_KEY_PATTERN = rf"^({SUBDOMAIN}/)?{LABEL_NAME}$"
+LABEL_VALUE_PATTERN = rf"^({LABEL_NAME})?$"
+RESOURCE_NAME_PATTERN = rf"^{SUBDOMAIN}/{LABEL_NAME}$"
+# A subdomain may have 253 characters, and quotas write "requests." before it.
+_LONGEST_RESOURCE_NAME = 244
+_LONGEST_SUBDOMAIN = 253
 # Nine digits fit every integer type that a scheduler might read them into.
 _INTEGER_PATTERN = "^[0-9]{1,9}$"
 
@@ -47,6 +50,11 @@ class NodeRequirement(StrictModel):
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
+            rule=f"self.key.indexOf('/') <= {_LONGEST_SUBDOMAIN}",
+            message=f"key must have at most {_LONGEST_SUBDOMAIN} characters before the slash",
+            holds=lambda r: r.key.find("/") <= _LONGEST_SUBDOMAIN,
+        ),
+        CelRule(
             rule="(self.operator in ['Exists', 'DoesNotExist']) == (!has(self.values) || size(self.values) == 0)",
             message="values must be given, except for Exists and DoesNotExist",
             holds=lambda r: (r.operator in _WITHOUT_VALUES) == (not r.values),
@@ -73,9 +81,9 @@ class AcceleratorClassSpec(StrictModel):
     price_per_hour: DecimalString
     """Price of one GPU in USD per hour, as a decimal in quotes: "0.8048". Costs in status and plans are made of it, so
     put your own price here."""
-    resource_name: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$")] = (
-        "nvidia.com/gpu"
-    )
+    resource_name: Annotated[
+        str, Field(min_length=1, max_length=_LONGEST_RESOURCE_NAME, pattern=RESOURCE_NAME_PATTERN)
+    ] = "nvidia.com/gpu"
     """The extended resource that pods ask for, one per GPU."""
     node_requirements: Annotated[tuple[NodeRequirement, ...], Field(min_length=1, max_length=16)]
     """What a node's labels must satisfy, all of it. Labels of GPU Feature Discovery are the usual choice: compute

@@ -49,6 +49,9 @@ class StrictModel(BaseModel):
     def parse(cls, value: Mapping[str, Any]) -> Self:
         """Read a decoded JSON or YAML mapping as the API server would: "3" is no integer, 3.0 is one, null is unset.
 
+        Where a rule spans the fields of an object, the API server takes 3.0 for no integer there, and this does. It
+        makes no difference to people: kubectl sends 3.
+
         Raises:
             pydantic.ValidationError: with every violation, each with its path; `mixserve.api.problems` words them.
         """

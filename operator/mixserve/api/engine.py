@@ -2,12 +2,15 @@
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from mixserve.api.base import StrictModel
+from mixserve.api.base import CelRule, StrictModel
 from mixserve.api.scalars import EngineArgument, PositiveDuration
+
+SHORTEST_CONTEXT = 128
+"""The least that maxModelLen takes: what is shorter is no way out where memory is short."""
 
 
 class EngineType(StrEnum):
@@ -32,6 +35,16 @@ class Batching(StrictModel):
     """Most tokens of one step, prefill and decode together. Larger serves prompts faster and answers less evenly.
     Unset: the engine's own default for the GPU."""
 
+    cel_rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
+            rule="!has(self.maxSequences) || !has(self.maxBatchedTokens) || self.maxBatchedTokens >= self.maxSequences",
+            message="maxBatchedTokens must not be less than maxSequences: each request of a batch takes a token a step",
+            holds=lambda b: (
+                b.max_sequences is None or b.max_batched_tokens is None or b.max_batched_tokens >= b.max_sequences
+            ),
+        ),
+    )
+
 
 class KVCache(StrictModel):
     """The memory for keys and values, which bounds how many requests a replica can hold."""
@@ -55,7 +68,7 @@ class Engine(StrictModel):
     )
     """Container image with this version of the engine, for example from a private registry. Unset: the engine's own
     public image."""
-    max_model_len: Annotated[int, Field(ge=128, le=16777216)] | None = None
+    max_model_len: Annotated[int, Field(ge=SHORTEST_CONTEXT, le=16777216)] | None = None
     """Longest context of a request in tokens, prompt and answer together. Unset: the longest that the model allows,
     which may need more memory than there is."""
     prefix_caching: bool = True

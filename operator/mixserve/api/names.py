@@ -22,8 +22,8 @@ MANAGED_BY = "mixserve"
 ANNOTATION_DESIRED_HASH = f"{GROUP}/desired-hash"
 """SHA-256 of the object as it was last applied: unchanged hash and generation mean that nothing is sent."""
 ANNOTATION_LAST_VALID_SPEC = f"{GROUP}/last-valid-spec"
-"""On a pool's ServiceAccount: the spec that its objects were made from, as JSON. A restarted operator goes on with it
-while the pool's own spec is invalid."""
+"""On a pool's ServiceAccount: the spec that its objects were made from, as JSON; absent where it has more than 128 KiB.
+A restarted operator goes on with it while the pool's own spec is invalid, and tells by it which names a pool has."""
 ANNOTATION_MEMORY_PLAN = f"{GROUP}/memory-plan"
 """On pods: what was planned, as JSON with camelCase keys (weightsBytes, kvBytesPerToken, parameters, ...)."""
 ANNOTATION_DRAINING_SINCE = f"{GROUP}/draining-since"
@@ -57,7 +57,8 @@ class Reason(StrEnum):
     UNSUPPORTED_QUANTIZATION = "UnsupportedQuantization"
     OWNED_FLAG = "OwnedFlag"
     SERVED_NAME_TAKEN = "ServedNameTaken"
-    UNSUPPORTED_VERSION = "UnsupportedEngineVersion"
+    DEPLOYMENT_NAME_TAKEN = "DeploymentNameTaken"
+    CHECKPOINT_MISMATCH = "CheckpointMismatch"
     # Fits
     FITS = "Fits"
     DOES_NOT_FIT = "DoesNotFit"

@@ -17,7 +17,7 @@ from mixserve.api.scalars import LABEL_PATTERN, Duration, ObjectName
 _PATH_PART = r"\.?[A-Za-z0-9_-][A-Za-z0-9._-]*"
 SOURCE_PATTERN = (
     r"^(hf://[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*"
-    rf"|pvc://[a-z0-9]([-a-z0-9]*[a-z0-9])?(/{_PATH_PART})*"
+    rf"|pvc://[a-z0-9]([-a-z0-9.]{{0,251}}[a-z0-9])?(/{_PATH_PART})*"
     rf"|host://(/{_PATH_PART})+)$"
 )
 ModelSource = Annotated[str, Field(max_length=512, pattern=SOURCE_PATTERN)]
@@ -26,6 +26,11 @@ Revision = Annotated[str, Field(pattern="^[0-9a-f]{40}$")]
 POOL_NAME_PATTERN = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
 # With "-", a variant's name (20) and "-", it leaves room in the 63 characters of a label value.
 LONGEST_POOL_NAME = 40
+# The namespace's own ServiceAccount, and a Service of the namespace default.
+RESERVED_POOL_NAMES = ("default", "kubernetes")
+
+# As the API server has it: "." and what begins with ".." are no keys, since they are file names where it is mounted.
+DATA_KEY_PATTERN = r"^\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]*$"
 
 
 class SecretKeyRef(StrictModel):
@@ -33,14 +38,14 @@ class SecretKeyRef(StrictModel):
 
     name: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
     """Name of the Secret."""
-    key: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
+    key: Annotated[str, Field(min_length=1, max_length=253, pattern=DATA_KEY_PATTERN)]
     """Key in the Secret's data."""
 
 
 class ModelFacts(StrictModel):
     """The numbers of a model that planning needs; the names in brackets are those in its config.json."""
 
-    parameters: Annotated[int, Field(ge=1, le=100_000_000_000_000)]
+    parameters: Annotated[int, Field(ge=2, le=100_000_000_000_000)]
     """All weights, embeddings included: 8030261248."""
     layers: Annotated[int, Field(ge=1, le=10000)]
     """Transformer layers (num_hidden_layers)."""
@@ -65,7 +70,18 @@ class ModelFacts(StrictModel):
             message="keyValueHeads must divide attentionHeads",
             holds=lambda facts: facts.attention_heads % facts.key_value_heads == 0,
         ),
+        CelRule(
+            rule="self.parameters > self.vocabularySize * self.hiddenSize * (self.tiedEmbeddings ? 1 : 2)",
+            message="parameters must be more than the embeddings alone have, which is vocabularySize x hiddenSize, "
+            "twice unless tiedEmbeddings",
+            holds=lambda facts: facts.parameters > facts.embedding_parameters,
+        ),
     )
+
+    @property
+    def embedding_parameters(self) -> int:
+        """Parameters of the embeddings, and of the output matrix where it is another one."""
+        return self.vocabulary_size * self.hidden_size * (1 if self.tied_embeddings else 2)
 
 
 class Model(StrictModel):
@@ -73,7 +89,7 @@ class Model(StrictModel):
 
     source: ModelSource
     """Where the files are: hf://ORGANISATION/NAME on the Hugging Face Hub, pvc://CLAIM/PATH on a volume of the
-    namespace, or host:///PATH on the node (for development: restricted Pod Security refuses it)."""
+    namespace, or host:///PATH on the node (for development: the baseline Pod Security Standard refuses it)."""
     revision: Revision | None = None
     """Commit of the Hugging Face repository: 40 hexadecimal digits, in quotes. Needed for hf://, so that every replica
     runs the same weights; has no meaning for other sources."""
@@ -193,6 +209,15 @@ class LLMServingPoolSpec(StrictModel):
             message="at least one variant needs replicas.min of 1 or more",
             holds=lambda spec: any(v.replicas.min >= 1 for v in spec.variants),
         ),
+        CelRule(
+            rule="!has(self.model.tokenSecretRef) || self.variants.exists(v, "
+            "(has(v.source) ? v.source : self.model.source).startsWith('hf://'))",
+            message="model.tokenSecretRef has no meaning unless a variant has an hf:// source",
+            holds=lambda spec: (
+                spec.model.token_secret_ref is None
+                or any((v.source or spec.model.source).startswith("hf://") for v in spec.variants)
+            ),
+        ),
     )
 
 
@@ -220,6 +245,12 @@ class LLMServingPool(StrictModel):
             message="metadata.name must be at most 40 characters of a-z, 0-9 and -, and begin with a letter: "
             "the Service is called so",
             holds=lambda pool: _is_service_name(pool.metadata.name),
+        ),
+        CelRule(
+            rule=f"!(self.metadata.name in {list(RESERVED_POOL_NAMES)})",
+            message=f"metadata.name must not be {' or '.join(RESERVED_POOL_NAMES)}: Kubernetes has a ServiceAccount or "
+            "a Service of that name",
+            holds=lambda pool: pool.metadata.name not in RESERVED_POOL_NAMES,
         ),
     )
 

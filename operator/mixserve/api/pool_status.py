@@ -30,7 +30,8 @@ class LearnedCapacity(StrictModel):
     requests: int
     """The most requests that ran in one replica while others waited; later also more without others that waited."""
     expected: str
-    """Requests that were expected to fit, as a decimal. Another expectation, after an edit, forgets what was learned."""
+    """Requests that were expected to fit, as a decimal. Another expectation, after an edit, forgets what was
+    learned."""
 
 
 class VariantStatus(StrictModel):

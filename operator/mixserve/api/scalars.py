@@ -13,14 +13,20 @@ DURATION_PATTERN = r"^([0-9]{1,6}[smh]){1,3}$"
 LONGEST_DURATION = timedelta(hours=24)
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600}
 
+GIB = 2**30
 MEMORY_PATTERN = r"^[1-9][0-9]{0,8}(Mi|Gi)$"
-_UNIT_BYTES = {"Mi": 2**20, "Gi": 2**30}
+_UNIT_BYTES = {"Mi": 2**20, "Gi": GIB}
 
 DECIMAL_PATTERN = r"^[0-9]{1,6}(\.[0-9]{1,4})?$"
 
 LABEL_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 """An RFC 1123 label, its length aside."""
 LONGEST_LABEL = 63
+
+SUBDOMAIN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+"""An RFC 1123 subdomain as a part of patterns, its length (253) aside."""
+LABEL_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+"""What comes after the slash of a label's key and of a resource's name, as a part of patterns."""
 
 
 def _parse_duration(value: object) -> object:

@@ -63,7 +63,7 @@ class _WireDefaults(GenerateJsonSchema):
             case StrictModel():
                 # Only what differs, since the rest comes from the defaults inside; all of it where rules are, since the
                 # API server holds a default against them before it fills it in.
-                return dft.model_dump(mode="json", by_alias=True, exclude_defaults=not dft.cel_rules)
+                return dft.model_dump(mode="json", by_alias=True, exclude_defaults=not dft.cel_rules, exclude_none=True)
             case timedelta():
                 return format_duration(dft)
             case _:

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from mixserve.api.accelerator import AcceleratorClass
 from mixserve.api.engine import EngineType
-from mixserve.api.names import ANNOTATION_LAST_VALID_SPEC, Reason
-from mixserve.api.pool import LLMServingPool, ModelFacts
+from mixserve.api.names import ANNOTATION_LAST_VALID_SPEC
+from mixserve.api.pool import LLMServingPool
 from mixserve.api.quantization import QuantizationFormat
 from mixserve.apply.resources import SERVICE_ACCOUNTS
 from mixserve.catalog.built_in import Catalog
@@ -19,12 +19,14 @@ from mixserve.controller.object_cache import PoolKey, key_of
 from mixserve.controller.scraping import MetricsEndpoint
 from mixserve.engines.registry import adapter_for
 from mixserve.plan.facts import facts_by_variant
-from mixserve.plan.memory import batch_prior, memory_plan
+from mixserve.plan.memory import batch_prior, memory_plan_if_known
+from mixserve.plan.model_source import source_of
 from mixserve.plan.objects import DesiredObject, deployment_name, desired_objects
 from mixserve.plan.placement import PlacementError, placement_of
+from mixserve.plan.quant_method import quant_methods_by_variant
 from mixserve.validate.checks import notes, violations
-from mixserve.validate.pool_checks import served_name_owners
-from mixserve.validate.violation import Note, Violation
+from mixserve.validate.name_checks import Claim, name_owners, names_taken
+from mixserve.validate.unreadable import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,8 +37,10 @@ if TYPE_CHECKING:
     from mixserve.controller.cluster_view import ClusterView
     from mixserve.controller.object_cache import ObjectCache
     from mixserve.observe.model_files import ModelConfigReader
-    from mixserve.plan.facts import Facts
+    from mixserve.plan.facts import Configs, Facts
     from mixserve.status.troubles import Advise
+    from mixserve.validate.name_checks import Name
+    from mixserve.validate.violation import Note, Violation
 
     RawObject = Mapping[str, Any]
 
@@ -80,10 +84,22 @@ class Assessment:
 
 
 @dataclass(frozen=True)
-class _Known:
-    """An assessment, and all that it came from: versions of objects, contents of files."""
+class _Judgement:
+    """What is wrong with a pool's spec by itself, and all that it came from: versions of objects, contents of files."""
 
-    basis: tuple[Any, ...]
+    pool: LLMServingPool
+    catalog: Catalog
+    configs: Configs
+    facts: Mapping[str, Facts]
+    violations: tuple[Violation, ...]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """An assessment, and all that it came from: the pool by itself, and which pool has the names that it wants."""
+
+    judgement: _Judgement
+    owners: Mapping[Name, LLMServingPool]
     assessment: Assessment
 
 
@@ -98,6 +114,7 @@ class Planner:
     def __init__(self, view: ClusterView, configs: ModelConfigReader) -> None:
         self._view = view
         self._configs = configs
+        self._judged: dict[PoolKey, _Judgement] = {}
         self._known: dict[PoolKey, _Known] = {}
         self._catalog_known: tuple[tuple[int, int], Catalog] | None = None
         self._parsed: dict[str, tuple[int, StrictModel | ValidationError]] = {}
@@ -106,14 +123,11 @@ class Planner:
         """What is to be thought of the pool, and made of it."""
         pool = self._parse(LLMServingPool, raw)
         if isinstance(pool, ValidationError):
-            return Assessment(violations=_unreadable(pool), advise=adapter_for(EngineType.VLLM).advise)
-        configs = await self._read_configs(pool)
-        catalog, owners = self._catalog(), self._owners(key, pool)
-        basis = (pool, catalog, owners, configs)
+            return Assessment(violations=unreadable(pool), advise=adapter_for(EngineType.VLLM).advise)
+        judgement, owners = await self._judge(key, pool), await self._owners(key, raw, pool=pool)
         known = self._known.get(key)
-        if known is None or known.basis != basis:
-            facts = facts_by_variant(pool, configs)
-            known = self._known[key] = _Known(basis, _assess(pool, catalog, facts, owners))
+        if known is None or known.judgement is not judgement or known.owners != owners:
+            known = self._known[key] = _Known(judgement, owners, _assess(judgement, owners))
         return known.assessment
 
     async def recover(self, raw: RawObject) -> PoolPlan | None:
@@ -122,17 +136,18 @@ class Planner:
         Returns:
             None where the pool has no objects yet, or the catalogue no longer has what they were made from.
         """
-        pool = _last_valid(raw, self._view.get(SERVICE_ACCOUNTS, key_of(raw)))
+        pool = self._last_valid(raw)
         if pool is None:
             return None
         facts = facts_by_variant(pool, await self._read_configs(pool))
         try:
-            return _plan(pool, self._catalog(), facts)
+            return _plan(pool, catalog=self._catalog(), facts=facts)
         except PlacementError:
             return None
 
     def forget(self, key: PoolKey) -> None:
         """Drop a pool that is gone."""
+        self._judged.pop(key, None)
         self._known.pop(key, None)
 
     def forget_object(self, uid: str) -> None:
@@ -140,7 +155,16 @@ class Planner:
         self._parsed.pop(uid, None)
 
     async def _read_configs(self, pool: LLMServingPool) -> dict[str, Mapping[str, Any] | None]:
-        return {source: await self._configs.read(source) for source in _sources(pool)}
+        sources = {source_of(pool, variant) for variant in pool.spec.variants}
+        return {source: await self._configs.read(source) for source in sources}
+
+    async def _judge(self, key: PoolKey, pool: LLMServingPool) -> _Judgement:
+        """The pool by itself; worked out again only if something that it comes from has changed."""
+        catalog, configs = self._catalog(), await self._read_configs(pool)
+        known = self._judged.get(key)
+        if known is None or (known.pool, known.catalog, known.configs) != (pool, catalog, configs):
+            known = self._judged[key] = _judge(pool, catalog=catalog, configs=configs)
+        return known
 
     def _catalog(self) -> Catalog:
         """The whole catalogue: what a pool names need not exist, and remedies name what does."""
@@ -157,11 +181,41 @@ class Planner:
         parsed = [self._parse(model, raw) for raw in cache.all()]
         return {entry.metadata.name: entry for entry in parsed if not isinstance(entry, ValidationError)}
 
-    def _owners(self, key: PoolKey, pool: LLMServingPool) -> dict[str, str]:
-        """Who answers for the names of the pool."""
-        raws = (self._view.pools.get(other) for other in self._view.names.sharing(key))
-        others = (self._parse(LLMServingPool, raw) for raw in raws if raw is not None)
-        return served_name_owners([pool, *(other for other in others if not isinstance(other, ValidationError))])
+    async def _owners(
+        self,
+        key: PoolKey,
+        raw: RawObject,
+        *,
+        pool: LLMServingPool,
+    ) -> dict[Name, LLMServingPool]:
+        """Who has the names of the pool; nobody has to be asked where no other pool wants one of them."""
+        rivals = self._rivals(key)
+        if not rivals:
+            return {}
+        claims = [await self._claim(rival) for rival in sorted(rivals)]
+        own = Claim(pool=pool, served_before=self._last_valid(raw))
+        return name_owners([own, *(claim for claim in claims if claim is not None)])
+
+    def _rivals(self, key: PoolKey) -> set[PoolKey]:
+        """Pools that want a name of the pool, those that want a name of theirs, and so on."""
+        found, fresh = {key}, {key}
+        while fresh:
+            fresh = set().union(*(self._view.names.sharing(each) for each in fresh)) - found
+            found |= fresh
+        return found - {key}
+
+    async def _claim(self, key: PoolKey) -> Claim | None:
+        """What another pool serves by: its spec if that is valid, else the last one that was; None if none ever was."""
+        raw = self._view.pools.get(key)
+        if raw is None:
+            return None
+        before, pool = self._last_valid(raw), self._parse(LLMServingPool, raw)
+        if isinstance(pool, ValidationError) or (await self._judge(key, pool)).violations:
+            pool = before
+        return None if pool is None else Claim(pool=pool, served_before=before)
+
+    def _last_valid(self, raw: RawObject) -> LLMServingPool | None:
+        return _last_valid(raw, self._view.get(SERVICE_ACCOUNTS, key_of(raw)))
 
     def _parse(self, model: type[Any], raw: RawObject) -> Any:
         """The parsed object, or what is wrong with it; once for each generation of its spec."""
@@ -192,46 +246,42 @@ def _last_valid(raw: RawObject, account: RawObject | None) -> LLMServingPool | N
         return None
 
 
-def _unreadable(error: ValidationError) -> tuple[Violation, ...]:
-    """A spec that the API server let in and we can't read: its CRD is of another version of Mixserve."""
-    return tuple(
-        Violation(
-            Reason.INVALID_SPEC,
-            ".".join(str(part) for part in entry["loc"]),
-            f"the operator can't read it: {entry['msg']}",
-            "correct the field, and install the CRDs of the operator's own version",
-        )
-        for entry in error.errors(include_url=False)
+def _judge(
+    pool: LLMServingPool,
+    *,
+    catalog: Catalog,
+    configs: Configs,
+) -> _Judgement:
+    facts, methods = facts_by_variant(pool, configs), quant_methods_by_variant(pool, configs)
+    wrong = violations(pool, catalog=catalog, facts_by_variant=facts, quant_methods=methods)
+    return _Judgement(pool, catalog, configs, facts, wrong)
+
+
+def _assess(judgement: _Judgement, owners: Mapping[Name, LLMServingPool]) -> Assessment:
+    pool, catalog, facts = judgement.pool, judgement.catalog, judgement.facts
+    advise = adapter_for(pool.spec.engine.type).advise
+    wrong = (*names_taken(pool, owners), *judgement.violations)
+    if wrong:
+        return Assessment(violations=wrong, advise=advise)
+    return Assessment(
+        notes=notes(pool, catalog=catalog, facts_by_variant=facts),
+        advise=advise,
+        plan=_plan(pool, catalog=catalog, facts=facts),
     )
 
 
-def _sources(pool: LLMServingPool) -> set[str]:
-    """Checkpoints whose config.json is of interest."""
-    if pool.spec.model.facts is not None:
-        return set()
-    return {variant.source or pool.spec.model.source for variant in pool.spec.variants}
-
-
-def _assess(
+def _plan(
     pool: LLMServingPool,
+    *,
     catalog: Catalog,
     facts: Mapping[str, Facts],
-    owners: Mapping[str, str],
-) -> Assessment:
-    advise = adapter_for(pool.spec.engine.type).advise
-    wrong = violations(pool, catalog, facts, owners)
-    if wrong:
-        return Assessment(violations=wrong, advise=advise)
-    return Assessment(notes=notes(pool, catalog, facts), advise=advise, plan=_plan(pool, catalog, facts))
-
-
-def _plan(pool: LLMServingPool, catalog: Catalog, facts: Mapping[str, Facts]) -> PoolPlan:
+) -> PoolPlan:
     adapter, variants = adapter_for(pool.spec.engine.type), pool.spec.variants
     return PoolPlan(
         pool=pool,
-        objects=desired_objects(pool, catalog, facts).objects,
+        objects=desired_objects(pool, catalog=catalog, facts_by_variant=facts).objects,
         deployments={variant.name: deployment_name(pool, variant) for variant in variants},
-        priors={variant.name: _prior(pool, variant, catalog, facts[variant.name]) for variant in variants},
+        priors={v.name: _prior(pool, v, catalog=catalog, facts=facts[v.name]) for v in variants},
         prices={v.accelerator: catalog.accelerators[v.accelerator].spec.price_per_hour for v in variants},
         endpoint=MetricsEndpoint(
             port=adapter.port,
@@ -241,7 +291,13 @@ def _plan(pool: LLMServingPool, catalog: Catalog, facts: Mapping[str, Facts]) ->
     )
 
 
-def _prior(pool: LLMServingPool, variant: Variant, catalog: Catalog, facts: Facts) -> float:
-    placement = placement_of(pool, variant, catalog)
-    memory = memory_plan(facts, pool.spec.engine, placement) if isinstance(facts, ModelFacts) else None
-    return batch_prior(pool.spec.engine, placement, memory)
+def _prior(
+    pool: LLMServingPool,
+    variant: Variant,
+    *,
+    catalog: Catalog,
+    facts: Facts,
+) -> float:
+    engine, placement = pool.spec.engine, placement_of(pool, variant=variant, catalog=catalog)
+    memory = memory_plan_if_known(facts, engine=engine, placement=placement)
+    return batch_prior(engine, placement=placement, plan=memory)

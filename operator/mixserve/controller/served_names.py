@@ -1,4 +1,4 @@
-"""Which pools answer for which model names: a name belongs to one pool of a namespace."""
+"""Which pools want which names: a model name belongs to one pool of a namespace, and so does a Deployment's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NOTHING: frozenset[str] = frozenset()
 
 
 class ServedNames:
-    """An index of the pools' served names, read from the raw objects."""
+    """An index of the names that pools want, read from the raw objects."""
 
     def __init__(self) -> None:
         self._names: dict[PoolKey, frozenset[str]] = {}
@@ -24,8 +24,7 @@ class ServedNames:
 
     def put(self, pool: RawObject) -> set[PoolKey]:
         """Take a pool; return the others whose right to a name may have changed by that."""
-        names = frozenset(pool.get("spec", {}).get("servedNames") or (pool["metadata"]["name"],))
-        return self._change(key_of(pool), names)
+        return self._change(key_of(pool), _names(pool))
 
     def remove(self, pool: RawObject) -> set[PoolKey]:
         """Drop a pool; return the others whose right to a name may have changed by that."""
@@ -56,3 +55,10 @@ class ServedNames:
     def _holding(self, key: PoolKey, names: frozenset[str]) -> set[PoolKey]:
         found = [self._holders[key.namespace, n] for n in names if (key.namespace, n) in self._holders]
         return set().union(*found) - {key}
+
+
+def _names(pool: RawObject) -> frozenset[str]:
+    """Model names, and those of Deployments after a slash, with which no model name begins."""
+    name, spec = pool["metadata"]["name"], pool.get("spec", {})
+    deployments = (f"/{name}-{variant.get('name')}" for variant in spec.get("variants") or ())
+    return frozenset((*(spec.get("servedNames") or (name,)), *deployments))

@@ -69,6 +69,8 @@ class EngineAdapter(Protocol):
     """The environment variable that carries the token for gated or private repositories."""
     supported_versions: tuple[str, ...]
     """The "major.minor" lines that the tables are about, oldest first."""
+    format_flags: frozenset[str]
+    """Flags that have an owner and that a QuantizationFormat may give all the same, each written out with dashes."""
 
     def image(self, version: str) -> str:
         """The engine's own container image for a version."""
@@ -96,6 +98,20 @@ class EngineAdapter(Protocol):
 
     def default_max_sequences(self, *, memory_bytes: int, compute_capability: str) -> int:
         """Most requests in one batch where the pool does not say, by the memory of one GPU."""
+        ...
+
+    def default_max_batched_tokens(
+        self,
+        engine: "Engine",
+        *,
+        memory_bytes: int,
+        compute_capability: str,
+    ) -> int | None:
+        """Most tokens of one step where the pool does not say, by the memory of one GPU.
+
+        Returns:
+            A number >= 1, or None where raw arguments of the pool make it another one.
+        """
         ...
 
     def advise(self, log: str) -> StartupAdvice | None:

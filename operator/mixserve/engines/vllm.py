@@ -9,18 +9,17 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mixserve.api.engine import KVCacheFormat
+from mixserve.api.scalars import GIB
 from mixserve.engines.protocol import MetricNames
 from mixserve.engines.versions import nearest_line
 from mixserve.engines.vllm_errors import startup_advice
-from mixserve.engines.vllm_flags import owner_of
+from mixserve.engines.vllm_flags import may_stand_for, owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mixserve.api.engine import Engine
     from mixserve.engines.protocol import Launch, StartupAdvice
-
-GIB = 2**30
 
 _GAUGES = MetricNames(
     running=("vllm:num_requests_running",),
@@ -34,6 +33,10 @@ _METRIC_NAMES = MappingProxyType({"0.32": _GAUGES, "0.33": _GAUGES})
 # one to end a slow start, because it says so in an event.
 _READY_TIMEOUT_MARGIN_S = 60
 
+# Both make `max_num_batched_tokens` larger where it is not given: the one doubles it, the other makes it the longest
+# context's.
+_FLAGS_OF_BATCHED_TOKENS = ("performance-mode", "enable-chunked-prefill")
+
 
 class VLLMAdapter:
     """vLLM 0.32 and 0.33; other versions are treated as the nearest of the two."""
@@ -43,6 +46,7 @@ class VLLMAdapter:
     health_path = "/health"
     token_variable = "HF_TOKEN"  # noqa: S105 - the name of a variable
     supported_versions = tuple(_METRIC_NAMES)
+    format_flags = frozenset({"--quantization"})
 
     def image(self, version: str) -> str:
         """The project's own image."""
@@ -87,16 +91,36 @@ class VLLMAdapter:
         return _METRIC_NAMES[nearest_line(version, self.supported_versions)]
 
     def default_max_sequences(self, *, memory_bytes: int, compute_capability: str) -> int:
-        """`EngineArgs.get_batch_defaults` for the API server.
+        """The API server's `max_num_seqs`."""
+        return _batch_defaults(memory_bytes, compute_capability)[0]
 
-        vLLM asks for "a100" in the device's name; 8.0 is the A100's compute capability (and that of the smaller A30).
-        """
-        large = memory_bytes >= 70 * GIB and compute_capability != "8.0"
-        return 1024 if large else 256
+    def default_max_batched_tokens(
+        self,
+        engine: Engine,
+        *,
+        memory_bytes: int,
+        compute_capability: str,
+    ) -> int | None:
+        """The API server's `max_num_batched_tokens`; vLLM does not raise it to a larger `max_num_seqs`."""
+        if any(may_stand_for(argument, flag) for argument in engine.args for flag in _FLAGS_OF_BATCHED_TOKENS):
+            return None
+        return _batch_defaults(memory_bytes, compute_capability)[1]
 
     def advise(self, log: str) -> StartupAdvice | None:
         """What a known start-up error means."""
         return startup_advice(log)
+
+
+def _batch_defaults(memory_bytes: int, compute_capability: str) -> tuple[int, int]:
+    """Requests and tokens of one step, from `EngineArgs.get_batch_defaults`.
+
+    vLLM asks for "a100" in the device's name; 8.0 is the A100's compute capability (and that of the smaller A30).
+    """
+    if memory_bytes >= 160 * GIB:
+        return 1024, 16384
+    if memory_bytes >= 70 * GIB and compute_capability != "8.0":
+        return 1024, 8192
+    return 256, 2048
 
 
 def _model_flags(launch: Launch) -> tuple[str, ...]:

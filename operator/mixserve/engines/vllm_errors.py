@@ -9,13 +9,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mixserve.api.engine import SHORTEST_CONTEXT
 from mixserve.engines.protocol import StartupAdvice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-# The shortest context that the API takes; a smaller one is no way out.
-_SHORTEST_CONTEXT = 128
 
 # A message of a condition should stay readable whatever the log says.
 _LONGEST_QUOTE = 200
@@ -61,7 +59,7 @@ def _always(pattern: str, cause: str, remedy: str) -> StartupError:
 def _context_exceeds_cache(found: re.Match[str]) -> StartupAdvice:
     context, largest = found.groups()
     shorter = "set spec.engine.maxModelLen to what fits"
-    if largest is not None and int(largest) >= _SHORTEST_CONTEXT:
+    if largest is not None and int(largest) >= SHORTEST_CONTEXT:
         shorter = f"set spec.engine.maxModelLen to {largest} or less"
     return StartupAdvice(
         cause=f"one request of {context} tokens needs more memory for keys and values than the weights leave",

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mixserve.api.pool import LLMServingPool, ModelFacts, Variant
+from mixserve.plan.model_source import source_of
 
 DENSE_MODEL_TYPES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 """Values of `model_type` whose layers are all: attention (q, k, v, o), gated MLP (gate, up, down), two norms."""
@@ -28,8 +29,8 @@ _OTHER_STRUCTURES = {
 # Qwen3 alone has a default that does not follow from the other keys (transformers, Qwen3Config).
 _DEFAULT_HEAD_DIM = {"qwen3": 128}
 
-# vLLM multiplies the context length for these; for llama3, yarn and longrope the config has the product already.
-_SCALED_ROPE_TYPES = frozenset({"linear", "dynamic", "ntk"})
+# With these the longest context is max_position_embeddings as it stands.
+_UNSCALED_ROPE_TYPES = frozenset({"default", "llama3"})
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ class InvalidFacts:
 
 Facts = ModelFacts | UnknownFacts | InvalidFacts
 
-_Count = Annotated[int, Field(ge=1, le=10**9)]
+_LARGEST_COUNT = 10**9
+_Count = Annotated[int, Field(ge=1, le=_LARGEST_COUNT)]
 
 
 class _DenseConfig(BaseModel):
@@ -67,20 +69,29 @@ class _DenseConfig(BaseModel):
     tie_word_embeddings: bool = False
 
 
-def facts_by_variant(pool: LLMServingPool, configs: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Facts]:
+Configs = Mapping[str, Mapping[str, Any] | None]
+"""Decoded config.json by source; None or absent where it could not be read."""
+
+
+def facts_by_variant(pool: LLMServingPool, configs: Configs) -> dict[str, Facts]:
     """The facts of each variant's checkpoint, by the variant's name.
 
     Args:
         pool: its `spec.model.facts` hold for every variant where they are given.
-        configs: decoded config.json by source; None or absent where it could not be read.
+        configs: config.json by source.
     """
-    return {variant.name: _facts_of(pool, variant, configs) for variant in pool.spec.variants}
+    return {variant.name: _facts_of(pool, variant, configs=configs) for variant in pool.spec.variants}
 
 
-def _facts_of(pool: LLMServingPool, variant: Variant, configs: Mapping[str, Mapping[str, Any] | None]) -> Facts:
+def _facts_of(
+    pool: LLMServingPool,
+    variant: Variant,
+    *,
+    configs: Configs,
+) -> Facts:
     if pool.spec.model.facts is not None:
         return pool.spec.model.facts
-    source = variant.source or pool.spec.model.source
+    source = source_of(pool, variant)
     config = configs.get(source)
     if config is None:
         return UnknownFacts(f"config.json of {source} can't be read by the operator")
@@ -110,9 +121,31 @@ def _structure_obstacle(config: Mapping[str, Any]) -> str | None:
     if _has_sliding_window(config):
         return "config.json has layers with a sliding window"
     rope = config.get("rope_scaling") or config.get("rope_parameters")
-    rope_type = (rope.get("rope_type") or rope.get("type")) if isinstance(rope, Mapping) else None
-    if isinstance(rope_type, str) and rope_type in _SCALED_ROPE_TYPES:
-        return f"config.json has {rope_type} RoPE scaling"
+    return _rope_obstacle(rope, config.get("max_position_embeddings")) if isinstance(rope, Mapping) else None
+
+
+def _rope_obstacle(rope: Mapping[str, Any], longest: object) -> str | None:
+    """What makes the longest context another one than max_position_embeddings, or leaves it in doubt.
+
+    YaRN stretches a context by a factor. Older versions of vLLM take the product of the original context and the factor
+    for the longest one, newer ones max_position_embeddings, which is not the product in every published config.json.
+    """
+    rope_type = rope.get("rope_type") or rope.get("type")
+    if not isinstance(rope_type, str) or rope_type in _UNSCALED_ROPE_TYPES:
+        return None
+    if rope_type == "yarn" and _stretched(rope) == longest:
+        return None
+    return (
+        f"config.json has RoPE scaling of type {_short(rope_type)} with a longest context that may not be "
+        "max_position_embeddings"
+    )
+
+
+def _stretched(rope: Mapping[str, Any]) -> float | None:
+    original, factor = rope.get("original_max_position_embeddings"), rope.get("factor")
+    # Larger integers are no context, and can't be multiplied by a float.
+    if isinstance(original, int) and original <= _LARGEST_COUNT and isinstance(factor, int | float):
+        return original * factor
     return None
 
 

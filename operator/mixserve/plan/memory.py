@@ -17,15 +17,14 @@ from decimal import ROUND_CEILING
 from typing import TYPE_CHECKING
 
 from mixserve.api.engine import KVCacheFormat
-from mixserve.api.quantization import capability
+from mixserve.api.pool import ModelFacts
+from mixserve.api.scalars import GIB
 from mixserve.engines.registry import adapter_for
 
 if TYPE_CHECKING:
     from mixserve.api.engine import Engine
-    from mixserve.api.pool import ModelFacts
+    from mixserve.plan.facts import Facts
     from mixserve.plan.placement import Placement
-
-GIB = 2**30
 
 OVERHEAD_BYTES_PER_GPU = 5 * GIB // 2
 """Activations of the profiled step, CUDA graphs, CUDA context and NCCL: 2 to 3 GiB with dense models."""
@@ -113,12 +112,27 @@ class MemoryPlan:
         return json.dumps(wire, sort_keys=True, separators=(",", ":"))
 
 
-def memory_plan(facts: ModelFacts, engine: Engine, placement: Placement) -> MemoryPlan:
+def memory_plan_if_known(
+    facts: Facts | None,
+    *,
+    engine: Engine,
+    placement: Placement,
+) -> MemoryPlan | None:
+    """Work out one replica's memory; None where the model's numbers are not known."""
+    return memory_plan(facts, engine=engine, placement=placement) if isinstance(facts, ModelFacts) else None
+
+
+def memory_plan(
+    facts: ModelFacts,
+    *,
+    engine: Engine,
+    placement: Placement,
+) -> MemoryPlan:
     """Work out one replica's memory."""
     gpus = placement.tensor_parallel
     usable = placement.accelerator.memory * engine.kv_cache.memory_utilization_percent // 100 * gpus
     weights = weights_bytes(facts, placement)
-    kv_per_token = kv_bytes_per_token(facts, engine.kv_cache.format, gpus)
+    kv_per_token = kv_bytes_per_token(facts, kv_format=engine.kv_cache.format, tensor_parallel=gpus)
     budget = usable - weights - OVERHEAD_BYTES_PER_GPU * gpus
     return MemoryPlan(
         parameters=facts.parameters,
@@ -136,30 +150,33 @@ def memory_plan(facts: ModelFacts, engine: Engine, placement: Placement) -> Memo
 
 def weights_bytes(facts: ModelFacts, placement: Placement) -> int:
     """All weights as stored; norms count as quantized, which is off by less than 0.01 %."""
-    embeddings = embedding_parameters(facts)
-    quantized = max(0, facts.parameters - embeddings)
+    quantized = facts.parameters - facts.embedding_parameters
     stored = placement.weights.bits_per_weight * quantized / 8
-    return int(stored.to_integral_value(ROUND_CEILING)) + embeddings * UNQUANTIZED_BYTES
+    return int(stored.to_integral_value(ROUND_CEILING)) + facts.embedding_parameters * UNQUANTIZED_BYTES
 
 
-def embedding_parameters(facts: ModelFacts) -> int:
-    """Parameters of the embeddings, and of the output matrix where it is another one."""
-    return facts.vocabulary_size * facts.hidden_size * (1 if facts.tied_embeddings else 2)
-
-
-def kv_bytes_per_token(facts: ModelFacts, kv_format: KVCacheFormat, tensor_parallel: int) -> int:
+def kv_bytes_per_token(
+    facts: ModelFacts,
+    *,
+    kv_format: KVCacheFormat,
+    tensor_parallel: int,
+) -> int:
     """Keys and values of one token on all GPUs: KV heads are shared out, and copied where there are too few."""
     heads_per_gpu = math.ceil(facts.key_value_heads / tensor_parallel)
     return 2 * facts.layers * heads_per_gpu * facts.head_size * KV_BYTES[kv_format] * tensor_parallel
 
 
 def _compute_bits(placement: Placement) -> int:
-    native = capability(placement.row.native_compute_capability)
-    is_native = capability(placement.accelerator.compute_capability) >= native
+    is_native = placement.row.is_native_on(placement.accelerator.compute_capability)
     return placement.weights.compute_bits if is_native else _FULL_BITS
 
 
-def batch_prior(engine: Engine, placement: Placement, plan: MemoryPlan | None) -> float:
+def batch_prior(
+    engine: Engine,
+    *,
+    placement: Placement,
+    plan: MemoryPlan | None,
+) -> float:
     """Requests that one replica carries at once, before it was seen under load; >= 1.
 
     The batch limit, or what the KV cache holds of requests of a mean context, whichever is less.

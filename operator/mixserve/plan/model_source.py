@@ -31,6 +31,11 @@ class ModelFiles:
     mounts: tuple[dict[str, Any], ...] = ()
 
 
+def source_of(pool: LLMServingPool, variant: Variant) -> str:
+    """Where the variant's checkpoint is."""
+    return variant.source or pool.spec.model.source
+
+
 def model_files(pool: LLMServingPool, variant: Variant) -> ModelFiles:
     """The checkpoint of the variant, or the pool's where it has none of its own."""
     source, revision = variant.source, variant.revision

@@ -21,9 +21,8 @@ from mixserve.api.names import (
     LABEL_VARIANT,
     MANAGED_BY,
 )
-from mixserve.api.pool import ModelFacts
 from mixserve.engines.registry import adapter_for
-from mixserve.plan.memory import memory_plan
+from mixserve.plan.memory import memory_plan_if_known
 from mixserve.plan.placement import placement_of
 from mixserve.plan.pod_template import pod_template
 
@@ -39,6 +38,9 @@ if TYPE_CHECKING:
 # end, which the pool's condition reports. From 4 replicas on a quarter may be missing, so that a rollout needs no spare
 # GPU. A fixed maxUnavailable of 1 would take away the only replica of a small pool for the time of a cold start.
 _ROLLING_UPDATE = {"maxSurge": "25%", "maxUnavailable": "25%"}
+
+LONGEST_NOTED_SPEC_BYTES = 128 * 2**10
+"""Half of what all annotations of an object may have together."""
 
 # On top of starting and of waiting for the GPU of a pod that drains: scheduling and pulling an image of 10 GB.
 _PROGRESS_MARGIN_S = 600
@@ -80,6 +82,7 @@ class DesiredPool:
 
 def desired_objects(
     pool: LLMServingPool,
+    *,
     catalog: Catalog,
     facts_by_variant: Mapping[str, Facts],
 ) -> DesiredPool:
@@ -95,7 +98,8 @@ def desired_objects(
     """
     objects = [_service_account(pool), _service(pool)]
     for variant in pool.spec.variants:
-        objects += [_deployment(pool, variant, catalog, facts_by_variant.get(variant.name)), _budget(pool, variant)]
+        facts = facts_by_variant.get(variant.name)
+        objects += [_deployment(pool, variant, catalog=catalog, facts=facts), _budget(pool, variant)]
     return DesiredPool(tuple(objects))
 
 
@@ -107,9 +111,20 @@ def deployment_name(pool: LLMServingPool, variant: Variant) -> str:
 def _service_account(pool: LLMServingPool) -> DesiredObject:
     # Without rights and without a token; a place for imagePullSecrets. It carries the spec because nobody copies its
     # annotations, as is done with those of Services and Deployments.
-    spec = json.dumps(pool.spec.to_wire(), sort_keys=True, separators=(",", ":"))
-    annotations = {ANNOTATION_LAST_VALID_SPEC: spec}
-    return _object(pool, "v1", "ServiceAccount", annotations=annotations, automountServiceAccountToken=False)
+    return _object(
+        pool,
+        api_version="v1",
+        kind="ServiceAccount",
+        annotations=_noted_spec(pool),
+        automountServiceAccountToken=False,
+    )
+
+
+def _noted_spec(pool: LLMServingPool) -> dict[str, str]:
+    """The spec as an annotation; none where it is longer than any spec that was written by hand."""
+    spec = json.dumps(pool.spec.to_wire(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    fits = len(spec.encode()) <= LONGEST_NOTED_SPEC_BYTES
+    return {ANNOTATION_LAST_VALID_SPEC: spec} if fits else {}
 
 
 def _service(pool: LLMServingPool) -> DesiredObject:
@@ -120,17 +135,19 @@ def _service(pool: LLMServingPool) -> DesiredObject:
         "protocol": "TCP",
     }
     selector = {LABEL_POOL: pool.metadata.name, LABEL_ROUTABLE: "true"}
-    return _object(pool, "v1", "Service", spec={"type": "ClusterIP", "selector": selector, "ports": [port]})
+    spec = {"type": "ClusterIP", "selector": selector, "ports": [port]}
+    return _object(pool, api_version="v1", kind="Service", spec=spec)
 
 
 def _deployment(
     pool: LLMServingPool,
     variant: Variant,
+    *,
     catalog: Catalog,
     facts: Facts | None,
 ) -> DesiredObject:
-    placement = placement_of(pool, variant, catalog)
-    plan = memory_plan(facts, pool.spec.engine, placement) if isinstance(facts, ModelFacts) else None
+    placement = placement_of(pool, variant=variant, catalog=catalog)
+    plan = memory_plan_if_known(facts, engine=pool.spec.engine, placement=placement)
     template = pod_template(pool, variant, placement=placement, plan=plan, labels=_labels(pool, variant))
     spec = {
         "selector": {"matchLabels": _selector(pool, variant)},
@@ -140,7 +157,7 @@ def _deployment(
         "revisionHistoryLimit": 2,
         "template": template,
     }
-    return _object(pool, "apps/v1", "Deployment", variant=variant, spec=spec)
+    return _object(pool, api_version="apps/v1", kind="Deployment", variant=variant, spec=spec)
 
 
 def _budget(pool: LLMServingPool, variant: Variant) -> DesiredObject:
@@ -150,7 +167,7 @@ def _budget(pool: LLMServingPool, variant: Variant) -> DesiredObject:
         "unhealthyPodEvictionPolicy": "AlwaysAllow",
         "selector": {"matchLabels": _selector(pool, variant)},
     }
-    return _object(pool, "policy/v1", "PodDisruptionBudget", variant=variant, spec=spec)
+    return _object(pool, api_version="policy/v1", kind="PodDisruptionBudget", variant=variant, spec=spec)
 
 
 def _progress_deadline_s(pool: LLMServingPool) -> int:
@@ -160,9 +177,9 @@ def _progress_deadline_s(pool: LLMServingPool) -> int:
 
 def _object(
     pool: LLMServingPool,
+    *,
     api_version: str,
     kind: str,
-    *,
     variant: Variant | None = None,
     annotations: Mapping[str, str] | None = None,
     **content: Any,

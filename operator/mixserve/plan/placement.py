@@ -34,7 +34,12 @@ class Placement:
     tensor_parallel: int
 
 
-def placement_of(pool: LLMServingPool, variant: Variant, catalog: Catalog) -> Placement:
+def placement_of(
+    pool: LLMServingPool,
+    *,
+    variant: Variant,
+    catalog: Catalog,
+) -> Placement:
     """Resolve a variant of a valid pool.
 
     Raises:

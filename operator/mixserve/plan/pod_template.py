@@ -108,7 +108,7 @@ def _container(
         "image": engine.image or adapter.image(engine.version),
         "command": [command],
         "args": args,
-        "env": _environment(pool, launch, adapter),
+        "env": _environment(pool, launch=launch, adapter=adapter),
         "ports": [{"name": ENGINE_PORT_NAME, "containerPort": adapter.port, "protocol": "TCP"}],
         "resources": {"limits": {placement.accelerator.resource_name: str(variant.tensor_parallel)}},
         "volumeMounts": [*_scratch_mounts(variant), *files.mounts],
@@ -120,7 +120,12 @@ def _container(
     }
 
 
-def _environment(pool: LLMServingPool, launch: Launch, adapter: EngineAdapter) -> list[dict[str, Any]]:
+def _environment(
+    pool: LLMServingPool,
+    *,
+    launch: Launch,
+    adapter: EngineAdapter,
+) -> list[dict[str, Any]]:
     variables: list[dict[str, Any]] = [
         {"name": ADDRESS_VARIABLE, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}},
         *({"name": name, "value": value} for name, value in adapter.environment(launch).items()),

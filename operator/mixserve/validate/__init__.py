@@ -4,7 +4,7 @@ Here belong checks that the CRD's schema can't express. Here must not be I/O or 
 """
 
 from mixserve.validate.checks import notes, violations
-from mixserve.validate.pool_checks import served_name_owners
+from mixserve.validate.name_checks import Claim, name_owners, names_taken
 from mixserve.validate.violation import CONDITIONS, Note, Violation
 
-__all__ = ["CONDITIONS", "Note", "Violation", "notes", "served_name_owners", "violations"]
+__all__ = ["CONDITIONS", "Claim", "Note", "Violation", "name_owners", "names_taken", "notes", "violations"]

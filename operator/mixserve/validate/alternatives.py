@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mixserve.api.quantization import capability
+from mixserve.api.engine import KVCache
 from mixserve.plan.memory import memory_plan
 
 if TYPE_CHECKING:
-    from mixserve.api.pool import ModelFacts
-    from mixserve.plan.placement import Placement
-    from mixserve.validate.subject import Subject
+    from collections.abc import Iterator
 
-LARGEST_GROUP = 64
-"""The most that tensorParallel takes."""
+    from mixserve.api.engine import Engine
+    from mixserve.api.pool import ModelFacts
+    from mixserve.validate.subject import Subject
 
 _GPUS_OF_A_NODE = 8
 """A tensor-parallel group stays on one node, so nothing larger is proposed."""
+
+_USUAL_PERCENT = KVCache().memory_utilization_percent
+"""More than engines take by themselves may leave too little for what else needs the GPU, so it is not proposed."""
 
 
 def shares_heads(facts: ModelFacts, tensor_parallel: int) -> bool:
@@ -26,37 +28,72 @@ def shares_heads(facts: ModelFacts, tensor_parallel: int) -> bool:
     return facts.attention_heads % tensor_parallel == 0 and whole
 
 
+def group_sizes(facts: ModelFacts) -> list[int]:
+    """Numbers of GPUs of one node that can split the heads."""
+    return [size for size in range(1, _GPUS_OF_A_NODE + 1) if shares_heads(facts, size)]
+
+
 def alternatives(subject: Subject, facts: ModelFacts) -> str | None:
-    """An instruction that names what of the catalogue would hold the model; None if nothing does on one node."""
-    found = _single_changes(subject, facts) or _combination(subject, facts)
-    return f"choose {' or '.join(found)} in {subject.path}" if found else None
+    """An instruction that names what would hold the model; None if nothing of the catalogue does on one node."""
+    percent = next(_percents(subject, facts), None)
+    found = _single_changes(subject, facts) or ([] if percent else _combination(subject, facts))
+    instructions = (
+        f"raise spec.engine.kvCache.memoryUtilizationPercent to {percent}" if percent else None,
+        f"choose {' or '.join(found)} in {subject.path}" if found else None,
+    )
+    return ", or ".join(filter(None, instructions)) or None
+
+
+def _percents(subject: Subject, facts: ModelFacts) -> Iterator[int]:
+    """Larger shares of the GPU's memory that hold the model as it is, the smallest first."""
+    engine, variant = subject.pool.spec.engine, subject.variant
+    for percent in range(engine.kv_cache.memory_utilization_percent + 1, _USUAL_PERCENT + 1):
+        cache = engine.kv_cache.model_copy(update={"memory_utilization_percent": percent})
+        if _holds(
+            subject,
+            facts,
+            quantization=variant.quantization,
+            accelerator=variant.accelerator,
+            gpus=variant.tensor_parallel,
+            engine=engine.model_copy(update={"kv_cache": cache}),
+        ):
+            yield percent
 
 
 def _single_changes(subject: Subject, facts: ModelFacts) -> list[str]:
     variant = subject.variant
-    gpus, quantization, accelerator = variant.tensor_parallel, variant.quantization, variant.accelerator
-    sizes = [n for n in _group_sizes(facts) if _holds(subject, facts, quantization, accelerator, n)]
-    formats = [f for f in sorted(subject.catalog.formats) if _holds(subject, facts, f, accelerator, gpus)]
-    gpu_kinds = [a for a in _by_price(subject) if _holds(subject, facts, quantization, a, gpus)]
+    own = {
+        "quantization": variant.quantization,
+        "accelerator": variant.accelerator,
+        "gpus": variant.tensor_parallel,
+    }
+
+    def holds(**change: Any) -> bool:
+        return _holds(subject, facts, **{**own, **change})
+
+    sizes = [size for size in group_sizes(facts) if holds(gpus=size)]
+    formats = [name for name in sorted(subject.catalog.formats) if holds(quantization=name)]
+    gpu_kinds = [name for name in _by_price(subject) if holds(accelerator=name)]
     return [
         *(f"tensorParallel {size}" for size in sizes[:1]),
-        *(f"quantization {name} (with a checkpoint in it)" for name in formats[:1]),
+        *(_quantization(subject, name) for name in formats[:1]),
         *(f"accelerator {name}" for name in gpu_kinds[:1]),
     ]
 
 
 def _combination(subject: Subject, facts: ModelFacts) -> list[str]:
     """The combination with the fewest GPUs, then the cheapest ones."""
-    for gpus in _group_sizes(facts):
+    for gpus in group_sizes(facts):
         for accelerator in _by_price(subject):
-            for quantization in sorted(subject.catalog.formats):
-                if _holds(subject, facts, quantization, accelerator, gpus):
-                    return [f"quantization {quantization}, accelerator {accelerator} and tensorParallel {gpus}"]
+            for name in sorted(subject.catalog.formats):
+                if _holds(subject, facts, quantization=name, accelerator=accelerator, gpus=gpus):
+                    return [f"{_quantization(subject, name)}, accelerator {accelerator} and tensorParallel {gpus}"]
     return []
 
 
-def _group_sizes(facts: ModelFacts) -> list[int]:
-    return [size for size in range(1, _GPUS_OF_A_NODE + 1) if shares_heads(facts, size)]
+def _quantization(subject: Subject, name: str) -> str:
+    needs_another = name != subject.variant.quantization
+    return f"quantization {name}{' (with a checkpoint in it)' if needs_another else ''}"
 
 
 def _by_price(subject: Subject) -> list[str]:
@@ -67,16 +104,15 @@ def _by_price(subject: Subject) -> list[str]:
 def _holds(
     subject: Subject,
     facts: ModelFacts,
+    *,
     quantization: str,
     accelerator: str,
     gpus: int,
+    engine: Engine | None = None,
 ) -> bool:
+    """Whether a combination runs and fits; with the pool's engine section, unless told."""
     placement = subject.placement(quantization=quantization, accelerator=accelerator, tensor_parallel=gpus)
-    if placement is None or not _runs(placement) or not shares_heads(facts, gpus):
+    if placement is None or not placement.row.runs_on(placement.accelerator.compute_capability):
         return False
-    return memory_plan(facts, subject.pool.spec.engine, placement).fits
-
-
-def _runs(placement: Placement) -> bool:
-    needed = placement.row.minimum_compute_capability
-    return capability(placement.accelerator.compute_capability) >= capability(needed)
+    plan = memory_plan(facts, engine=engine or subject.pool.spec.engine, placement=placement)
+    return shares_heads(facts, gpus) and plan.fits

@@ -6,12 +6,13 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from mixserve.api.names import Reason
-from mixserve.api.quantization import capability
+from mixserve.engines.registry import adapter_for
 from mixserve.validate.violation import Violation
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from mixserve.api.quantization import QuantizationEngine
     from mixserve.validate.subject import Subject
 
 
@@ -23,7 +24,7 @@ def unknown_quantization(subject: Subject) -> Iterator[Violation]:
             Reason.UNKNOWN_QUANTIZATION,
             f"{subject.path}.quantization",
             f"there is no QuantizationFormat {name}",
-            _choose(name, known),
+            _choose(name, known, kind="QuantizationFormat"),
         )
 
 
@@ -35,7 +36,7 @@ def unknown_accelerator(subject: Subject) -> Iterator[Violation]:
             Reason.UNKNOWN_ACCELERATOR,
             f"{subject.path}.accelerator",
             f"there is no AcceleratorClass {name}",
-            _choose(name, known),
+            _choose(name, known, kind="AcceleratorClass"),
         )
 
 
@@ -48,22 +49,19 @@ def unsupported_by_engine(subject: Subject) -> Iterator[Violation]:
             Reason.UNSUPPORTED_QUANTIZATION,
             f"{subject.path}.quantization",
             f"{engine} does not run {name}",
-            f"choose one that it runs: {_listed(runs)}",
+            f"choose one that it runs: {', '.join(runs)}"
+            if runs
+            else f"apply a QuantizationFormat that {engine} runs, as none in the catalogue is one",
         )
 
 
 def unsupported_by_accelerator(subject: Subject) -> Iterator[Violation]:
     """The GPU is older than what the format needs."""
-    variant = subject.variant
-    placement = subject.placement(
-        quantization=variant.quantization,
-        accelerator=variant.accelerator,
-        tensor_parallel=variant.tensor_parallel,
-    )
+    variant, placement = subject.variant, subject.own_placement
     if placement is None:
         return
     needed, found = placement.row.minimum_compute_capability, placement.accelerator.compute_capability
-    if capability(found) >= capability(needed):
+    if placement.row.runs_on(found):
         return
     yield Violation(
         Reason.UNSUPPORTED_QUANTIZATION,
@@ -71,31 +69,49 @@ def unsupported_by_accelerator(subject: Subject) -> Iterator[Violation]:
         f"{variant.quantization} needs compute capability {needed} with {subject.pool.spec.engine.type}, "
         f"and {variant.accelerator} has {found}",
         f"choose a quantization that {variant.accelerator} runs ({_listed(_formats_for(subject, found))}), "
-        f"or an accelerator that runs {variant.quantization} ({_listed(_accelerators_for(subject, needed))})",
+        f"or an accelerator that runs {variant.quantization} ({_listed(_accelerators_for(subject, placement.row))})",
     )
+
+
+def owned_by_format(subject: Subject) -> Iterator[Violation]:
+    """The format's own arguments go onto the command line as well, after those of the operator."""
+    name, adapter = subject.variant.quantization, adapter_for(subject.pool.spec.engine.type)
+    row = subject.row(name)
+    for argument in () if row is None else row.arguments:
+        flag = argument.partition("=")[0]
+        if flag not in adapter.format_flags and adapter.owner_of(argument) is not None:
+            yield Violation(
+                Reason.OWNED_FLAG,
+                f"{subject.path}.quantization",
+                f"the QuantizationFormat {name} has the argument {flag}, which is not a format's to give",
+                "take it out of that QuantizationFormat, or choose another quantization",
+            )
 
 
 def _formats_for(subject: Subject, compute_capability: str) -> list[str]:
     rows = {name: subject.row(name) for name in sorted(subject.catalog.formats)}
-    return [
-        name
-        for name, row in rows.items()
-        if row is not None and capability(row.minimum_compute_capability) <= capability(compute_capability)
-    ]
+    return [name for name, row in rows.items() if row is not None and row.runs_on(compute_capability)]
 
 
-def _accelerators_for(subject: Subject, compute_capability: str) -> list[str]:
+def _accelerators_for(subject: Subject, row: QuantizationEngine) -> list[str]:
     return [
         name
         for name, entry in sorted(subject.catalog.accelerators.items())
-        if capability(entry.spec.compute_capability) >= capability(compute_capability)
+        if row.runs_on(entry.spec.compute_capability)
     ]
 
 
-def _choose(name: str, known: Collection[str]) -> str:
+def _choose(
+    name: str,
+    known: Collection[str],
+    *,
+    kind: str,
+) -> str:
+    if not known:
+        return f"apply a manifest for {name}: there is no {kind} at all yet"
     close = get_close_matches(name, sorted(known), n=1)
     guess = f"did you mean {close[0]}? " if close else ""
-    return f"{guess}choose one of {_listed(sorted(known))}, or apply a manifest for {name}"
+    return f"{guess}choose one of {', '.join(sorted(known))}, or apply a manifest for {name}"
 
 
 def _listed(names: Collection[str]) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mixserve.api.engine import SHORTEST_CONTEXT
 from mixserve.api.names import Reason
+from mixserve.engines.registry import adapter_for
 from mixserve.plan.facts import InvalidFacts
 from mixserve.plan.memory import memory_plan
-from mixserve.validate.alternatives import LARGEST_GROUP, alternatives, shares_heads
+from mixserve.validate.alternatives import alternatives, group_sizes, shares_heads
 from mixserve.validate.violation import Violation
 
 if TYPE_CHECKING:
@@ -15,9 +17,6 @@ if TYPE_CHECKING:
 
     from mixserve.plan.memory import MemoryPlan
     from mixserve.validate.subject import Subject
-
-SHORTEST_CONTEXT = 128
-"""The least that spec.engine.maxModelLen takes."""
 
 
 def invalid_facts(subject: Subject) -> Iterator[Violation]:
@@ -37,7 +36,7 @@ def indivisible_heads(subject: Subject) -> Iterator[Violation]:
     facts, gpus = subject.known_facts, subject.variant.tensor_parallel
     if facts is None or shares_heads(facts, gpus):
         return
-    right = ", ".join(str(size) for size in range(1, LARGEST_GROUP + 1) if shares_heads(facts, size))
+    right = ", ".join(str(size) for size in group_sizes(facts))
     yield Violation(
         Reason.INDIVISIBLE_HEADS,
         f"{subject.path}.tensorParallel",
@@ -56,26 +55,47 @@ def context_exceeds_model(subject: Subject) -> Iterator[Violation]:
             Reason.CONTEXT_TOO_LONG,
             "spec.engine.maxModelLen",
             f"the model was made for {longest} tokens, which is less than {asked}",
-            f"set it to {longest} or less, or leave it out",
+            f"set it to {longest} or less, or leave it out" if longest >= SHORTEST_CONTEXT else "leave it out",
         )
 
 
 def does_not_fit(subject: Subject) -> Iterator[Violation]:
     """The weights, or one request of the longest context, need more memory than the GPUs have."""
-    facts, variant = subject.known_facts, subject.variant
-    placement = subject.placement(
-        quantization=variant.quantization,
-        accelerator=variant.accelerator,
-        tensor_parallel=variant.tensor_parallel,
-    )
+    facts, placement = subject.known_facts, subject.own_placement
     if facts is None or placement is None:
         return
-    plan = memory_plan(facts, subject.pool.spec.engine, placement)
+    plan = memory_plan(facts, engine=subject.pool.spec.engine, placement=placement)
     if not plan.fits:
-        yield _violation(subject, plan, alternatives(subject, facts))
+        yield _violation(subject, plan=plan, instead=alternatives(subject, facts))
 
 
-def _violation(subject: Subject, plan: MemoryPlan, instead: str | None) -> Violation:
+def step_too_narrow(subject: Subject) -> Iterator[Violation]:
+    """Every running request needs a token of each step, and the engine's own default is not made to fit."""
+    engine, accelerator = subject.pool.spec.engine, subject.catalog.accelerators.get(subject.variant.accelerator)
+    requests = engine.batching.max_sequences
+    if accelerator is None or requests is None or engine.batching.max_batched_tokens is not None:
+        return
+    tokens = adapter_for(engine.type).default_max_batched_tokens(
+        engine,
+        memory_bytes=accelerator.spec.memory,
+        compute_capability=accelerator.spec.compute_capability,
+    )
+    if tokens is not None and tokens < requests:
+        yield Violation(
+            Reason.INVALID_SPEC,
+            "spec.engine.batching.maxSequences",
+            f"unless told, {engine.type} computes {tokens} tokens per step on {subject.variant.accelerator}, which are "
+            f"fewer than one for each of {requests} requests",
+            f"set spec.engine.batching.maxBatchedTokens to {requests} or more, or this to {tokens} or less",
+        )
+
+
+def _violation(
+    subject: Subject,
+    *,
+    plan: MemoryPlan,
+    instead: str | None,
+) -> Violation:
     if plan.kv_capacity_tokens < SHORTEST_CONTEXT:
         return Violation(
             Reason.DOES_NOT_FIT,

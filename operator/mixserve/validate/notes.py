@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mixserve.api.names import Reason
-from mixserve.api.quantization import capability
 from mixserve.engines.registry import adapter_for
 from mixserve.engines.versions import line, nearest_line
 from mixserve.plan.facts import UnknownFacts
@@ -26,7 +25,7 @@ def version_unknown(pool: LLMServingPool) -> Iterator[Note]:
     known = adapter_for(engine.type).supported_versions
     if line(engine.version) not in known:
         yield Note(
-            Reason.UNSUPPORTED_VERSION,
+            Reason.VALID,
             "spec.engine.version",
             f"{engine.type} {engine.version} is not known, and treated as {nearest_line(engine.version, known)}",
             f"choose a version of {', '.join(known)}, or watch whether this one starts and reports its metrics",
@@ -41,16 +40,11 @@ def facts_unknown(subject: Subject) -> Iterator[Note]:
 
 def format_falls_back(subject: Subject) -> Iterator[Note]:
     """The GPU has no units for the format: it saves memory and no time."""
-    variant = subject.variant
-    placement = subject.placement(
-        quantization=variant.quantization,
-        accelerator=variant.accelerator,
-        tensor_parallel=variant.tensor_parallel,
-    )
+    variant, placement = subject.variant, subject.own_placement
     if placement is None:
         return
     native, found = placement.row.native_compute_capability, placement.accelerator.compute_capability
-    if capability(found) < capability(native):
+    if not placement.row.is_native_on(found):
         yield Note(
             Reason.VALID,
             f"{subject.path}.quantization",

@@ -26,12 +26,14 @@ class Subject:
         index: the variant's place in the spec.
         catalog: the formats and accelerators that there are.
         facts: the model's numbers, or why there are none.
+        quant_method: how the checkpoint is quantized; empty where it is not, None where nobody can tell.
     """
 
     pool: LLMServingPool
     index: int
     catalog: Catalog
     facts: Facts
+    quant_method: str | None
 
     @property
     def variant(self) -> Variant:
@@ -54,8 +56,18 @@ class Subject:
         return self.facts if isinstance(self.facts, ModelFacts) else None
 
     def row(self, quantization: str) -> QuantizationEngine | None:
-        """How the pool's engine runs a format of the catalogue, or None if it does not."""
-        return engine_row(self.catalog.formats[quantization].spec, self.pool.spec.engine.type)
+        """How the pool's engine runs a format; None if it does not, or the catalogue has none of this name."""
+        entry = self.catalog.formats.get(quantization)
+        return None if entry is None else engine_row(entry.spec, self.pool.spec.engine.type)
+
+    @property
+    def own_placement(self) -> Placement | None:
+        """What the variant names; see `placement`."""
+        return self.placement(
+            quantization=self.variant.quantization,
+            accelerator=self.variant.accelerator,
+            tensor_parallel=self.variant.tensor_parallel,
+        )
 
     def placement(
         self,
@@ -65,9 +77,8 @@ class Subject:
         tensor_parallel: int,
     ) -> Placement | None:
         """A combination of entries of the catalogue; None where one is absent or the engine does not run the format."""
-        known = quantization in self.catalog.formats and accelerator in self.catalog.accelerators
-        row = self.row(quantization) if known else None
-        if row is None:
+        row = self.row(quantization)
+        if row is None or accelerator not in self.catalog.accelerators:
             return None
         return Placement(
             weights=self.catalog.formats[quantization].spec,
@@ -77,9 +88,21 @@ class Subject:
         )
 
 
-def subjects_of(pool: LLMServingPool, catalog: Catalog, facts: Mapping[str, Facts]) -> tuple[Subject, ...]:
-    """A subject per variant."""
+def subjects_of(
+    pool: LLMServingPool,
+    *,
+    catalog: Catalog,
+    facts_by_variant: Mapping[str, Facts],
+    quant_methods: Mapping[str, str | None],
+) -> tuple[Subject, ...]:
+    """A subject per variant; `quant_methods` may lack variants of which nobody can tell."""
     return tuple(
-        Subject(pool=pool, index=index, catalog=catalog, facts=facts[variant.name])
+        Subject(
+            pool=pool,
+            index=index,
+            catalog=catalog,
+            facts=facts_by_variant[variant.name],
+            quant_method=quant_methods.get(variant.name),
+        )
         for index, variant in enumerate(pool.spec.variants)
     )

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from mixserve.api.accelerator import NodeOperator, NodeRequirement
+from mixserve.api.accelerator import AcceleratorClassSpec, NodeOperator, NodeRequirement
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,19 @@ def test_values_without_meaning_or_missing_ones_are_refused(operator: NodeOperat
 def test_a_bound_is_one_integer(operator: NodeOperator, values: tuple[str, ...]) -> None:
     with pytest.raises(ValidationError):
         NodeRequirement(key="a", operator=operator, values=values)
+
+
+@pytest.mark.parametrize("key", ["a..b/c", "-a/b", "a-/b", "a/b/c", "a" * 254 + "/b"])
+def test_a_key_that_no_label_has_is_refused(key: str) -> None:
+    with pytest.raises(ValidationError):
+        NodeRequirement(key=key, operator=NodeOperator.EXISTS)
+    NodeRequirement(key="a" * 253 + "/b", operator=NodeOperator.EXISTS)
+
+
+@pytest.mark.parametrize("name", ["-/_", "../x", "a./b", "gpu", "nvidia.com/-gpu", "a" * 243 + "/b"])
+def test_a_name_that_no_resource_has_is_refused(name: str) -> None:
+    spec = {"memory": "80Gi", "computeCapability": "9.0", "pricePerHour": "1"}
+    requirements = [{"key": "gpu", "operator": "Exists"}]
+    with pytest.raises(ValidationError):
+        AcceleratorClassSpec.parse({**spec, "nodeRequirements": requirements, "resourceName": name})
+    AcceleratorClassSpec.parse({**spec, "nodeRequirements": requirements, "resourceName": "a" * 242 + "/b"})

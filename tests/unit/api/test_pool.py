@@ -107,8 +107,66 @@ def test_variants_have_names_of_their_own() -> None:
     assert "name 'main' occurs twice" in refusal(manifest(variants=SMALLEST["spec"]["variants"] * 2))
 
 
+FACTS = {
+    "parameters": 3,
+    "layers": 1,
+    "hiddenSize": 1,
+    "attentionHeads": 32,
+    "keyValueHeads": 8,
+    "headSize": 1,
+    "vocabularySize": 1,
+    "maxPositionEmbeddings": 1,
+}
+
+
 def test_key_value_heads_divide_attention_heads() -> None:
-    numbers = ("parameters", "layers", "hiddenSize", "headSize", "vocabularySize", "maxPositionEmbeddings")
-    facts = dict.fromkeys(numbers, 1) | {"attentionHeads": 32, "keyValueHeads": 9}
-    assert "keyValueHeads must divide attentionHeads" in refusal(manifest(model_facts=facts))
-    LLMServingPool.parse(manifest(model_facts={**facts, "keyValueHeads": 8}))
+    assert "keyValueHeads must divide attentionHeads" in refusal(manifest(model_facts={**FACTS, "keyValueHeads": 9}))
+    LLMServingPool.parse(manifest(model_facts=FACTS))
+
+
+@pytest.mark.parametrize(("parameters", "tied"), [(2, False), (1, True)])
+def test_a_model_has_more_parameters_than_its_embeddings(parameters: int, tied: bool) -> None:
+    facts = {**FACTS, "parameters": parameters, "tiedEmbeddings": tied}
+    with pytest.raises(ValidationError):
+        LLMServingPool.parse(manifest(model_facts=facts))
+    LLMServingPool.parse(manifest(model_facts={**facts, "parameters": parameters + 1}))
+
+
+@pytest.mark.parametrize(
+    "batching",
+    [{}, {"maxSequences": 64}, {"maxBatchedTokens": 1}, {"maxSequences": 64, "maxBatchedTokens": 64}],
+)
+def test_a_step_has_a_token_for_each_request(batching: dict[str, int]) -> None:
+    LLMServingPool.parse(manifest(engine_batching=batching))
+    too_many = manifest(engine_batching={"maxSequences": 64, "maxBatchedTokens": 63})
+    assert "maxBatchedTokens must not be less than maxSequences" in refusal(too_many)
+
+
+@pytest.mark.parametrize("name", ["default", "kubernetes"])
+def test_what_kubernetes_itself_is_called_no_pool_is(name: str) -> None:
+    assert "must not be default or kubernetes" in refusal({**SMALLEST, "metadata": {"name": name}})
+
+
+@pytest.mark.parametrize("key", [".", "..", "..data", "a/b", ""])
+def test_a_key_that_no_secret_has_is_refused(key: str) -> None:
+    model = {"source": "hf://a/b", "revision": REVISION, "tokenSecretRef": {"name": "hf", "key": key}}
+    assert "tokenSecretRef.key" in refusal(manifest(model=model))
+    LLMServingPool.parse(manifest(model={**model, "tokenSecretRef": {"name": "hf", "key": ".netrc"}}))
+
+
+@pytest.mark.parametrize("source", ["pvc://my.claim/x", f"pvc://{'a' * 253}/x"])
+def test_claims_are_called_as_kubernetes_lets_them(source: str) -> None:
+    LLMServingPool.parse(manifest(model_source=source))
+    assert "spec.model.source" in refusal(manifest(model_source=f"pvc://{'a' * 254}/x"))
+
+
+def test_a_token_without_a_hub_source_is_refused() -> None:
+    token = {"name": "hf", "key": "token"}
+    hub = {"source": "hf://a/b", "revision": REVISION}
+    message = "model.tokenSecretRef has no meaning unless a variant has an hf:// source"
+    assert message in refusal(manifest(model_tokenSecretRef=token))
+    LLMServingPool.parse(manifest(model={**hub, "tokenSecretRef": token}))
+    variant = {**SMALLEST["spec"]["variants"][0], **hub}
+    LLMServingPool.parse(manifest(model_tokenSecretRef=token, variants=[variant]))
+    elsewhere = {**variant, "source": "pvc://a", "revision": None}
+    assert message in refusal(manifest(model={**hub, "tokenSecretRef": token}, variants=[elsewhere]))

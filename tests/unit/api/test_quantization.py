@@ -7,13 +7,36 @@ import pytest
 from pydantic import ValidationError
 
 from mixserve.api.engine import EngineType
-from mixserve.api.quantization import QuantizationEngine, QuantizationFormat, QuantizationFormatSpec, capability
+from mixserve.api.quantization import (
+    Checkpoint,
+    QuantizationEngine,
+    QuantizationFormat,
+    QuantizationFormatSpec,
+    is_at_least,
+)
 
 ROW = QuantizationEngine(type=EngineType.VLLM, minimum_compute_capability="7.5", native_compute_capability="8.9")
 
 
-def test_compute_capabilities_compare_as_versions() -> None:
-    assert sorted(["10.0", "9.0", "8.9", "12.1"], key=capability) == ["8.9", "9.0", "10.0", "12.1"]
+@pytest.mark.parametrize(
+    ("found", "needed", "enough"),
+    [("10.0", "9.0", True), ("9.0", "10.0", False), ("8.9", "8.9", True), ("8.6", "8.9", False), ("12.1", "8.9", True)],
+)
+def test_compute_capabilities_compare_as_versions(found: str, needed: str, enough: bool) -> None:
+    assert is_at_least(found, needed) is enough
+
+
+@pytest.mark.parametrize(
+    ("gpu", "runs", "is_native"), [("7.0", False, False), ("7.5", True, False), ("8.9", True, True)]
+)
+def test_a_format_runs_on_more_gpus_than_it_is_native_on(gpu: str, runs: bool, is_native: bool) -> None:
+    assert (ROW.runs_on(gpu), ROW.is_native_on(gpu)) == (runs, is_native)
+
+
+def test_a_checkpoint_that_is_not_quantized_is_another_than_one_that_nobody_describes() -> None:
+    spec: dict[str, Any] = {"bitsPerWeight": "8", "computeBits": 8, "engines": [ROW.to_wire()]}
+    assert QuantizationFormatSpec.parse(spec).checkpoint is None
+    assert QuantizationFormatSpec.parse({**spec, "checkpoint": {}}).checkpoint == Checkpoint(quant_methods=())
 
 
 def test_native_must_not_come_before_the_minimum() -> None:

@@ -24,6 +24,7 @@ class Ruled(StrictModel):
     """Has a rule."""
 
     least: int = 1
+    most: int | None = None
     cel_rules: ClassVar[tuple[CelRule, ...]] = (CelRule("self.least > 0", "least must be positive", lambda _: True),)
 
 
@@ -108,7 +109,7 @@ def test_an_object_that_differs_says_how() -> None:
     assert FIELDS["slower"]["default"] == {"pause": "1m30s"}
 
 
-def test_an_object_with_rules_defaults_in_full() -> None:
+def test_an_object_with_rules_defaults_in_full_and_never_to_null() -> None:
     assert FIELDS["ruled"]["default"] == {"least": 1}
     assert FIELDS["ruled"]["x-kubernetes-validations"][0]["message"] == "least must be positive"
 

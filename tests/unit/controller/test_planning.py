@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -16,6 +16,9 @@ from mixserve.controller.planning import Assessment, Planner
 from mixserve.observe.model_files import ModelConfigReader
 from support.pool_manifests import pool as manifest
 from support.pool_manifests import variant
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def stored(
@@ -75,12 +78,14 @@ async def test_an_invalid_pool_has_none(planner: Planner, view: ClusterView) -> 
 
 async def test_a_spec_that_we_cannot_read_says_where(planner: Planner, view: ClusterView) -> None:
     raw = stored(manifest())
-    raw["spec"]["fromTheFuture"] = True
+    raw["spec"]["variants"][0]["fromTheFuture"] = True
     found = await assess(planner, view, raw)
     assert found.plan is None
     [violation] = found.violations
-    assert (violation.reason, violation.field_path) == (Reason.INVALID_SPEC, "spec.fromTheFuture")
-    assert "CRDs of the operator's own version" in violation.remedy
+    assert violation.message == (
+        "spec.variants[0].fromTheFuture: the operator can't read it: there is no such field; correct the field, and "
+        "install the CRDs of the operator's own version"
+    )
 
 
 async def test_what_has_not_changed_is_not_planned_again(
@@ -162,14 +167,119 @@ async def test_a_noted_spec_is_recovered(planner: Planner, view: ClusterView) ->
 
 
 async def test_a_name_belongs_to_the_older_pool(planner: Planner, view: ClusterView) -> None:
-    older = stored(manifest("older", servedNames=["m"]), created="2026-01-01T00:00:00Z")
-    newer = stored(manifest("newer", servedNames=["m"]), created="2026-01-01T00:00:01Z")
-    view.put(POOLS, newer)
-    assert (await assess(planner, view, older)).plan is not None
-    found = await planner.assess(PoolKey("ns", "newer"), newer)
-    assert [each.reason for each in found.violations] == [Reason.SERVED_NAME_TAKEN]
-    view.remove(POOLS, older)
-    assert (await planner.assess(PoolKey("ns", "newer"), newer)).plan is not None
+    view.put(POOLS, newer())
+    assert (await assess(planner, view, older())).plan is not None
+    assert reasons(await planner.assess(PoolKey("ns", "newer"), newer())) == [Reason.SERVED_NAME_TAKEN]
+    view.remove(POOLS, older())
+    assert (await planner.assess(PoolKey("ns", "newer"), newer())).plan is not None
+
+
+def apply(view: ClusterView, found: Assessment) -> None:
+    """Make the ServiceAccount of a planned pool, which notes what it serves by."""
+    assert found.plan is not None
+    body = found.plan.objects[0].body
+    metadata = {**body["metadata"], "uid": f"uid-account-{body['metadata']['name']}", "resourceVersion": "7"}
+    view.put(SERVICE_ACCOUNTS, {**body, "metadata": metadata})
+
+
+OLDER, NEWER = "2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z"
+
+
+def older(*variants: dict[str, Any], **spec: Any) -> Any:
+    return stored(manifest("older", *variants, **{"servedNames": ["m"], **spec}), created=OLDER)
+
+
+def newer(*variants: dict[str, Any], **spec: Any) -> Any:
+    return stored(manifest("newer", *variants, **{"servedNames": ["m"], **spec}), created=NEWER)
+
+
+def edited(raw: dict[str, Any], **spec: Any) -> Any:
+    """Another generation of a pool."""
+    metadata = {**raw["metadata"], "generation": 2, "resourceVersion": "2"}
+    return {**raw, "metadata": metadata, "spec": {**raw["spec"], **spec}}
+
+
+def reasons(found: Assessment) -> list[Reason]:
+    return [violation.reason for violation in found.violations]
+
+
+INVALID = {"variants": [variant(quantization="int3")]}
+
+
+@pytest.mark.parametrize("spec", [INVALID, {"fromTheFuture": True}], ids=["invalid", "unreadable"])
+async def test_an_older_pool_that_never_was_valid_has_no_names(
+    planner: Planner, view: ClusterView, spec: dict[str, Any]
+) -> None:
+    view.put(POOLS, older(**spec))
+    assert (await assess(planner, view, newer())).plan is not None
+
+
+async def test_an_older_pool_that_is_refused_its_other_name_does_not_keep_this_one(
+    planner: Planner, view: ClusterView
+) -> None:
+    view.put(POOLS, stored(manifest("oldest", servedNames=["x"]), created="2025-01-01T00:00:00Z"))
+    refused = await assess(planner, view, older(servedNames=["m", "x"]))
+    assert [each.cause for each in refused.violations] == ["the older pool oldest answers for the model name x"]
+    assert (await assess(planner, view, newer())).plan is not None
+
+
+async def test_an_edit_does_not_take_a_name_away_from_a_pool_that_serves(planner: Planner, view: ClusterView) -> None:
+    before = older(servedNames=["a"])
+    apply(view, await assess(planner, view, before))
+    apply(view, await assess(planner, view, newer()))
+    after = await assess(planner, view, edited(before, servedNames=["a", "m"]))
+    [violation] = after.violations
+    assert violation.message == (
+        "spec.servedNames[1]: the pool newer answers for the model name m; give this pool another name in "
+        "spec.servedNames, or take the name from the pool newer"
+    )
+    assert (await planner.assess(PoolKey("ns", "newer"), newer())).plan is not None
+
+
+async def test_who_has_a_name_is_the_same_after_a_restart(planner: Planner, view: ClusterView) -> None:
+    apply(view, await assess(planner, view, newer()))
+    view.put(POOLS, older())
+    for each in (planner, Planner(view, ModelConfigReader())):
+        assert reasons(await each.assess(PoolKey("ns", "older"), older())) == [Reason.SERVED_NAME_TAKEN]
+        assert (await each.assess(PoolKey("ns", "newer"), newer())).plan is not None
+
+
+async def test_a_pool_keeps_its_names_while_it_serves_by_the_last_valid_spec(
+    planner: Planner, view: ClusterView
+) -> None:
+    apply(view, await assess(planner, view, older()))
+    view.put(POOLS, edited(older(), **INVALID))
+    assert reasons(await assess(planner, view, newer())) == [Reason.SERVED_NAME_TAKEN]
+
+
+async def test_two_pools_do_not_share_a_deployment(planner: Planner, view: ClusterView) -> None:
+    first = stored(manifest("a", variant("b-c")), created=OLDER)
+    second = stored(manifest("a-b", variant("c")), created=NEWER)
+    view.put(POOLS, second)
+    assert (await assess(planner, view, first)).plan is not None
+    found = await planner.assess(key_of(second), second)
+    assert reasons(found) == [Reason.DEPLOYMENT_NAME_TAKEN]
+    assert view.remove(POOLS, first) == {key_of(first), key_of(second)}
+    assert (await planner.assess(key_of(second), second)).plan is not None
+
+
+async def test_a_pool_that_went_a_moment_ago_has_no_names(
+    planner: Planner, view: ClusterView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view.names, "sharing", lambda _: {PoolKey("ns", "gone")})
+    assert (await assess(planner, view, newer())).plan is not None
+
+
+@pytest.mark.parametrize("facts", [True, False], ids=["numbers given", "numbers read"])
+async def test_a_checkpoint_is_looked_at_wherever_the_numbers_come_from(
+    planner: Planner, view: ClusterView, tmp_path: Path, facts: bool
+) -> None:
+    (tmp_path / "config.json").write_text('{"quantization_config": {"quant_method": "awq"}}')
+    raw = stored(
+        manifest(model={"source": f"host://{tmp_path}", "revision": None, **({} if facts else {"facts": None})})
+    )
+    found = await assess(planner, view, raw)
+    assert reasons(found) == [Reason.CHECKPOINT_MISMATCH]
 
 
 async def test_an_entry_of_the_catalogue_that_we_cannot_read_is_as_good_as_none(
@@ -186,4 +296,4 @@ async def test_what_is_gone_is_forgotten(planner: Planner, view: ClusterView) ->
     await assess(planner, view, raw)
     planner.forget(key_of(raw))
     planner.forget_object("uid-chat")
-    assert (planner._known, "uid-chat" in planner._parsed) == ({}, False)
+    assert (planner._judged, planner._known, "uid-chat" in planner._parsed) == ({}, {}, False)

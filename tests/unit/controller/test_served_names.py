@@ -54,3 +54,11 @@ def test_a_pool_that_goes_leaves_nothing_behind(index: ServedNames) -> None:
     assert index.remove(pool("b", "m")) == set()
     assert index.remove(pool("never", "there")) == set()
     assert (index._names, dict(index._holders)) == ({}, {})
+
+
+def test_deployments_have_names_as_well(index: ServedNames) -> None:
+    first = {**pool("a"), "spec": {"variants": [{"name": "b-c"}]}}
+    second = {**pool("a-b"), "spec": {"variants": [{"name": "c"}]}}
+    index.put(first)
+    assert index.put(second) == {key("a")}
+    assert index.remove(first) == {key("a-b")}

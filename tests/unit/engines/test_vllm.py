@@ -4,8 +4,9 @@ import pytest
 
 from mixserve.api.engine import Batching, Engine, EngineType, KVCache, KVCacheFormat
 from mixserve.api.quantization import QuantizationEngine
+from mixserve.api.scalars import GIB
 from mixserve.engines.protocol import Launch
-from mixserve.engines.vllm import GIB, VLLMAdapter
+from mixserve.engines.vllm import VLLMAdapter
 
 ADAPTER = VLLMAdapter()
 
@@ -115,13 +116,28 @@ def test_the_gauges_of_every_version_have_names(version):
 
 
 @pytest.mark.parametrize(
-    ("memory_gib", "capability", "sequences"),
-    [(22, "8.9", 256), (79, "8.0", 256), (69.9, "9.0", 256), (70, "9.0", 1024), (178, "10.0", 1024)],
+    ("memory_gib", "capability", "sequences", "tokens"),
+    [
+        (22, "8.9", 256, 2048),
+        (79, "8.0", 256, 2048),
+        (69.9, "9.0", 256, 2048),
+        (70, "9.0", 1024, 8192),
+        (159.9, "9.0", 1024, 8192),
+        (160, "10.0", 1024, 16384),
+    ],
 )
-def test_the_default_batch_depends_on_the_gpu(memory_gib, capability, sequences):
-    memory_bytes = int(memory_gib * GIB)
+def test_the_default_batch_depends_on_the_gpu(memory_gib, capability, sequences, tokens):
+    gpu = {"memory_bytes": int(memory_gib * GIB), "compute_capability": capability}
 
-    assert ADAPTER.default_max_sequences(memory_bytes=memory_bytes, compute_capability=capability) == sequences
+    assert ADAPTER.default_max_sequences(**gpu) == sequences
+    assert ADAPTER.default_max_batched_tokens(Engine(args=("--dtype=half",)), **gpu) == tokens
+
+
+@pytest.mark.parametrize("argument", ["--performance-mode=throughput", "--no-enable-chunked-prefill", "--no_enable_ch"])
+def test_the_default_step_is_not_known_where_an_argument_changes_it(argument):
+    engine = Engine(args=(argument,))
+
+    assert ADAPTER.default_max_batched_tokens(engine, memory_bytes=22 * GIB, compute_capability="8.9") is None
 
 
 def test_owned_flags_and_start_up_errors_are_known():

@@ -1,6 +1,6 @@
 import pytest
 
-from mixserve.engines.vllm_flags import OWNED_FLAGS, owner_of
+from mixserve.engines.vllm_flags import OWNED_FAMILIES, OWNED_FLAGS, may_stand_for, owner_of
 
 
 @pytest.mark.parametrize(
@@ -69,9 +69,44 @@ def test_other_flags_may_be_given(argument):
     assert owner_of(argument) is None
 
 
-@pytest.mark.parametrize("argument", ["--no-", "--m"])
-def test_abbreviations_that_several_flags_share_are_refused_as_the_engine_would(argument):
-    assert owner_of(argument) is not None
+@pytest.mark.parametrize("flag", OWNED_FLAGS)
+def test_every_owned_flag_has_its_own_advice(flag):
+    spellings = (f"--{flag}", f"--{flag}=1", f"--{flag.replace('-', '_')} 1", f"--no-{flag}", f"--{flag}.key=1")
+
+    assert {owner_of(spelling) for spelling in spellings} == {OWNED_FLAGS[flag]}
+
+
+@pytest.mark.parametrize(
+    "flag",
+    ["data-parallel-size", "data-parallel-rank=1", "data_parallel_address", "no-data-parallel-hybrid-lb", "data-par"],
+)
+def test_families_of_flags_are_owned_whatever_they_are_called(flag):
+    assert owner_of(f"--{flag}") == OWNED_FAMILIES["data-parallel-"]
+
+
+@pytest.mark.parametrize(
+    "flag", ["node-rank=1", "master-addr=a", "master-port=1", "api-server-count=2", "help", "version"]
+)
+def test_flags_that_make_another_kind_of_process_are_owned(flag):
+    assert owner_of(f"--{flag}") is not None
+
+
+@pytest.mark.parametrize(
+    ("argument", "flags"),
+    [
+        ("--h", "--headless, --help, --hf-token, --host"),
+        ("--max-num", "--max-num-batched-tokens, --max-num-seqs"),
+        ("--no-", "--api-key, --api-server-count, --config, --data-parallel- and more"),
+    ],
+)
+def test_abbreviations_that_several_flags_share_are_refused_as_the_engine_would(argument, flags):
+    assert owner_of(argument) == f"write the flag out: this may stand for {flags}"
+
+
+@pytest.mark.parametrize("argument", ["--dtype=half", "--no-dtype", "--dt"])
+def test_an_argument_may_stand_for_a_flag_in_several_spellings(argument):
+    assert may_stand_for(argument, "dtype")
+    assert not may_stand_for(argument, "seed")
 
 
 def test_owned_flags_are_written_as_the_engine_prints_them():

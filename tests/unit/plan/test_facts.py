@@ -43,6 +43,10 @@ QWEN_32B_CONFIG = {
 }
 
 
+# 4 x 32768 are the 131072 of the configuration above; Qwen2.5 is published with 32768 beside it.
+YARN = {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}
+
+
 def llama(**changes):
     return facts_from_config(LLAMA_8B_CONFIG | changes)
 
@@ -104,8 +108,13 @@ def test_without_key_value_heads_every_head_has_its_own():
         ({"sliding_window": 4096}, "sliding window"),
         ({"sliding_window": 4096, "use_sliding_window": True}, "sliding window"),
         ({"layer_types": ["full_attention", "sliding_attention"]}, "sliding window"),
-        ({"rope_scaling": {"type": "linear", "factor": 4.0}}, "linear RoPE scaling"),
-        ({"rope_scaling": None, "rope_parameters": {"rope_type": "dynamic"}}, "dynamic RoPE scaling"),
+        ({"rope_scaling": {"type": "linear", "factor": 4.0}}, "RoPE scaling of type 'linear'"),
+        ({"rope_scaling": None, "rope_parameters": {"rope_type": "dynamic"}}, "RoPE scaling of type 'dynamic'"),
+        ({"rope_scaling": {"rope_type": "longrope", "factor": 1.0}}, "RoPE scaling of type 'longrope'"),
+        ({"rope_scaling": {"rope_type": "yarn", "factor": 4.0}}, "RoPE scaling of type 'yarn'"),
+        ({"rope_scaling": YARN, "max_position_embeddings": 32768}, "RoPE scaling of type 'yarn'"),
+        ({"rope_scaling": YARN | {"factor": None}}, "RoPE scaling of type 'yarn'"),
+        ({"rope_scaling": YARN | {"original_max_position_embeddings": 10**400}}, "RoPE scaling of type 'yarn'"),
     ],
 )
 def test_another_structure_is_unknown_and_says_what_it_is(changes, words):
@@ -124,7 +133,8 @@ def test_another_structure_is_unknown_and_says_what_it_is(changes, words):
         {"layer_types": ["full_attention"] * 32, "sliding_window": 4096},
         {"rope_scaling": None},
         {"rope_scaling": "yarn"},
-        {"rope_scaling": {"rope_type": "yarn", "factor": 4.0}},
+        {"rope_scaling": YARN},
+        {"rope_scaling": None, "rope_parameters": {"rope_type": "default", "rope_theta": 1e6}},
         {"rope_scaling": {"rope_type": ["linear"]}},
     ],
 )
@@ -178,7 +188,11 @@ JSON = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from([*LLAMA_8B_CONFIG, "head_dim", "layer_types", "sliding_window"]), JSON))
+@given(
+    st.dictionaries(
+        st.sampled_from([*LLAMA_8B_CONFIG, "rope_parameters", "head_dim", "layer_types", "sliding_window"]), JSON
+    )
+)
 def test_whatever_config_json_says_there_is_an_answer(changes):
     assert isinstance(llama(**changes), ModelFacts | UnknownFacts | InvalidFacts)
 

@@ -41,12 +41,14 @@ def folder(request) -> Path:
 def test_the_pool_is_valid(folder):
     pool = read_pool(folder)
 
-    assert violations(pool, built_in_catalog(), facts_by_variant(pool, {}), {}) == ()
+    facts = facts_by_variant(pool, {})
+    assert violations(pool, catalog=built_in_catalog(), facts_by_variant=facts, quant_methods={}) == ()
 
 
 def test_the_objects_are_as_written(folder):
     pool = read_pool(folder)
-    desired = desired_objects(pool, built_in_catalog(), facts_by_variant(pool, {})).objects
+    facts = facts_by_variant(pool, {})
+    desired = desired_objects(pool, catalog=built_in_catalog(), facts_by_variant=facts).objects
     path = folder / "objects.yaml"
     if UPDATE:
         bodies = [dict(one.body) for one in desired]

@@ -6,14 +6,16 @@ from hypothesis import strategies as st
 
 from mixserve.api.engine import Batching, Engine, KVCache, KVCacheFormat
 from mixserve.api.pool import ModelFacts
+from mixserve.api.scalars import GIB
+from mixserve.plan.facts import InvalidFacts, UnknownFacts
 from mixserve.plan.memory import (
     BLOCK_TOKENS,
-    GIB,
     MEAN_CONTEXT_TOKENS,
     OVERHEAD_BYTES_PER_GPU,
     batch_prior,
     kv_bytes_per_token,
     memory_plan,
+    memory_plan_if_known,
     weights_bytes,
 )
 from mixserve.plan.placement import Placement
@@ -29,10 +31,12 @@ GPUS = {
 }
 
 
+def planned(facts, place, *, engine=FOR_32K):
+    return memory_plan(facts, engine=engine, placement=place)
+
+
 def smallest_group(facts, quantization, accelerator):
-    sizes = (
-        size for size in (1, 2, 4, 8) if memory_plan(facts, FOR_32K, placement(quantization, accelerator, size)).fits
-    )
+    sizes = (size for size in (1, 2, 4, 8) if planned(facts, placement(quantization, accelerator, size)).fits)
     return next(sizes, None)
 
 
@@ -77,16 +81,18 @@ def test_tied_embeddings_are_stored_once():
 def test_key_value_heads_are_shared_out_and_copied_where_there_are_too_few(tensor_parallel, heads):
     per_head = 2 * LLAMA_8B.layers * LLAMA_8B.head_size * 2
 
-    assert kv_bytes_per_token(LLAMA_8B, KVCacheFormat.AUTO, tensor_parallel) == heads * per_head
+    assert (
+        kv_bytes_per_token(LLAMA_8B, kv_format=KVCacheFormat.AUTO, tensor_parallel=tensor_parallel) == heads * per_head
+    )
 
 
 def test_llama_8b_needs_128_kib_per_token_and_half_of_it_in_fp8():
-    assert kv_bytes_per_token(LLAMA_8B, KVCacheFormat.AUTO, 1) == 128 * 1024
-    assert kv_bytes_per_token(LLAMA_8B, KVCacheFormat.FP8, 1) == 64 * 1024
+    assert kv_bytes_per_token(LLAMA_8B, kv_format=KVCacheFormat.AUTO, tensor_parallel=1) == 128 * 1024
+    assert kv_bytes_per_token(LLAMA_8B, kv_format=KVCacheFormat.FP8, tensor_parallel=1) == 64 * 1024
 
 
 def test_the_plan_adds_up():
-    plan = memory_plan(LLAMA_8B, FOR_32K, placement("fp8", "l4", 2))
+    plan = planned(LLAMA_8B, placement("fp8", "l4", 2))
 
     assert plan.memory_bytes == 2 * (22 * GIB * 92 // 100)
     assert plan.overhead_bytes == 2 * OVERHEAD_BYTES_PER_GPU
@@ -96,16 +102,16 @@ def test_the_plan_adds_up():
 
 
 def test_without_a_limit_the_models_own_context_has_to_fit():
-    plan = memory_plan(LLAMA_8B, Engine(), placement("fp8", "l4"))
+    plan = planned(LLAMA_8B, placement("fp8", "l4"), engine=Engine())
 
     assert plan.context_tokens == 131072
     assert not plan.fits
-    assert memory_plan(LLAMA_8B, Engine(max_model_len=plan.kv_capacity_tokens), placement("fp8", "l4")).fits
-    assert not memory_plan(LLAMA_8B, Engine(max_model_len=plan.kv_capacity_tokens + 1), placement("fp8", "l4")).fits
+    assert planned(LLAMA_8B, placement("fp8", "l4"), engine=Engine(max_model_len=plan.kv_capacity_tokens)).fits
+    assert not planned(LLAMA_8B, placement("fp8", "l4"), engine=Engine(max_model_len=plan.kv_capacity_tokens + 1)).fits
 
 
 def test_weights_that_do_not_fit_leave_no_tokens():
-    plan = memory_plan(LLAMA_70B, FOR_32K, placement("bf16", "l4"))
+    plan = planned(LLAMA_70B, placement("bf16", "l4"))
 
     assert plan.kv_budget_bytes < 0
     assert plan.kv_capacity_tokens == 0
@@ -113,17 +119,17 @@ def test_weights_that_do_not_fit_leave_no_tokens():
 
 
 def test_the_sentence_has_the_sum():
-    plan = memory_plan(LLAMA_8B, FOR_32K, placement("fp8", "l4"))
+    plan = planned(LLAMA_8B, placement("fp8", "l4"))
 
     assert plan.sentence == (
         "8.5 GiB of weights and 2.5 GiB of overhead on 1 GPU with 20.2 GiB for the engine leave 9.3 GiB for the "
         f"KV cache: {plan.kv_capacity_tokens} tokens, and one request may have 32768"
     )
-    assert memory_plan(LLAMA_70B, FOR_32K, placement("bf16", "l4")).sentence == (
+    assert planned(LLAMA_70B, placement("bf16", "l4")).sentence == (
         "131.4 GiB of weights and 2.5 GiB of overhead on 1 GPU with 20.2 GiB for the engine are 113.7 GiB too much, "
         "before any KV cache"
     )
-    assert "on 2 GPUs" in memory_plan(LLAMA_8B, FOR_32K, placement("fp8", "l4", 2)).sentence
+    assert "on 2 GPUs" in planned(LLAMA_8B, placement("fp8", "l4", 2)).sentence
 
 
 @pytest.mark.parametrize(
@@ -137,11 +143,11 @@ def test_the_sentence_has_the_sum():
     ],
 )
 def test_arithmetic_is_in_the_format_only_where_the_gpu_has_it(quantization, accelerator, bits):
-    assert memory_plan(LLAMA_8B, FOR_32K, placement(quantization, accelerator)).compute_bits == bits
+    assert planned(LLAMA_8B, placement(quantization, accelerator)).compute_bits == bits
 
 
 def test_the_annotation_has_what_an_engine_can_not_know():
-    plan = memory_plan(LLAMA_8B, FOR_32K, placement("fp8", "h100-80gb", 2))
+    plan = planned(LLAMA_8B, placement("fp8", "h100-80gb", 2))
 
     assert json.loads(plan.to_annotation()) == {
         "parameters": LLAMA_8B.parameters,
@@ -152,12 +158,12 @@ def test_the_annotation_has_what_an_engine_can_not_know():
         "computeBits": 8,
         "maxModelLen": 32768,
     }
-    assert plan.to_annotation() == memory_plan(LLAMA_8B, FOR_32K, placement("fp8", "h100-80gb", 2)).to_annotation()
+    assert plan.to_annotation() == planned(LLAMA_8B, placement("fp8", "h100-80gb", 2)).to_annotation()
 
 
 FACTS = st.builds(
-    lambda layers, width, kv_heads, groups, head_size, vocabulary, parameters: ModelFacts(
-        parameters=parameters,
+    lambda layers, width, kv_heads, groups, head_size, vocabulary, others: ModelFacts(
+        parameters=2 * width * vocabulary + others,
         layers=layers,
         hidden_size=width,
         attention_heads=kv_heads * groups,
@@ -172,7 +178,7 @@ FACTS = st.builds(
     groups=st.integers(1, 8),
     head_size=st.sampled_from([64, 128]),
     vocabulary=st.integers(100, 200_000),
-    parameters=st.integers(10**8, 10**12),
+    others=st.integers(10**8, 10**12),
 )
 FORMATS = st.sampled_from(["bf16", "fp8", "int4-awq"])
 ACCELERATORS = st.sampled_from(sorted(GPUS.values()))
@@ -181,8 +187,8 @@ GROUPS = st.sampled_from([1, 2, 4, 8, 16, 32])
 
 @given(FACTS, FORMATS, ACCELERATORS, GROUPS)
 def test_more_gpus_never_leave_less_for_keys_and_values(facts, quantization, accelerator, gpus):
-    few = memory_plan(facts, FOR_32K, placement(quantization, accelerator, gpus))
-    many = memory_plan(facts, FOR_32K, placement(quantization, accelerator, 2 * gpus))
+    few = planned(facts, placement(quantization, accelerator, gpus))
+    many = planned(facts, placement(quantization, accelerator, 2 * gpus))
 
     assert many.kv_budget_bytes >= few.kv_budget_bytes
     assert many.kv_capacity_tokens >= few.kv_capacity_tokens
@@ -194,14 +200,14 @@ def test_fewer_bits_and_more_utilization_never_leave_less(facts, accelerator, gp
     engine, more = (Engine(kv_cache=KVCache(memory_utilization_percent=share)) for share in (percent, percent + 1))
     wide, narrow = (placement(quantization, accelerator, gpus) for quantization in ("fp8", "int4-awq"))
 
-    assert memory_plan(facts, engine, narrow).kv_budget_bytes >= memory_plan(facts, engine, wide).kv_budget_bytes
-    assert memory_plan(facts, more, wide).kv_budget_bytes >= memory_plan(facts, engine, wide).kv_budget_bytes
+    assert planned(facts, narrow, engine=engine).kv_budget_bytes >= planned(facts, wide, engine=engine).kv_budget_bytes
+    assert planned(facts, wide, engine=more).kv_budget_bytes >= planned(facts, wide, engine=engine).kv_budget_bytes
 
 
 @given(FACTS, FORMATS, ACCELERATORS, GROUPS)
 def test_the_simulated_engine_has_the_planned_number_of_blocks(facts, quantization, accelerator, gpus):
     place = placement(quantization, accelerator, gpus)
-    plan = memory_plan(facts, FOR_32K, place)
+    plan = planned(facts, place)
     if not plan.fits:
         return
     settings = EngineSettings(
@@ -223,9 +229,9 @@ def test_the_simulated_engine_has_the_planned_number_of_blocks(facts, quantizati
 
 class TestPrior:
     def test_is_what_the_kv_cache_holds_of_usual_requests(self):
-        plan = memory_plan(LLAMA_8B, FOR_32K, placement("fp8", "l4"))
+        plan = planned(LLAMA_8B, placement("fp8", "l4"))
 
-        prior = batch_prior(FOR_32K, placement("fp8", "l4"), plan)
+        prior = batch_prior(FOR_32K, placement=placement("fp8", "l4"), plan=plan)
 
         assert prior == plan.kv_capacity_tokens / MEAN_CONTEXT_TOKENS
         assert 40 < prior < 80
@@ -233,31 +239,43 @@ class TestPrior:
     def test_is_the_batch_limit_where_that_is_less(self):
         engine = Engine(max_model_len=32768, batching=Batching(max_sequences=4))
 
-        assert batch_prior(engine, placement("fp8", "l4"), memory_plan(LLAMA_8B, engine, placement("fp8", "l4"))) == 4
+        assert (
+            batch_prior(
+                engine, placement=placement("fp8", "l4"), plan=planned(LLAMA_8B, placement("fp8", "l4"), engine=engine)
+            )
+            == 4
+        )
 
     def test_counts_no_more_context_than_a_request_may_have(self):
         engine = Engine(max_model_len=140, batching=Batching(max_sequences=65536))
-        plan = memory_plan(LLAMA_8B, engine, placement("fp8", "l4"))
+        plan = planned(LLAMA_8B, placement("fp8", "l4"), engine=engine)
 
-        assert batch_prior(engine, placement("fp8", "l4"), plan) == plan.kv_capacity_tokens / 140
+        assert batch_prior(engine, placement=placement("fp8", "l4"), plan=plan) == plan.kv_capacity_tokens / 140
 
     @pytest.mark.parametrize(("accelerator", "limit"), [("l4", 256), ("a100-80gb", 256), ("h100-80gb", 1024)])
     def test_is_the_engines_own_batch_limit_while_the_model_is_unknown(self, accelerator, limit):
-        assert batch_prior(Engine(), placement("fp8", accelerator), None) == limit
+        assert batch_prior(Engine(), placement=placement("fp8", accelerator), plan=None) == limit
 
     def test_is_never_less_than_one_request(self):
-        plan = memory_plan(LLAMA_70B, FOR_32K, placement("bf16", "l4"))
+        plan = planned(LLAMA_70B, placement("bf16", "l4"))
 
-        assert batch_prior(FOR_32K, placement("bf16", "l4"), plan) == 1
+        assert batch_prior(FOR_32K, placement=placement("bf16", "l4"), plan=plan) == 1
 
 
 def test_a_gpu_of_ones_own_is_planned_with_its_memory():
     large = accelerator_like("h999", memory="999Gi").spec
     place = placement("bf16")
-    plan = memory_plan(
-        LLAMA_70B,
-        FOR_32K,
-        Placement(weights=place.weights, row=place.row, accelerator=large, tensor_parallel=1),
-    )
+    on_large = Placement(weights=place.weights, row=place.row, accelerator=large, tensor_parallel=1)
 
-    assert plan.fits
+    assert planned(LLAMA_70B, on_large).fits
+
+
+@pytest.mark.parametrize("facts", [None, UnknownFacts("nobody knows"), InvalidFacts(("wrong",))])
+def test_a_model_without_numbers_has_no_plan(facts):
+    assert memory_plan_if_known(facts, engine=FOR_32K, placement=placement()) is None
+
+
+def test_a_model_with_numbers_has_one():
+    plan = memory_plan_if_known(LLAMA_8B, engine=FOR_32K, placement=placement())
+
+    assert plan == planned(LLAMA_8B, placement())

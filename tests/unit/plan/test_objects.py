@@ -26,7 +26,7 @@ TWO = pool(
 
 
 def objects(manifest=TWO, facts=LLAMA_8B):
-    return desired_objects(manifest, built_in_catalog(), facts_for(manifest, facts)).objects
+    return desired_objects(manifest, catalog=built_in_catalog(), facts_by_variant=facts_for(manifest, facts)).objects
 
 
 def by_name(manifest=TWO, **options):
@@ -124,7 +124,7 @@ def test_without_the_models_numbers_there_is_no_memory_plan(facts):
 
 
 def test_a_variant_nobody_has_numbers_of_is_planned_all_the_same():
-    found = desired_objects(TWO, built_in_catalog(), {})
+    found = desired_objects(TWO, catalog=built_in_catalog(), facts_by_variant={})
 
     assert len(found.objects) == 6
 
@@ -172,6 +172,16 @@ def test_the_service_account_notes_the_spec():
     noted = account.body["metadata"]["annotations"][ANNOTATION_LAST_VALID_SPEC]
 
     assert LLMServingPoolSpec.parse(json.loads(noted)) == manifest.spec
+
+
+@pytest.mark.parametrize(("letter", "noted"), [("ä", True), ("\U0001f600", False), ("\x01", False)])
+def test_a_spec_that_is_longer_than_annotations_may_be_is_not_noted(letter, noted):
+    manifest = pool(engine={"args": [f"--template={letter * 1013}"] * (61 if noted else 64)})
+    annotations = by_name(manifest)["ServiceAccount/chat"].body["metadata"]["annotations"]
+
+    assert (ANNOTATION_LAST_VALID_SPEC in annotations) is noted
+    # What the API server allows, keys and values together.
+    assert sum(len((key + value).encode()) for key, value in annotations.items()) < 256 * 1024
 
 
 def test_objects_share_no_parts_that_a_change_could_spread_through():

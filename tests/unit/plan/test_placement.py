@@ -8,7 +8,7 @@ from support.manifests import pool, variant
 
 def test_a_variants_names_are_resolved():
     manifest = pool(variant(quantization="int4-awq", accelerator="l4", tensorParallel=2))
-    found = placement_of(manifest, manifest.spec.variants[0], built_in_catalog())
+    found = placement_of(manifest, variant=manifest.spec.variants[0], catalog=built_in_catalog())
 
     assert found.weights.bits_per_weight < 5
     assert found.row.type is EngineType.VLLM
@@ -21,7 +21,7 @@ def test_a_name_that_is_not_in_the_catalogue_is_an_error(names):
     manifest = pool(variant(**names))
 
     with pytest.raises(PlacementError, match="variant main"):
-        placement_of(manifest, manifest.spec.variants[0], built_in_catalog())
+        placement_of(manifest, variant=manifest.spec.variants[0], catalog=built_in_catalog())
 
 
 def test_an_engine_that_is_not_listed_does_not_run_the_format():

@@ -19,7 +19,7 @@ def template(manifest=None, *, plan=None, catalog=None):
     return pod_template(
         manifest,
         first,
-        placement=placement_of(manifest, first, catalog or catalog_with()),
+        placement=placement_of(manifest, variant=first, catalog=catalog or catalog_with()),
         plan=plan,
         labels={LABEL_POOL: manifest.metadata.name},
     )
@@ -40,9 +40,8 @@ def test_pods_take_requests_from_the_start():
 
 def test_the_memory_plan_is_an_annotation_where_there_is_one():
     manifest = pool()
-    plan = memory_plan(
-        LLAMA_8B, manifest.spec.engine, placement_of(manifest, manifest.spec.variants[0], catalog_with())
-    )
+    place = placement_of(manifest, variant=manifest.spec.variants[0], catalog=catalog_with())
+    plan = memory_plan(LLAMA_8B, engine=manifest.spec.engine, placement=place)
 
     assert "annotations" not in template(manifest)["metadata"]
     annotation = template(manifest, plan=plan)["metadata"]["annotations"][ANNOTATION_MEMORY_PLAN]
@@ -84,18 +83,17 @@ def test_nodes_are_chosen_by_the_accelerators_requirements():
 
 
 @pytest.mark.parametrize(
-    ("model", "has_token"),
+    ("source", "token", "has_token"),
     [
-        ({"source": "hf://org/Name", "revision": REVISION, "tokenSecretRef": TOKEN}, True),
-        ({"source": "hf://org/Name", "revision": REVISION}, False),
-        (
-            {"source": "pvc://weights", "tokenSecretRef": TOKEN},
-            False,
-        ),  # a missing Secret would hold up the pod for nothing
+        (None, {"tokenSecretRef": TOKEN}, True),
+        (None, {}, False),
+        # A missing Secret would hold up the pod for nothing.
+        ("pvc://weights", {"tokenSecretRef": TOKEN}, False),
     ],
 )
-def test_the_token_comes_from_its_secret_and_only_for_the_hub(model, has_token):
-    found = environment(pool(model=model))
+def test_the_token_comes_from_its_secret_and_only_for_the_hub(source, token, has_token):
+    model = {"source": "hf://org/Name", "revision": REVISION, **token}
+    found = environment(pool(variant(source=source), variant("hub"), model=model))
 
     assert ("HF_TOKEN" in found) is has_token
     if has_token:

@@ -14,7 +14,7 @@ UNKNOWN_FORMAT = Violation(
 )
 TOO_LARGE = Violation(Reason.DOES_NOT_FIT, "spec.variants[0]", "the model does not fit", "use 2 GPUs")
 NO_FACTS = Note(Reason.UNKNOWN_MODEL_FACTS, "spec.model.facts", "not known", "give them")
-OLD_VERSION = Note(Reason.UNSUPPORTED_VERSION, "spec.engine.version", "0.20.0 is treated as 0.32", "use 0.32")
+OLD_VERSION = Note(Reason.VALID, "spec.engine.version", "0.20.0 is treated as 0.32", "use 0.32")
 SERVING = seen(variant(pod("a")))
 
 

@@ -1,22 +1,29 @@
+from dataclasses import replace
+
 import pytest
 
 from mixserve.api.names import Reason
+from mixserve.catalog.built_in import Catalog
 from mixserve.validate.catalog_checks import (
+    owned_by_format,
     unknown_accelerator,
     unknown_quantization,
     unsupported_by_accelerator,
     unsupported_by_engine,
 )
-from mixserve.validate.subject import subjects_of
-from support.manifests import accelerator_like, catalog_with, facts_for, format_like, pool, variant
+from support.manifests import accelerator_like, format_like, pool, subjects, variant
 
 OLD_GPU = accelerator_like("v100", computeCapability="7.0")
 T4 = accelerator_like("t4", computeCapability="7.5")
 
 
 def subject(*entries, **fields):
-    manifest = pool(variant("first"), variant("second", **fields))
-    return subjects_of(manifest, catalog_with(*entries), facts_for(manifest))[1]
+    return subjects(pool(variant("first"), variant("second", **fields)), *entries)[1]
+
+
+def in_an_empty_cluster(**fields):
+    nothing = Catalog(formats={}, accelerators={})
+    return replace(subject(**fields), catalog=nothing)
 
 
 def foreign(name="other"):
@@ -41,6 +48,18 @@ class TestUnknownNames:
         assert found.field_path == "spec.variants[1].accelerator"
         assert found.remedy == "choose one of a100-80gb, h100-80gb, l4, or apply a manifest for tpu-v7"
 
+    @pytest.mark.parametrize(
+        ("check", "remedy"),
+        [
+            (unknown_quantization, "apply a manifest for fp8: there is no QuantizationFormat at all yet"),
+            (unknown_accelerator, "apply a manifest for h100-80gb: there is no AcceleratorClass at all yet"),
+        ],
+    )
+    def test_an_empty_catalogue_has_nothing_to_choose_from(self, check, remedy):
+        (found,) = check(in_an_empty_cluster())
+
+        assert found.remedy == remedy
+
     def test_entries_of_ones_own_are_known(self):
         mine = subject(T4, format_like("mine"), accelerator="t4", quantization="mine")
 
@@ -55,6 +74,13 @@ class TestEngine:
         assert found.field_path == "spec.variants[1].quantization"
         assert found.cause == "vllm does not run other"
         assert found.remedy == "choose one that it runs: bf16, fp8, int4-awq"
+
+    def test_where_it_runs_none_of_the_catalogue_one_has_to_be_applied(self):
+        alone = Catalog(formats={"other": foreign()}, accelerators={})
+
+        (found,) = unsupported_by_engine(replace(subject(quantization="other"), catalog=alone))
+
+        assert found.remedy == "apply a QuantizationFormat that vllm runs, as none in the catalogue is one"
 
     @pytest.mark.parametrize("quantization", ["fp8", "no-such-format"])
     def test_formats_that_it_runs_or_that_do_not_exist_are_not_its_business(self, quantization):
@@ -90,3 +116,34 @@ class TestAccelerator:
     @pytest.mark.parametrize("names", [{"quantization": "fp9"}, {"accelerator": "h999"}])
     def test_what_does_not_exist_is_not_its_business(self, names):
         assert list(unsupported_by_accelerator(subject(**names))) == []
+
+
+class TestArguments:
+    @staticmethod
+    def found(*arguments):
+        row = {"type": "vllm", "minimumComputeCapability": "7.5", "nativeComputeCapability": "8.9"}
+        mine = format_like("mine", engines=[{**row, "arguments": arguments}])
+        return list(owned_by_format(subject(mine, quantization="mine")))
+
+    def test_a_format_gives_no_flag_that_has_an_owner(self):
+        port, size, key = self.found("--port=9", "--tensor-parallel-size=4", "--api-key=secret", "--dtype=half")
+
+        assert port.reason is Reason.OWNED_FLAG
+        assert port.field_path == "spec.variants[1].quantization"
+        assert port.cause == "the QuantizationFormat mine has the argument --port, which is not a format's to give"
+        assert port.remedy == "take it out of that QuantizationFormat, or choose another quantization"
+        assert "--tensor-parallel-size" in size.cause
+        assert "secret" not in key.message
+
+    @pytest.mark.parametrize(
+        "argument", ["--quantization=fp8_per_tensor", "--quantization-config.ignore=a", "--seed=1"]
+    )
+    def test_a_format_gives_its_own_flag_and_those_without_owner(self, argument):
+        assert self.found(argument) == []
+
+    @pytest.mark.parametrize("argument", ["--quant=awq", "--no-quantization", "--quantization.x=1"])
+    def test_its_own_flag_has_to_be_written_out(self, argument):
+        assert len(self.found(argument)) == 1
+
+    def test_a_format_that_is_not_there_has_no_arguments(self):
+        assert list(owned_by_format(subject(quantization="no-such-format"))) == []

@@ -1,10 +1,17 @@
+import re
+
 import pytest
 
 from mixserve.api.names import Reason
 from mixserve.plan.facts import InvalidFacts, UnknownFacts
-from mixserve.validate.model_checks import context_exceeds_model, does_not_fit, indivisible_heads, invalid_facts
-from mixserve.validate.subject import subjects_of
-from support.manifests import LLAMA_8B, LLAMA_70B, accelerator_like, catalog_with, facts_for, pool, variant
+from mixserve.validate.model_checks import (
+    context_exceeds_model,
+    does_not_fit,
+    indivisible_heads,
+    invalid_facts,
+    step_too_narrow,
+)
+from support.manifests import LLAMA_8B, LLAMA_70B, accelerator_like, pool, subjects, variant
 
 NO_FACTS = UnknownFacts("nobody knows")
 SMALL_CONTEXT = {"maxModelLen": 16384}
@@ -12,7 +19,7 @@ SMALL_CONTEXT = {"maxModelLen": 16384}
 
 def subject(facts=LLAMA_8B, *, engine=None, model=None, entries=(), **fields):
     manifest = pool(variant(**fields), engine=SMALL_CONTEXT if engine is None else engine, model=model)
-    return subjects_of(manifest, catalog_with(*entries), facts_for(manifest, facts))[0]
+    return subjects(manifest, *entries, facts=facts)[0]
 
 
 class TestFacts:
@@ -46,14 +53,14 @@ class TestHeads:
         assert found.reason is Reason.INDIVISIBLE_HEADS
         assert found.field_path == "spec.variants[0].tensorParallel"
         assert found.cause == f"{gpus} GPUs can't share 32 attention heads and 8 key-value heads evenly"
-        assert found.remedy == "choose one of 1, 2, 4, 8, 16, 32"
+        assert found.remedy == "choose one of 1, 2, 4, 8"
 
     def test_key_value_heads_have_to_be_shared_or_copied_evenly_too(self):
         facts = LLAMA_8B.model_copy(update={"attention_heads": 40, "key_value_heads": 8})
 
         (found,) = indivisible_heads(subject(facts, tensorParallel=5))
 
-        assert found.remedy == "choose one of 1, 2, 4, 8, 40"
+        assert found.remedy == "choose one of 1, 2, 4, 8"
 
     def test_unknown_heads_are_not_checked(self):
         assert list(indivisible_heads(subject(NO_FACTS, tensorParallel=3))) == []
@@ -71,6 +78,13 @@ class TestContextOfTheModel:
     @pytest.mark.parametrize("engine", [{"maxModelLen": 131072}, {"prefixCaching": True}])
     def test_the_models_own_is_right(self, engine):
         assert list(context_exceeds_model(subject(engine=engine))) == []
+
+    def test_a_model_for_less_than_a_pool_may_ask_for_has_no_number_to_set(self):
+        tiny = LLAMA_8B.model_copy(update={"max_position_embeddings": 100})
+
+        (found,) = context_exceeds_model(subject(tiny, engine={"maxModelLen": 128}))
+
+        assert found.remedy == "leave it out"
 
     def test_an_unknown_model_is_not_checked(self):
         assert list(context_exceeds_model(subject(NO_FACTS, engine={"maxModelLen": 16777216}))) == []
@@ -101,7 +115,47 @@ class TestFit:
         (found,) = does_not_fit(subject(wide, quantization="bf16", accelerator="l4"))
 
         assert found.remedy == (
-            "choose quantization int4-awq, accelerator a100-80gb and tensorParallel 2 in spec.variants[0]"
+            "choose quantization int4-awq (with a checkpoint in it), accelerator a100-80gb and tensorParallel 2 in "
+            "spec.variants[0]"
+        )
+
+    def test_a_combination_with_the_same_format_needs_no_other_checkpoint(self):
+        huge = LLAMA_70B.model_copy(update={"parameters": 1_000_000_000_000})
+
+        (found,) = does_not_fit(subject(huge, quantization="int4-awq", accelerator="l4"))
+
+        assert found.remedy == (
+            "choose quantization int4-awq, accelerator a100-80gb and tensorParallel 8 in spec.variants[0]"
+        )
+
+    def test_a_small_share_of_the_gpu_is_to_be_raised_before_anything_else(self):
+        def engine(percent):
+            return {**SMALL_CONTEXT, "kvCache": {"memoryUtilizationPercent": percent}}
+
+        (found,) = does_not_fit(subject(engine=engine(10), tensorParallel=1))
+
+        before, percent, rest = re.split(r"(\d+), ", found.remedy, maxsplit=1)
+        assert before == "raise spec.engine.kvCache.memoryUtilizationPercent to "
+        assert rest == "or choose tensorParallel 2 in spec.variants[0]"
+        assert list(does_not_fit(subject(engine=engine(int(percent))))) == []
+        assert list(does_not_fit(subject(engine=engine(int(percent) - 1)))) != []
+
+    def test_where_only_a_larger_share_helps_no_combination_is_looked_for(self):
+        kv_cache = {"memoryUtilizationPercent": 10}
+
+        (found,) = does_not_fit(subject(LLAMA_70B, engine={**SMALL_CONTEXT, "kvCache": kv_cache}, tensorParallel=2))
+
+        assert found.remedy == "raise spec.engine.kvCache.memoryUtilizationPercent to 50"
+
+    def test_a_context_that_a_larger_share_would_hold_names_both(self):
+        engine = {"maxModelLen": 32768, "kvCache": {"memoryUtilizationPercent": 16}}
+
+        (found,) = does_not_fit(subject(engine=engine))
+
+        assert found.reason is Reason.CONTEXT_TOO_LONG
+        assert re.match(
+            r"set it to \d+ or less, or raise spec.engine.kvCache.memoryUtilizationPercent to \d+, or choose ",
+            found.remedy,
         )
 
     def test_where_nothing_helps_that_is_said(self):
@@ -156,3 +210,38 @@ class TestFit:
 
     def test_an_unknown_model_is_not_checked(self):
         assert list(does_not_fit(subject(NO_FACTS))) == []
+
+
+class TestStep:
+    @staticmethod
+    def found(batching, **fields):
+        engine = {"batching": batching, **{key: fields.pop(key) for key in ("args",) if key in fields}}
+        return list(step_too_narrow(subject(engine=engine, **fields)))
+
+    def test_more_requests_than_the_engines_own_step_has_tokens_are_refused(self):
+        (found,) = self.found({"maxSequences": 65536})
+
+        assert found.reason is Reason.INVALID_SPEC
+        assert found.field_path == "spec.engine.batching.maxSequences"
+        assert found.cause == (
+            "unless told, vllm computes 8192 tokens per step on h100-80gb, which are fewer than one for each of 65536 "
+            "requests"
+        )
+        assert found.remedy == ("set spec.engine.batching.maxBatchedTokens to 65536 or more, or this to 8192 or less")
+
+    @pytest.mark.parametrize(("accelerator", "tokens"), [("l4", 2048), ("a100-80gb", 2048), ("h100-80gb", 8192)])
+    def test_the_gpu_decides(self, accelerator, tokens):
+        assert self.found({"maxSequences": tokens}, accelerator=accelerator) == []
+        assert len(self.found({"maxSequences": tokens + 1}, accelerator=accelerator)) == 1
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"batching": {}},
+            {"batching": {"maxSequences": 65536, "maxBatchedTokens": 65536}},
+            {"batching": {"maxSequences": 65536}, "accelerator": "no-such-gpu"},
+            {"batching": {"maxSequences": 65536}, "args": ["--performance-mode=throughput"]},
+        ],
+    )
+    def test_what_is_given_or_not_known_is_not_checked(self, fields):
+        assert self.found(**fields) == []

@@ -3,19 +3,17 @@ import pytest
 from mixserve.api.names import Reason
 from mixserve.plan.facts import InvalidFacts, UnknownFacts
 from mixserve.validate.notes import facts_unknown, format_falls_back, version_unknown
-from mixserve.validate.subject import subjects_of
-from support.manifests import LLAMA_8B, catalog_with, facts_for, pool, variant
+from support.manifests import LLAMA_8B, pool, subjects, variant
 
 
 def subject(facts=LLAMA_8B, **fields):
-    manifest = pool(variant(**fields))
-    return subjects_of(manifest, catalog_with(), facts_for(manifest, facts))[0]
+    return subjects(pool(variant(**fields)), facts=facts)[0]
 
 
 def test_a_version_without_a_table_is_treated_as_the_nearest():
     (note,) = version_unknown(pool(engine={"version": "0.40.1"}))
 
-    assert note.reason is Reason.UNSUPPORTED_VERSION
+    assert note.reason is Reason.VALID
     assert note.field_path == "spec.engine.version"
     assert note.cause == "vllm 0.40.1 is not known, and treated as 0.33"
     assert note.remedy.startswith("choose a version of 0.32, 0.33")

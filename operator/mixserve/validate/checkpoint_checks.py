@@ -1,0 +1,95 @@
+"""Checks of a variant's quantization against its checkpoint: engines read the format there, whatever a pool says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mixserve.api.names import Reason
+from mixserve.plan.model_source import source_of
+from mixserve.plan.quant_method import UNQUANTIZED
+from mixserve.validate.violation import Violation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mixserve.api.pool import Variant
+    from mixserve.api.quantization import Checkpoint
+    from mixserve.validate.subject import Subject
+
+
+def checkpoint_in_another_format(subject: Subject) -> Iterator[Violation]:
+    """The checkpoint's config.json names another format: the memory and the speed of the wrong one were planned."""
+    name, method = subject.variant.quantization, subject.quant_method
+    expected = _checkpoint(subject, name)
+    if method is None or expected is None or _may_be(subject, name):
+        return
+    source = source_of(subject.pool, subject.variant)
+    yield Violation(
+        Reason.CHECKPOINT_MISMATCH,
+        f"{subject.path}.quantization",
+        f"the config.json of {source} says that its weights are {_stored(method)}, and those of {name} are "
+        f"{_stored(' or '.join(expected.quant_methods))}",
+        _remedy(subject),
+    )
+
+
+def checkpoint_in_two_formats(subject: Subject) -> Iterator[Violation]:
+    """Variants share a checkpoint, and at most one of their formats is the one that it is in.
+
+    Formats with arguments are made from a checkpoint in another one while it is loaded, and may share it.
+    """
+    variant, path = subject.variant, f"{subject.path}.quantization"
+    for other in subject.pool.spec.variants[: subject.index]:
+        is_shared = _checkpoint_id(subject, other) == _checkpoint_id(subject, variant)
+        if is_shared and _exclude_each_other(subject, (other, variant)):
+            yield Violation(
+                Reason.CHECKPOINT_MISMATCH,
+                path,
+                f"{source_of(subject.pool, variant)} is {other.quantization} in variant {other.name} and "
+                f"{variant.quantization} here, and a checkpoint is in one format only",
+                f"give one of them a source of its own, with a checkpoint in its format, in {subject.path}.source",
+            )
+            return
+
+
+def _checkpoint_id(subject: Subject, variant: Variant) -> tuple[str, str | None]:
+    inherits = variant.source is None
+    return source_of(subject.pool, variant), subject.pool.spec.model.revision if inherits else variant.revision
+
+
+def _exclude_each_other(subject: Subject, variants: tuple[Variant, Variant]) -> bool:
+    """Whether no checkpoint can be right for both, and what is known of it does not say which one it is wrong for."""
+    formats = {variant.quantization for variant in variants}
+    return len(formats) > 1 and all(_is_read(subject, name) and _may_be(subject, name) for name in formats)
+
+
+def _is_read(subject: Subject, quantization: str) -> bool:
+    """Whether the engine takes the format from the checkpoint."""
+    row = subject.row(quantization)
+    return row is not None and not row.arguments
+
+
+def _may_be(subject: Subject, quantization: str) -> bool:
+    """Whether the checkpoint may be in a format, as far as anybody knows."""
+    expected = _checkpoint(subject, quantization)
+    if subject.quant_method is None or expected is None:
+        return True
+    if subject.quant_method == UNQUANTIZED:
+        return not expected.quant_methods
+    return subject.quant_method in expected.quant_methods
+
+
+def _checkpoint(subject: Subject, quantization: str) -> Checkpoint | None:
+    entry = subject.catalog.formats.get(quantization)
+    return None if entry is None else entry.spec.checkpoint
+
+
+def _stored(method: str) -> str:
+    return "not quantized" if method == UNQUANTIZED else f"stored as {method}"
+
+
+def _remedy(subject: Subject) -> str:
+    known = sorted(subject.catalog.formats)
+    right = [name for name in known if _checkpoint(subject, name) is not None and _may_be(subject, name)]
+    another = f"name a checkpoint in {subject.variant.quantization} in {subject.source_path}"
+    return f"choose a quantization for it ({', '.join(right)}), or {another}" if right else another

@@ -1,0 +1,122 @@
+import pytest
+
+from mixserve.api.names import Reason
+from mixserve.plan.quant_method import UNQUANTIZED
+from mixserve.validate.checkpoint_checks import checkpoint_in_another_format, checkpoint_in_two_formats
+from support.manifests import format_like, pool, subjects, variant
+
+ONLINE = format_like(
+    "fp8-online",
+    "bf16",
+    engines=[
+        {
+            "type": "vllm",
+            "minimumComputeCapability": "7.5",
+            "nativeComputeCapability": "8.9",
+            "arguments": ["--quantization=fp8_per_tensor"],
+        }
+    ],
+)
+UNDESCRIBED = format_like("mine", checkpoint=None)
+
+
+class TestAnotherFormat:
+    @staticmethod
+    def found(quantization, method, *entries):
+        manifest = pool(variant(quantization=quantization), model={"source": "host:///models/m"})
+        return list(checkpoint_in_another_format(subjects(manifest, *entries, quant_method=method)[0]))
+
+    def test_unquantized_weights_are_in_no_quantized_format(self):
+        (violation,) = self.found("int4-awq", UNQUANTIZED)
+
+        assert violation.reason is Reason.CHECKPOINT_MISMATCH
+        assert violation.field_path == "spec.variants[0].quantization"
+        assert violation.cause == (
+            "the config.json of host:///models/m says that its weights are not quantized, and those of int4-awq are "
+            "stored as awq or compressed-tensors"
+        )
+        assert violation.remedy == (
+            "choose a quantization for it (bf16), or name a checkpoint in int4-awq in spec.model.source"
+        )
+
+    def test_quantized_weights_are_in_no_unquantized_format(self):
+        (violation,) = self.found("bf16", "awq")
+
+        assert violation.cause == (
+            "the config.json of host:///models/m says that its weights are stored as awq, and those of bf16 are not "
+            "quantized"
+        )
+        assert violation.remedy.startswith("choose a quantization for it (int4-awq), or ")
+
+    def test_a_method_that_no_format_has_leaves_another_checkpoint(self):
+        (violation,) = self.found("bf16", "gptq")
+
+        assert violation.remedy == "name a checkpoint in bf16 in spec.model.source"
+
+    @pytest.mark.parametrize(
+        ("quantization", "method"),
+        [
+            ("bf16", UNQUANTIZED),
+            ("fp8-online", UNQUANTIZED),
+            ("fp8", "fp8"),
+            ("fp8", "modelopt"),
+            ("fp8", "compressed-tensors"),
+            ("int4-awq", "compressed-tensors"),
+            ("int4-awq", None),
+            ("mine", "awq"),
+            ("no-such-format", "awq"),
+        ],
+    )
+    def test_what_agrees_or_can_not_be_compared_is_right(self, quantization, method):
+        assert self.found(quantization, method, ONLINE, UNDESCRIBED) == []
+
+
+class TestTwoFormats:
+    @staticmethod
+    def found(*variants, method=None):
+        manifest = pool(*variants)
+        return list(checkpoint_in_two_formats(subjects(manifest, ONLINE, quant_method=method)[-1]))
+
+    def test_one_checkpoint_is_not_in_two_formats_whatever_is_known_of_it(self):
+        (violation,) = self.found(variant("large", quantization="fp8"), variant("small", quantization="int4-awq"))
+
+        assert violation.reason is Reason.CHECKPOINT_MISMATCH
+        assert violation.field_path == "spec.variants[1].quantization"
+        assert violation.cause == (
+            "hf://example/Model is fp8 in variant large and int4-awq here, and a checkpoint is in one format only"
+        )
+        assert violation.remedy == (
+            "give one of them a source of its own, with a checkpoint in its format, in spec.variants[1].source"
+        )
+
+    def test_a_method_that_both_formats_have_does_not_help(self):
+        variants = (variant("a", quantization="fp8"), variant("b", quantization="int4-awq"))
+
+        assert len(self.found(*variants, method="compressed-tensors")) == 1
+
+    def test_it_is_said_once_for_each_variant(self):
+        variants = (
+            variant("a", quantization="fp8"),
+            variant("b", quantization="bf16"),
+            variant("c", quantization="int4-awq"),
+        )
+
+        assert len(self.found(*variants)) == 1
+
+    @pytest.mark.parametrize(
+        "second",
+        [
+            variant("b", quantization="fp8", accelerator="l4"),
+            variant("b", quantization="int4-awq", source="pvc://awq"),
+            variant("b", quantization="fp8-online"),
+            variant("b", quantization="no-such-format"),
+        ],
+    )
+    def test_other_checkpoints_and_formats_made_while_loading_are_right(self, second):
+        assert self.found(variant("a", quantization="fp8"), second) == []
+
+    def test_where_the_checkpoint_says_which_one_is_wrong_that_is_enough(self):
+        variants = (variant("a", quantization="fp8"), variant("b", quantization="bf16"))
+
+        assert self.found(*variants, method="awq") == []
+        assert self.found(*variants, method="fp8") == []
