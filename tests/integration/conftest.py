@@ -60,3 +60,10 @@ def sandbox(node_cluster: Cluster) -> Iterator[Sandbox]:
     eventually(lambda: api.get(f"/api/v1/namespaces/{name}/serviceaccounts")["items"], "a default ServiceAccount")
     yield Sandbox(node_cluster, name)
     api.delete(f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture
+def isolated(sandbox: Sandbox) -> None:
+    """Processes of pods have namespaces of their own; without them, see the node's documentation for what differs."""
+    if not sandbox.is_isolated:
+        pytest.skip("needs mount and process namespaces, which are not permitted here (docs/local-node.md)")

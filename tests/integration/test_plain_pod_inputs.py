@@ -46,6 +46,11 @@ def once(sandbox: Sandbox, main: dict[str, Any], **fields: Any) -> str:
     return sandbox.log("once")
 
 
+def shows(path: str, **fields: Any) -> dict[str, Any]:
+    """A container that writes what is in a file; the path is a word of its own, for nodes that have no mounts."""
+    return {"name": "main", "image": "local/shell:1", "command": ["cat", path], **fields}
+
+
 def reference(variable: str, source: str, **fields: Any) -> dict[str, Any]:
     return {"name": variable, "valueFrom": {source: fields}}
 
@@ -105,6 +110,7 @@ def test_environment(sandbox: Sandbox) -> None:
     assert "PYTEST_CURRENT_TEST" not in found
 
 
+@pytest.mark.usefixtures("isolated")
 def test_volumes_are_seen_at_their_mount_paths_and_nowhere_else(sandbox: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "on-host").write_text("host")
     sandbox.create(secret("s", password="hunter2"))
@@ -173,14 +179,15 @@ def test_a_claim_on_a_volume_of_the_host(sandbox: Sandbox, tmp_path: Path) -> No
     }
     sandbox.create(volume)
     sandbox.create(claim)
-    main = container("cat /models/weights", volumeMounts=[{"name": "m", "mountPath": "/models", "readOnly": True}])
+    mount = {"name": "m", "mountPath": "/models", "readOnly": True}
+    main = shows("/models/weights", volumeMounts=[mount])
     assert once(sandbox, main, volumes=[{"name": "m", "persistentVolumeClaim": {"claimName": "models"}}]) == "heavy"
     assert sandbox.kubectl("delete", "pv", name, "--wait=false").returncode == 0
 
 
 def test_a_volume_that_cannot_be_provided_is_said_to_be_so(sandbox: Sandbox) -> None:
     volumes = [{"name": "cm", "configMap": {"name": "later"}}]
-    main = container("cat /cm/k", volumeMounts=[{"name": "cm", "mountPath": "/cm"}])
+    main = shows("/cm/k", volumeMounts=[{"name": "cm", "mountPath": "/cm"}])
     sandbox.create(pod("p", main, volumes=volumes, restartPolicy="Never"))
     eventually(lambda: "FailedMount" in sandbox.events("p"), "event about the volume")
     expected = 'MountVolume.SetUp failed for volume "cm" : configmap "later" not found'
@@ -258,6 +265,7 @@ def test_an_image_has_commands_an_entrypoint_and_simulated_hardware(sandbox: San
     assert json.loads(annotations) == {"a": "b"}
 
 
+@pytest.mark.usefixtures("isolated")
 def test_a_service_account_works(sandbox: Sandbox) -> None:
     code = """
 import json, os, ssl, urllib.request
@@ -277,10 +285,8 @@ print(json.load(urllib.request.urlopen(request, context=tls))["status"]["userInf
 
 
 def test_logs(sandbox: Sandbox, tmp_path: Path) -> None:
-    mount = {"name": "gate", "mountPath": "/gate"}
-    script = "seq 5; while ! test -e /gate/go; do sleep 0.1; done; echo last; rm /gate/go"
-    volumes = [{"name": "gate", "hostPath": {"path": str(tmp_path)}}]
-    sandbox.create(pod("p", container(script, volumeMounts=[mount]), volumes=volumes))
+    go = tmp_path / "go"
+    sandbox.create(pod("p", container(f"seq 5; while ! test -e {go}; do sleep 0.1; done; echo last; rm {go}")))
     sandbox.until("p", is_ready, "is ready")
     eventually(lambda: sandbox.kubectl("logs", "p").stdout == "1\n2\n3\n4\n5\n", "whole log")
     assert sandbox.kubectl("logs", "p", "--tail=2").stdout == "4\n5\n"
@@ -288,13 +294,32 @@ def test_logs(sandbox: Sandbox, tmp_path: Path) -> None:
     with sandbox.kubectl_in_background("logs", "p", "-f", "--tail=1") as following:
         assert following.stdout is not None
         assert following.stdout.readline() == "5\n"
-        (tmp_path / "go").touch()
+        go.touch()
         # Ends when the process does, although another one follows.
         assert following.stdout.read() == "last\n"
     eventually(lambda: sandbox.kubectl("logs", "p", "--previous", "--tail=1").stdout == "last\n", "previous log")
     eventually(lambda: sandbox.kubectl("logs", "p").stdout == "1\n2\n3\n4\n5\n", "log of the new process")
     missing = sandbox.kubectl("logs", "p", "-c", "none")
     assert missing.returncode != 0
+
+
+def test_a_long_log_is_put_aside_and_followed_all_the_same(sandbox: Sandbox, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    # 12 MB in lines of 100 bytes; a file takes 10 MiB.
+    script = (
+        f"echo first; while ! test -e {go}; do sleep 0.1; done; yes $(printf '%099d' 0) | head -n 120000; echo last"
+    )
+    sandbox.create(pod("p", container(script), restartPolicy="Never"))
+    eventually(lambda: sandbox.log("p") == "first\n", "first line")
+    with sandbox.kubectl_in_background("logs", "p", "-f") as following:
+        assert following.stdout is not None
+        assert following.stdout.readline() == "first\n"
+        go.touch()
+        lines = following.stdout.read().splitlines()
+    assert (len(lines), lines[-1]) == (120_001, "last")
+    log = sandbox.cluster.paths.container_logs / f"{sandbox.namespace}_p" / "main.log"
+    assert log.stat().st_size < 10 << 20 < log.with_name("main.log.old").stat().st_size + (1 << 16)
+    assert sandbox.kubectl("logs", "p", "--tail=1").stdout == "last\n"
 
 
 def test_only_the_cluster_reads_logs_from_the_node(sandbox: Sandbox) -> None:

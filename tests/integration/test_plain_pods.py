@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import uuid
 from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
@@ -15,6 +17,7 @@ from support.plain_pods import (
     is_ready,
     main_status,
     pod,
+    processes_with,
     restarts,
     waiting_reason,
 )
@@ -39,7 +42,7 @@ http.server.HTTPServer((sys.argv[2], 8080), Handler).serve_forever()
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Callable[[str, bool], None]:
-    """Opens and closes gates: files that containers of `gated` see in /gate."""
+    """Opens and closes gates: files in `tmp_path`, which pods see, too."""
 
     def set_gate(name: str, is_open: bool) -> None:
         file = tmp_path / name
@@ -48,25 +51,18 @@ def gate(tmp_path: Path) -> Callable[[str, bool], None]:
     return set_gate
 
 
-def gated(tmp_path: Path, script: str = FOREVER, **fields: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """A container that sees /gate, and the volume for it."""
-    mount = {"name": "gate", "mountPath": "/gate"}
-    return container(script, volumeMounts=[mount], **fields), [{"name": "gate", "hostPath": {"path": str(tmp_path)}}]
-
-
 def probe(test: str, **fields: Any) -> dict[str, Any]:
     return {"exec": {"command": ["sh", "-c", test]}, "periodSeconds": 1, "failureThreshold": 1, **fields}
 
 
 def test_probes(sandbox: Sandbox, tmp_path: Path, gate: Callable[[str, bool], None]) -> None:
-    main, volumes = gated(
-        tmp_path,
-        startupProbe=probe("test -e /gate/started || { echo not yet; exit 1; }", failureThreshold=100),
-        readinessProbe=probe("test -e /gate/ready"),
-        livenessProbe=probe("! test -e /gate/dead"),
+    main = container(
+        startupProbe=probe(f"test -e {tmp_path}/started || {{ echo not yet; exit 1; }}", failureThreshold=100),
+        readinessProbe=probe(f"test -e {tmp_path}/ready"),
+        livenessProbe=probe(f"! test -e {tmp_path}/dead"),
     )
     gate("ready", True)
-    sandbox.create(pod("p", main, volumes=volumes))
+    sandbox.create(pod("p", main))
     # The startup probe holds the others back.
     eventually(lambda: "Unhealthy" in sandbox.events("p"), "failed startup probe")
     assert sandbox.events("p")["Unhealthy"] == ["Startup probe failed: not yet\n"]
@@ -97,6 +93,30 @@ def test_a_failed_startup_probe_restarts(sandbox: Sandbox) -> None:
     assert main_status(seen)["lastState"]["terminated"]["exitCode"] == 7
 
 
+def test_a_probe_that_hangs_fails_in_time_and_leaves_nothing_behind(sandbox: Sandbox) -> None:
+    token = uuid.uuid4().hex
+    # So that no second attempt comes meanwhile.
+    hanging = probe(f"sleep 1000; # {token}", timeoutSeconds=2, periodSeconds=600)
+    sandbox.create(pod("p", container(readinessProbe=hanging)))
+    eventually(lambda: len(processes_with(token)) == 1, "hanging probe")
+    eventually(lambda: "Unhealthy" in sandbox.events("p"), "failed readiness probe")
+    expected = f"Readiness probe failed: command timed out after 2 s: sh -c sleep 1000; # {token}"
+    assert sandbox.events("p")["Unhealthy"] == [expected]
+    eventually(lambda: not processes_with(token), "end of the probe's process")
+    seen = sandbox.pod("p")
+    assert (is_ready(seen), restarts(seen)) == (False, 0)
+    assert "running" in main_status(seen)["state"]
+
+
+def test_a_container_that_ends_while_it_is_probed_does_not_disturb_others(sandbox: Sandbox) -> None:
+    # Each time the container ends, one of many probes is just being started.
+    busy = {f"{kind}Probe": probe("true") for kind in ("readiness", "liveness")}
+    sandbox.create(pod("p", *(container("sleep 1", f"c{number}", **busy) for number in range(8))))
+    sandbox.until("p", lambda p: restarts(p) >= 2, "was restarted")
+    sandbox.create(pod("other", container("exit 0"), restartPolicy="Never"))
+    sandbox.until("other", lambda p: p["status"]["phase"] == "Succeeded", "has succeeded")
+
+
 def test_servers_have_an_address_each(sandbox: Sandbox) -> None:
     server = {
         "name": "main",
@@ -120,35 +140,62 @@ def test_servers_have_an_address_each(sandbox: Sandbox) -> None:
             assert response.status == 200
 
 
-def test_pre_stop_comes_before_term_and_term_before_kill(sandbox: Sandbox) -> None:
+def test_pre_stop_comes_before_term_and_term_before_kill(sandbox: Sandbox, tmp_path: Path) -> None:
+    said = tmp_path / "said"
     main = container(
-        f"trap 'echo term; sleep 1; echo bye; exit 0' TERM; echo up; {FOREVER}",
+        f"trap 'echo term >> {said}; sleep 1; echo bye >> {said}; exit 0' TERM; echo up >> {said}; {FOREVER}",
         lifecycle={
-            "postStart": {"exec": {"command": ["sh", "-c", "echo post-start > /proc/1/fd/1"]}},
-            "preStop": {"exec": {"command": ["sh", "-c", "echo pre-stop > /proc/1/fd/1; sleep 0.5"]}},
+            "postStart": {"exec": {"command": ["sh", "-c", f"echo post-start >> {said}"]}},
+            "preStop": {"exec": {"command": ["sh", "-c", f"echo pre-stop >> {said}; sleep 0.5"]}},
         },
     )
     sandbox.create(pod("p", main, terminationGracePeriodSeconds=30))
     sandbox.until("p", is_ready, "is ready")
-    eventually(lambda: "up" in sandbox.log("p"), "first line")
+    eventually(lambda: "up" in said.read_text(), "first line")
     sandbox.delete("p")
     sandbox.until("p", lambda p: "deletionTimestamp" in p["metadata"], "is being deleted")
     eventually(lambda: sandbox.is_gone("p"), "end of the pod")
-    words = sandbox.log("p").split()
+    words = said.read_text().split()
     assert sorted(words[:2]) == ["post-start", "up"]
     assert words[2:] == ["pre-stop", "term", "bye"]
 
 
-def test_a_process_that_does_not_end_is_killed_after_its_grace(sandbox: Sandbox) -> None:
-    # As the first process of its namespace it does not even get a SIGTERM that it has no handler for.
-    sandbox.create(pod("p", container("exec sleep 1000"), terminationGracePeriodSeconds=3))
+@pytest.mark.usefixtures("isolated")
+def test_a_hook_may_write_to_the_log_of_its_container(sandbox: Sandbox) -> None:
+    hook = {"exec": {"command": ["sh", "-c", "echo hello > /proc/1/fd/1"]}}
+    sandbox.create(pod("p", container(lifecycle={"postStart": hook})))
+    eventually(lambda: sandbox.log("p") == "hello\n", "line of the hook in the log")
+
+
+def grace_of(sandbox: Sandbox, script: str) -> float:
+    """How many seconds a process runs on that has a grace of 3 s."""
+    token = uuid.uuid4().hex
+    sandbox.create(pod("p", container(f"{script} # {token}"), terminationGracePeriodSeconds=3))
     sandbox.until("p", is_ready, "is ready")
+    eventually(lambda: "up" in sandbox.log("p"), "first line")
+    began_s = time.monotonic()
     sandbox.delete("p")
-    eventually(lambda: sandbox.is_gone("p"), "end of the pod", timeout_s=10)
+    eventually(lambda: not processes_with(token), "end of the process")
+    took_s = time.monotonic() - began_s
+    eventually(lambda: sandbox.is_gone("p"), "end of the pod")
+    return took_s
+
+
+def test_a_process_that_does_not_end_is_killed_after_its_grace(sandbox: Sandbox) -> None:
+    assert 3 <= grace_of(sandbox, f"trap '' TERM; echo up; {FOREVER}") < 10
+
+
+@pytest.mark.usefixtures("isolated")
+def test_a_process_without_a_handler_has_its_grace_too(sandbox: Sandbox) -> None:
+    """As the first process of its namespace it does not even get a SIGTERM that it has no handler for."""
+    assert 3 <= grace_of(sandbox, f"echo up; {FOREVER}") < 10
 
 
 def test_crash_loop(sandbox: Sandbox) -> None:
-    sandbox.create(pod("p", container("echo boom > /dev/termination-log; exit 3")))
+    # The path is a word of its own, which is replaced where there are no mounts.
+    main = container('echo boom > "$0"; exit 3')
+    main["command"].append("/dev/termination-log")
+    sandbox.create(pod("p", main))
     seen = sandbox.until(
         "p", lambda p: restarts(p) >= 2 and waiting_reason(p) == "CrashLoopBackOff", "is in a crash loop"
     )
@@ -173,32 +220,30 @@ def test_a_failed_container_may_show_its_log(sandbox: Sandbox) -> None:
 
 
 def test_on_failure_restarts_until_success(sandbox: Sandbox, tmp_path: Path) -> None:
-    main, volumes = gated(tmp_path, "test -e /gate/second && exit 0; touch /gate/second; exit 1")
-    sandbox.create(pod("p", main, volumes=volumes, restartPolicy="OnFailure"))
+    main = container(f"test -e {tmp_path}/second && exit 0; touch {tmp_path}/second; exit 1")
+    sandbox.create(pod("p", main, restartPolicy="OnFailure"))
     seen = sandbox.until("p", lambda p: p["status"]["phase"] == "Succeeded", "has succeeded")
     assert restarts(seen) == 1
     assert main_status(seen)["state"]["terminated"]["reason"] == "Completed"
     assert condition(seen, "Initialized")["reason"] == "PodCompleted"
 
 
-def test_init_containers_run_in_order_and_sidecars_beside(sandbox: Sandbox) -> None:
-    mounts = [{"name": "order", "mountPath": "/order"}]
+def test_init_containers_run_in_order_and_sidecars_beside(sandbox: Sandbox, tmp_path: Path) -> None:
+    order, sidecar_is_up = tmp_path / "order", tmp_path / "up"
     init = [
-        container("sleep 0.3; echo first >> /order/log", "first", volumeMounts=mounts),
+        container(f"sleep 0.3; echo first >> {order}", "first"),
         container(
-            f"echo sidecar >> /order/log; trap 'exit 0' TERM; {FOREVER}",
+            f"echo sidecar >> {order}; touch {sidecar_is_up}; trap 'exit 0' TERM; {FOREVER}",
             "sidecar",
-            volumeMounts=mounts,
             restartPolicy="Always",
-            startupProbe=probe("test -e /order/log", failureThreshold=30),
+            startupProbe=probe(f"test -e {sidecar_is_up}", failureThreshold=30),
         ),
-        container("echo second >> /order/log", "second", volumeMounts=mounts),
+        container(f"echo second >> {order}", "second"),
     ]
-    main = container("echo main >> /order/log; cat /order/log", volumeMounts=mounts)
-    volumes = [{"name": "order", "emptyDir": {}}]
-    sandbox.create(pod("p", main, initContainers=init, volumes=volumes, restartPolicy="Never"))
+    main = container(f"echo main >> {order}")
+    sandbox.create(pod("p", main, initContainers=init, restartPolicy="Never"))
     seen = sandbox.until("p", lambda p: p["status"]["phase"] == "Succeeded", "has succeeded")
-    assert sandbox.log("p").split() == ["first", "sidecar", "second", "main"]
+    assert order.read_text().split() == ["first", "sidecar", "second", "main"]
     assert [each["ready"] for each in seen["status"]["initContainerStatuses"]] == [True, False, True]
     assert "terminated" in seen["status"]["initContainerStatuses"][1]["state"]
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,9 +32,12 @@ from support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.integration
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def job(name: str, main: dict[str, Any], **fields: Any) -> dict[str, Any]:
@@ -131,8 +137,9 @@ def start_node(sandbox: Sandbox, tmp_path: Path) -> Iterator[Callable[..., subpr
 
         def start(**changes: Any) -> subprocess.Popen[str]:
             config.write_text(json.dumps({**content, **changes}))
+            log = started.enter_context((tmp_path / "node.log").open("a"))
             process = started.enter_context(
-                subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True)
+                subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=log, text=True)
             )
             started.callback(process.kill)
             assert process.stdout is not None
@@ -168,6 +175,32 @@ def test_nothing_outlives_the_node_and_the_next_one_starts_anew(
     node.terminate()
     assert node.wait(20) == 0
     assert not processes_with(token)
+
+
+def test_a_node_ends_with_its_spawner(
+    sandbox: Sandbox, start_node: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    token = uuid.uuid4().hex
+    node = start_node()
+    sandbox.create(pod("p", container(f"{FOREVER} # {token}"), nodeSelector={MODE_LABEL: "mortal"}))
+    sandbox.until("p", is_ready, "is ready")
+    (spawner,) = [pid for pid in processes_with("spawner.server") if parent_of(pid) == node.pid]
+    os.kill(spawner, signal.SIGKILL)
+    assert node.wait(20) == 1
+    assert (tmp_path / "node.log").read_text().endswith("\nthe spawner has ended, and all processes with it\n")
+    eventually(lambda: not processes_with(token), "end of all processes")
+
+
+def test_a_node_that_was_taken_for_dead_is_ready_again(
+    sandbox: Sandbox, start_node: Callable[..., subprocess.Popen[str]]
+) -> None:
+    start_node()
+    # What the node lifecycle controller writes when leases are late.
+    unknown = {"status": {"conditions": [{"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown"}]}}
+    patched = sandbox.kubectl("patch", "node", "mortal", "--subresource=status", "-p", json.dumps(unknown))
+    assert patched.returncode == 0, patched.stderr
+    node = "/api/v1/nodes/mortal"
+    eventually(lambda: is_ready(sandbox.cluster.plane.api.get(node)), "Ready node")
 
 
 def test_pods_on_a_host_without_namespaces(

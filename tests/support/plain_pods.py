@@ -83,6 +83,11 @@ class Sandbox:
     cluster: Cluster
     namespace: str
 
+    @property
+    def is_isolated(self) -> bool:
+        """Whether the node gives processes mounts and a process namespace of their own; it says so when it starts."""
+        return "isolated=True" in (self.cluster.paths.directory / "node.log").read_text()
+
     def create(self, manifest: dict[str, Any]) -> None:
         """Create an object in the namespace."""
         done = self.kubectl("create", "-f", "-", content=json.dumps(manifest))
