@@ -163,6 +163,25 @@ def test_ctrl_c_while_it_comes_up_in_the_background_stops_it(clusters: Path) -> 
     assert working_in(clusters) == {}
 
 
+def test_up_waits_for_a_cluster_that_another_is_starting(clusters: Path) -> None:
+    with subprocess.Popen([MIXSERVE, "dev", "up"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
+        eventually((clusters / "dev" / "cluster.json").exists, "record of a starting cluster")
+        second = mixserve("up")
+        assert second.returncode == 0, second.stderr
+        assert status()["state"] == "Running"
+        assert first.wait(60) == 0
+    assert mixserve("down").returncode == 0
+
+
+def test_a_cluster_whose_api_server_hangs_is_shown_as_such(detached: str, clusters: Path) -> None:
+    server = working_in(clusters)["kube-apiserver"]
+    os.kill(server, signal.SIGSTOP)
+    shown = status()
+    assert (shown["state"], shown["nodes"]) == ("NotAnswering", [])
+    os.kill(server, signal.SIGCONT)
+    eventually(lambda: status()["state"] == "Running", "answer")
+
+
 def test_two_clusters_run_side_by_side(clusters: Path) -> None:
     with (
         Cluster.start("one", node_config=default_nodes()) as one,
