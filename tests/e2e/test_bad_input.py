@@ -51,6 +51,9 @@ T4 = {
 }
 
 
+L4 = {**variant(most=1), "accelerator": "l4"}
+
+
 def chat(
     name: str = "chat",
     *,
@@ -59,8 +62,7 @@ def chat(
     **spec: Any,
 ) -> dict[str, Any]:
     """A good pool on one L4; `model`, fields of the variant in `on`, and of the spec make it another one."""
-    main = {**variant(most=1), "accelerator": "l4", **(on or {})}
-    return pool(name, main, model=model, **{"drainTimeout": "0s", **spec})
+    return pool(name, {**L4, **(on or {})}, model=model, **{"drainTimeout": "0s", **spec})
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +125,23 @@ MAIN = ("spec", "variants", 0)
             "spec: Invalid value: at least one variant needs replicas.min of 1",
         ),
         (("spec", "model", "revision"), None, "spec.model: Invalid value: revision is needed for hf:// sources"),
+        (
+            ("spec", "engine", "batching"),
+            {"maxSequences": 9, "maxBatchedTokens": 8},
+            "spec.engine.batching: Invalid value: maxBatchedTokens must not be less than maxSequences",
+        ),
+        (
+            ("spec", "model"),
+            {"source": "pvc://models/m", "tokenSecretRef": {"name": "hf-token", "key": "token"}},
+            "spec: Invalid value: model.tokenSecretRef has no meaning unless",
+        ),
+        # names that Kubernetes refuses or has already
+        (("metadata", "name"), "default", "metadata.name must not be default or kubernetes"),
+        (
+            ("spec", "model", "tokenSecretRef"),
+            {"name": "hf-token", "key": ".."},
+            "spec.model.tokenSecretRef.key in body should match",
+        ),
         # negative numbers
         ((*MAIN, "replicas", "min"), -1, "spec.variants[0].replicas.min in body should be greater than or equal to 0"),
         ((*MAIN, "tensorParallel"), -1, "spec.variants[0].tensorParallel in body should be greater than or equal to 1"),
@@ -209,6 +228,20 @@ BAD_SPECS = {
         "OwnedFlag",
         "spec.engine.args[1]: --max-model-len is set by the operator; ",
         "use spec.engine.maxModelLen",
+    ),
+    "one checkpoint in two formats": Case(
+        replace(chat(), ("spec", "variants"), [L4, {**L4, "name": "small", "quantization": "int4-awq"}]),
+        "Validated",
+        "CheckpointMismatch",
+        "spec.variants[1].quantization: hf://example/model is bf16 in variant main and int4-awq here, and ",
+        "give one of them a source of its own, with a checkpoint in its format, in spec.variants[1].source",
+    ),
+    "more requests than the engine's own step has tokens": Case(
+        chat(engine={"batching": {"maxSequences": 4096}}),
+        "Validated",
+        "InvalidSpec",
+        "spec.engine.batching.maxSequences: unless told, vllm computes 2048 tokens per step on l4, ",
+        "set spec.engine.batching.maxBatchedTokens to 4096 or more, or this to 2048 or less",
     ),
     "two pools with one served name": Case(
         chat(servedNames=["chat", "taken"]),
