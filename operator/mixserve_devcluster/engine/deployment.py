@@ -156,5 +156,5 @@ def _batch_limits(options: ServeOptions, gpu: hardware.Gpu) -> tuple[int, int]:
     given_seqs, given_tokens = options.max_num_seqs, options.max_num_batched_tokens
     return (
         given_seqs or min(seqs, given_tokens or seqs),
-        given_tokens or max(tokens, given_seqs or 0),
+        given_tokens or tokens,
     )

@@ -36,9 +36,13 @@ def test_batch_limits_follow_the_gpus_memory(product: str, limits: tuple[int, in
     assert (settings.max_num_seqs, settings.max_num_batched_tokens) == limits
 
 
-def test_one_given_batch_limit_bounds_the_other() -> None:
+def test_few_tokens_per_step_bound_the_default_batch() -> None:
     assert resolved("--max-num-batched-tokens", "64").settings.max_num_seqs == 64
-    assert resolved("--max-num-seqs", "4096").settings.max_num_batched_tokens == 4096
+
+
+def test_a_batch_larger_than_the_default_step_is_refused_as_vllm_does() -> None:
+    with pytest.raises(ConfigurationError, match=r"max_num_batched_tokens \(2048\) must be greater than or equal to"):
+        resolved("--max-num-seqs", "4096")
 
 
 def test_contradicting_batch_limits_are_refused_in_vllms_words() -> None:
