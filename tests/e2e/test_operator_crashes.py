@@ -13,7 +13,9 @@ from mixserve_devcluster.cluster import Cluster
 from mixserve_devcluster.gpu_nodes import l4_nodes
 from mixserve_devcluster.images import simulated_images
 from mixserve_devcluster.installation import Installation, installed
+from support.operator_numbers import number, writes
 from support.pool_manifests import pool, variant
+from support.pool_questions import versions, wait_for_condition
 from support.pool_sandbox import PoolSandbox
 from support.pool_state import state
 from support.pool_watch import PoolWatch
@@ -157,6 +159,27 @@ def calm(sandbox: PoolSandbox) -> Growth:
 def shaken(sandbox: PoolSandbox, installation: Installation, calm: Growth) -> Growth:
     """A pool that grew while the operator died ten times."""
     return asyncio.run(grow(sandbox, "shaken", Crashes(installation)))
+
+
+def test_a_restart_leaves_a_pool_that_serves_as_it_is(sandbox: PoolSandbox, installation: Installation) -> None:
+    sandbox.apply([pool("resting", variant(accelerator="l4"))])
+    sandbox.wait_until_ready("resting")
+    wait_for_condition(sandbox, "resting", "MetricsFresh", status="True", reason="Fresh")
+    rested = versions(sandbox, "resting")
+
+    def rests() -> bool:
+        nonlocal rested
+        before, rested = rested, versions(sandbox, "resting")
+        return before == rested
+
+    eventually(rests, "a pool at rest")
+    installation.kill_operator()
+    installation.start_operator()
+    # Three scrapes of each pool.
+    eventually(lambda: number(installation, "mixserve_scrape_turns_total") >= 60, "three beats")
+    assert versions(sandbox, "resting") == rested
+    assert set(writes(installation)) == {"leases"}
+    sandbox.delete_pool("resting")
 
 
 def test_the_operator_died_while_the_pool_grew(shaken: Growth) -> None:
