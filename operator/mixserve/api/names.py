@@ -20,7 +20,7 @@ LABEL_INSTANCE = "app.kubernetes.io/instance"
 MANAGED_BY = "mixserve"
 
 ANNOTATION_DESIRED_HASH = f"{GROUP}/desired-hash"
-"""SHA-256 of the object as it was last applied: unchanged hash and generation mean that nothing is sent."""
+"""SHA-256 of the object as it was last applied: with it an edit of the pool is told from somebody else's change."""
 ANNOTATION_LAST_VALID_SPEC = f"{GROUP}/last-valid-spec"
 """On a pool's ServiceAccount: the spec that its objects were made from, as JSON; absent where it has more than 128 KiB.
 A restarted operator goes on with it while the pool's own spec is invalid, and tells by it which names a pool has."""
