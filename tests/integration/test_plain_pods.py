@@ -83,8 +83,11 @@ def test_probes(sandbox: Sandbox, tmp_path: Path, gate: Callable[[str, bool], No
     assert "Container main failed liveness probe, will be restarted" in sandbox.events("p")["Killing"]
 
 
-def test_a_failed_startup_probe_restarts(sandbox: Sandbox) -> None:
-    main = container(f"trap 'sleep 1; exit 7' TERM; {FOREVER}", startupProbe=probe("false"))
+def test_a_failed_startup_probe_restarts(sandbox: Sandbox, tmp_path: Path) -> None:
+    # A shell that is the first process of its namespace does not even end on a TERM that comes before its trap.
+    trapped = tmp_path / "trapped"
+    failing = probe(f"until test -e {trapped}; do sleep 0.1; done; false", timeoutSeconds=30)
+    main = container(f"trap 'sleep 1; exit 7' TERM; touch {trapped}; {FOREVER}", startupProbe=failing)
     sandbox.create(pod("p", main, terminationGracePeriodSeconds=30))
     message = "Container main failed startup probe, will be restarted"
     eventually(lambda: message in sandbox.events("p").get("Killing", []), "event about the startup probe")

@@ -86,7 +86,8 @@ def build_conditions(
     workload = _without_guess(
         workload, observation, before.get(ConditionType.WORKLOAD_READY), generation=findings.generation
     )
-    parts = (validated, fits, workload, judge_metrics(observation), _judge_foreign(observation))
+    metrics = _until_read(judge_metrics(observation), before.get(ConditionType.METRICS_FRESH))
+    parts = (validated, fits, workload, metrics, _judge_foreign(observation))
     ready = _sum_up((validated, fits), workload, observation=observation)
     return tuple(
         _condition(verdict, generation=findings.generation, before=before.get(verdict.type), now_s=now_s)
@@ -127,6 +128,14 @@ def _without_guess(
     if reason is None or before.observed_generation != generation:
         return workload
     return Verdict(workload.type, before.status, reason, before.message)
+
+
+def _until_read(metrics: Verdict, before: Condition | None) -> Verdict:
+    """The verdict, or the one before it as long as nothing was read: an operator that has just started is no news."""
+    known = next((reason for reason in (Reason.FRESH, Reason.STALE) if before and reason == before.reason), None)
+    if before is None or known is None or metrics.reason is not Reason.NOT_CHECKED:
+        return metrics
+    return Verdict(metrics.type, before.status, known, before.message)
 
 
 def _judge_spec(findings: Findings) -> Verdict:

@@ -138,7 +138,7 @@ def test_an_object_that_had_lost_its_label_is_looked_after_as_before(chat: PoolS
     """Whoever watches by a label is told of a deletion when the label goes."""
     edit(chat, "deployment", "chat-main", {"metadata": {"labels": None}})
     eventually(lambda: at(get(chat, "deployment", "chat-main"), "metadata").get("labels"), "the labels", 10.0)
-    chat.kubectl("scale", "deployment", "chat-main", "--replicas=3")
+    chat.kubectl("scale", "deployment", "chat-main", "--replicas=0")
     eventually(lambda: at(get(chat, "deployment", "chat-main"), "spec", "replicas") == 1, "one replica", 30.0)
 
 

@@ -1,8 +1,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
+
 from mixserve.api.names import ConditionType, Reason
-from mixserve.api.observation import PodProblem, PoolObservation, Trouble
+from mixserve.api.observation import Missing, MissingReason, PodProblem, PoolObservation, Trouble
 from mixserve.api.pool_status import Condition
 from mixserve.status.conditions import Findings, build_conditions
 from mixserve.status.rfc3339 import to_rfc3339
@@ -185,3 +187,21 @@ def test_a_pool_without_a_valid_spec_so_far() -> None:
     assert told(conditions["Ready"])[:2] == ("False", "UnknownQuantizationFormat")
     assert {conditions[kind].status for kind in ("WorkloadReady", "MetricsFresh", "NoForeignChanges")} == {"Unknown"}
     assert told(build(observation=None)["Ready"])[:2] == ("Unknown", "NotChecked")
+
+
+UNREAD = seen(variant(pod("a", Missing(MissingReason.NOT_SCRAPED))))
+SILENT_POOL = seen(variant(pod("a", SILENT)))
+
+
+@pytest.mark.parametrize("known", [SERVING, SILENT_POOL])
+def test_a_restart_of_the_operator_is_no_news_about_metrics(known: PoolObservation) -> None:
+    before = tuple(build(observation=known).values())
+    after = build(observation=UNREAD, previous=before, now_s=NOW_S + 60)
+    assert after[ConditionType.METRICS_FRESH] == build(observation=known)[ConditionType.METRICS_FRESH]
+
+
+def test_metrics_that_were_never_read_are_unknown() -> None:
+    without_pods = tuple(build(observation=seen(variant(starting()))).values())
+    for previous in ((), without_pods):
+        found = build(observation=UNREAD, previous=previous)[ConditionType.METRICS_FRESH]
+        assert (found.status, found.reason) == ("Unknown", "NotChecked")
