@@ -45,6 +45,8 @@ T4 = {
     "spec": {
         "memory": "15Gi",
         "computeCapability": "7.5",
+        "memoryBandwidth": 320,
+        "denseTeraflops": {"bits16": 65},
         "pricePerHour": "0.35",
         "nodeRequirements": [{"key": "nvidia.com/gpu.product", "operator": "In", "values": ["Tesla-T4"]}],
     },

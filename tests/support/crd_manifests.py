@@ -132,7 +132,11 @@ MANIFESTS: Mapping[str, dict[str, Any]] = {
         "spec": {
             "memory": "22528Mi",
             "computeCapability": "8.9",
+            "memoryBandwidth": 300,
+            "denseTeraflops": {"bits16": 121, "bits8": 242, "bits4": 484},
+            "gpusPerNode": 8,
             "pricePerHour": "0.8048",
+            "spotPricePerHour": "0.3",
             "resourceName": "nvidia.com/gpu",
             # One integer, so that In, NotIn, Gt and Lt all do.
             "nodeRequirements": [{"key": "nvidia.com/gpu.compute.major", "operator": "In", "values": ["8"]}],
