@@ -1,0 +1,66 @@
+"""A pool's spec, judged: by itself, and against the pools that want the same names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mixserve.plan.facts import facts_by_variant
+from mixserve.plan.quant_method import quant_methods_by_variant
+from mixserve.validate.checks import notes, violations
+from mixserve.validate.name_checks import names_taken
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mixserve.api.pool import LLMServingPool
+    from mixserve.catalog.built_in import Catalog
+    from mixserve.plan.facts import Configs, Facts
+    from mixserve.validate.name_checks import Name
+    from mixserve.validate.violation import Note, Violation
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What is wrong with a pool's spec by itself, and all that it came from: versions of objects, contents of files."""
+
+    pool: LLMServingPool
+    catalog: Catalog
+    configs: Configs
+    facts: Mapping[str, Facts]
+    violations: tuple[Violation, ...]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything about a pool's spec; there are notes only where nothing is wrong."""
+
+    violations: tuple[Violation, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+def judge(
+    pool: LLMServingPool,
+    *,
+    catalog: Catalog,
+    configs: Configs,
+) -> Judgement:
+    """Judge a pool by itself.
+
+    Args:
+        pool: the pool.
+        catalog: the formats and accelerators that there are.
+        configs: config.json by source.
+    """
+    facts, methods = facts_by_variant(pool, configs), quant_methods_by_variant(pool, configs)
+    wrong = violations(pool, catalog=catalog, facts_by_variant=facts, quant_methods=methods)
+    return Judgement(pool, catalog, configs, facts, wrong)
+
+
+def findings(judgement: Judgement, owners: Mapping[Name, LLMServingPool]) -> Findings:
+    """Everything about a pool, with the names that other pools of its namespace have (`name_owners`)."""
+    pool = judgement.pool
+    wrong = (*names_taken(pool, owners), *judgement.violations)
+    if wrong:
+        return Findings(violations=wrong)
+    return Findings(notes=notes(pool, catalog=judgement.catalog, facts_by_variant=judgement.facts))
