@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mixserve.plan.facts import facts_by_variant
 from mixserve.plan.quant_method import quant_methods_by_variant
-from mixserve.validate.checks import notes, violations
-from mixserve.validate.name_checks import names_taken
+from mixserve.validate.checks import all_violations, notes, violations_by_variant
+from mixserve.validate.name_checks import Claim, name_owners, names_taken
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from mixserve.api.pool import LLMServingPool
     from mixserve.catalog.built_in import Catalog
@@ -28,7 +29,12 @@ class Judgement:
     catalog: Catalog
     configs: Configs
     facts: Mapping[str, Facts]
-    violations: tuple[Violation, ...]
+    by_variant: Mapping[str, tuple[Violation, ...]]
+
+    @cached_property
+    def violations(self) -> tuple[Violation, ...]:
+        """Everything that is wrong, with the pool as a whole and with its variants."""
+        return all_violations(self.pool, self.by_variant)
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ def judge(
         configs: config.json by source.
     """
     facts, methods = facts_by_variant(pool, configs), quant_methods_by_variant(pool, configs)
-    wrong = violations(pool, catalog=catalog, facts_by_variant=facts, quant_methods=methods)
+    wrong = violations_by_variant(pool, catalog=catalog, facts_by_variant=facts, quant_methods=methods)
     return Judgement(pool, catalog, configs, facts, wrong)
 
 
@@ -64,3 +70,16 @@ def findings(judgement: Judgement, owners: Mapping[Name, LLMServingPool]) -> Fin
     if wrong:
         return Findings(violations=wrong)
     return Findings(notes=notes(pool, catalog=judgement.catalog, facts_by_variant=judgement.facts))
+
+
+def findings_together(judgements: Sequence[Judgement]) -> list[Findings]:
+    """Everything about pools that are to be applied together, to namespaces that have no others."""
+    return [findings(one, _owners(one, judgements)) for one in judgements]
+
+
+def _owners(judgement: Judgement, judgements: Sequence[Judgement]) -> dict[Name, LLMServingPool]:
+    """Who has which name in the pool's namespace: a pool with violations takes none from another."""
+    namespace = judgement.pool.metadata.namespace
+    valid = (one for one in judgements if one.pool.metadata.namespace == namespace and not one.violations)
+    pools = [judgement.pool, *(one.pool for one in valid if one is not judgement)]
+    return name_owners(Claim(pool=pool, served_before=None) for pool in pools)

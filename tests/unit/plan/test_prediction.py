@@ -87,9 +87,7 @@ def simulated(facts, place, *, engine, workload, warm_steps=2000, steps=4000):
     ],
 )
 def test_the_simulated_engine_does_under_a_long_queue_what_is_predicted(facts, place, batching, workload):
-    engine = Engine(
-        max_model_len=16384, batching=Batching(max_sequences=batching[0], max_batched_tokens=batching[1])
-    )
+    engine = Engine(max_model_len=16384, batching=Batching(max_sequences=batching[0], max_batched_tokens=batching[1]))
 
     requests_per_s, tpot_s = simulated(facts, place, engine=engine, workload=workload)
 
