@@ -30,9 +30,12 @@ class ModelConfigReader:
         """The content of the source's config.json; None for other sources, and where there is no readable one."""
         if not source.startswith(_HOST):
             return None
-        return await asyncio.to_thread(self._read, source)
+        return await asyncio.to_thread(self.read_now, source)
 
-    def _read(self, source: str) -> Mapping[str, Any] | None:
+    def read_now(self, source: str) -> Mapping[str, Any] | None:
+        """The same, for a process that has nothing else to do while it waits for the disk."""
+        if not source.startswith(_HOST):
+            return None
         path = Path(source.removeprefix(_HOST), "config.json")
         try:
             found = path.stat()
