@@ -111,15 +111,20 @@ MANIFESTS: Mapping[str, dict[str, Any]] = {
         "kind": "QuantizationFormat",
         "metadata": {"name": "corpus"},
         "spec": {
-            "bitsPerWeight": "4.156",
+            "target": "Weights",
+            "bits": "4.156",
             "computeBits": 16,
-            "checkpoint": {"quantMethods": ["awq"]},
+            "unquantized": ["Embeddings"],
+            "checkpoint": {"quantMethods": ["awq:w4a16"]},
             "engines": [
                 {
                     "type": "vllm",
+                    "minimumVersion": "0.32.0",
                     # So that every example of the pattern is in order with the other one.
                     "minimumComputeCapability": "0.0",
                     "nativeComputeCapability": "99.9",
+                    "fallbackKernel": "Marlin W4A16",
+                    "refused": [{"fromComputeCapability": "99.9", "reason": "the kernels end with Hopper"}],
                     "arguments": ["--quantization=awq"],
                 }
             ],

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from mixserve.api.base import CelRule, ObjectMeta, StrictModel
-from mixserve.api.quantization import ComputeCapability
+from mixserve.api.compute_capability import ComputeCapability
 from mixserve.api.scalars import LABEL_NAME, NAME_IS_A_LABEL, SUBDOMAIN, DecimalString, Memory
 
 LABEL_KEY_PATTERN = rf"^({SUBDOMAIN}/)?{LABEL_NAME}$"

@@ -78,5 +78,7 @@ def _facts(schema: Schema) -> Iterator[str]:
 
 
 def wire_text(value: object) -> str:
-    """A scalar as YAML shows it."""
+    """A scalar as YAML shows it, and a list of them."""
+    if isinstance(value, list):
+        return f"[{', '.join(wire_text(entry) for entry in value)}]"
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -9,6 +9,7 @@ from mixserve.api.names import ANNOTATION_MEMORY_PLAN, ENGINE_CONTAINER, ENGINE_
 from mixserve.engines.drain import ADDRESS_VARIABLE, drain_command
 from mixserve.engines.protocol import Launch
 from mixserve.engines.registry import adapter_for
+from mixserve.plan.kv_cache import kv_cache_row
 from mixserve.plan.model_source import ModelFiles, model_files
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def _container(
         revision=files.revision,
         served_names=pool.served_names,
         quantization=placement.row,
+        kv_cache=kv_cache_row(placement.kv_cache, engine.type),
         tensor_parallel=variant.tensor_parallel,
         shutdown_timeout_s=SHUTDOWN_TIMEOUT_S,
         cache_path=CACHE_PATH,

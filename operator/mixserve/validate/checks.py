@@ -6,6 +6,8 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from mixserve.validate.catalog_checks import (
+    engine_too_old,
+    more_gpus_than_a_node,
     owned_by_format,
     unknown_accelerator,
     unknown_quantization,
@@ -13,6 +15,12 @@ from mixserve.validate.catalog_checks import (
     unsupported_by_engine,
 )
 from mixserve.validate.checkpoint_checks import checkpoint_in_another_format, checkpoint_in_two_formats
+from mixserve.validate.kv_cache_checks import (
+    kv_cache_flag_owned,
+    kv_cache_unsupported_by_accelerator,
+    kv_cache_unsupported_by_engine,
+    unknown_kv_cache_format,
+)
 from mixserve.validate.model_checks import (
     context_exceeds_model,
     does_not_fit,
@@ -39,7 +47,13 @@ VARIANT_CHECKS = (
     unknown_accelerator,
     unsupported_by_engine,
     unsupported_by_accelerator,
+    engine_too_old,
+    more_gpus_than_a_node,
     owned_by_format,
+    unknown_kv_cache_format,
+    kv_cache_unsupported_by_engine,
+    kv_cache_unsupported_by_accelerator,
+    kv_cache_flag_owned,
     checkpoint_in_another_format,
     checkpoint_in_two_formats,
     step_too_narrow,

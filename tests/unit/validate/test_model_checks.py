@@ -101,13 +101,14 @@ class TestFit:
         assert found.field_path == "spec.variants[0]"
         assert found.cause.startswith("the model does not fit: 131.4 GiB of weights and 2.5 GiB of overhead on 1 GPU")
         assert found.remedy == (
-            "choose tensorParallel 2 or quantization int4-awq (with a checkpoint in it) in spec.variants[0]"
+            "choose tensorParallel 2 or quantization int4-awq (with a checkpoint in it) or accelerator b200 in "
+            "spec.variants[0]"
         )
 
     def test_a_larger_gpu_is_a_change_that_helps(self):
         (found,) = does_not_fit(subject(LLAMA_70B, quantization="int4-awq", accelerator="l4"))
 
-        assert found.remedy == "choose tensorParallel 4 or accelerator a100-80gb in spec.variants[0]"
+        assert found.remedy == "choose tensorParallel 4 or accelerator rtx-pro-6000 in spec.variants[0]"
 
     def test_where_no_single_change_helps_the_smallest_combination_is_named(self):
         wide = LLAMA_70B.model_copy(update={"parameters": 250_000_000_000})
@@ -115,7 +116,7 @@ class TestFit:
         (found,) = does_not_fit(subject(wide, quantization="bf16", accelerator="l4"))
 
         assert found.remedy == (
-            "choose quantization int4-awq (with a checkpoint in it), accelerator a100-80gb and tensorParallel 2 in "
+            "choose quantization int4-awq (with a checkpoint in it), accelerator b200 and tensorParallel 1 in "
             "spec.variants[0]"
         )
 
@@ -125,7 +126,7 @@ class TestFit:
         (found,) = does_not_fit(subject(huge, quantization="int4-awq", accelerator="l4"))
 
         assert found.remedy == (
-            "choose quantization int4-awq, accelerator a100-80gb and tensorParallel 8 in spec.variants[0]"
+            "choose quantization int4-awq, accelerator h200 and tensorParallel 4 in spec.variants[0]"
         )
 
     def test_a_small_share_of_the_gpu_is_to_be_raised_before_anything_else(self):
@@ -136,7 +137,7 @@ class TestFit:
 
         before, percent, rest = re.split(r"(\d+), ", found.remedy, maxsplit=1)
         assert before == "raise spec.engine.kvCache.memoryUtilizationPercent to "
-        assert rest == "or choose tensorParallel 2 in spec.variants[0]"
+        assert rest == "or choose tensorParallel 2 or accelerator h200 in spec.variants[0]"
         assert list(does_not_fit(subject(engine=engine(int(percent))))) == []
         assert list(does_not_fit(subject(engine=engine(int(percent) - 1)))) != []
 
@@ -174,7 +175,7 @@ class TestFit:
         longest = int(found.remedy.removeprefix("set it to ").split(" ")[0])
         assert list(does_not_fit(subject(engine={"maxModelLen": longest}, accelerator="l4"))) == []
         assert list(does_not_fit(subject(engine={"maxModelLen": longest + 1}, accelerator="l4"))) != []
-        assert found.remedy.endswith("or less, or choose tensorParallel 2 or accelerator a100-80gb in spec.variants[0]")
+        assert found.remedy.endswith("or less, or choose tensorParallel 2 or accelerator l40s in spec.variants[0]")
 
     def test_a_context_that_nothing_holds_gets_only_the_longest_that_fits(self):
         endless = LLAMA_8B.model_copy(update={"max_position_embeddings": 10**9})
