@@ -46,7 +46,7 @@ def manifest_files(paths: list[str]) -> list[ManifestFile]:
 
 
 def _names(path: str) -> Iterator[str]:
-    if path == STDIN or not _is_directory(path):
+    if path == STDIN or not Path(path).is_dir():
         yield path
         return
     found = (file for file in Path(path).rglob("*") if file.suffix in SUFFIXES and file.is_file())
@@ -57,13 +57,6 @@ def _names(path: str) -> Iterator[str]:
 def _identity(name: str) -> str:
     """What two names of one file have in common."""
     return name if name == STDIN else os.path.realpath(name)
-
-
-def _is_directory(path: str) -> bool:
-    try:
-        return Path(path).is_dir()
-    except ValueError:  # a zero byte
-        return False
 
 
 def _is_hidden(path: Path) -> bool:
@@ -77,6 +70,6 @@ def _content(name: str) -> bytes | None:
         else:
             with Path(name).open("rb") as file:
                 content = file.read(MOST_BYTES + 1)
-    except (OSError, ValueError) as error:  # the latter: a name with a zero byte
-        raise UnreadableError(f"{name}: {getattr(error, 'strerror', None) or error}") from error
+    except OSError as error:
+        raise UnreadableError(f"{name}: {error.strerror}") from error
     return content if len(content) <= MOST_BYTES else None

@@ -31,7 +31,7 @@ def rows(report: Report) -> list[tuple[str, ...]]:
     return [
         *(_row(pool, variant) for pool in report.pools for variant in pool.forecast.variants),
         *(
-            (f"{what.namespace}/{what.name}", *[_UNKNOWN] * (FITS - 1), _FITS[False], *[_UNKNOWN] * 8)
+            (f"{what.namespace}/{what.name or '(no name)'}", *[_UNKNOWN] * (FITS - 1), _FITS[False], *[_UNKNOWN] * 8)
             for what in broken
         ),
     ]

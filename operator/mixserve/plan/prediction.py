@@ -198,7 +198,8 @@ class _Load:
         Requests end independently of each other, so what a step has of new prompts is a Poisson number of chunks.
         """
         mean = self.batch * self._chunks / self.steps
-        return sum(share * self._step_s(prompt_chunks=count) for count, share in enumerate(_poisson(mean)))
+        shares = list(_poisson(mean))
+        return sum(share * self._step_s(prompt_chunks=count) for count, share in enumerate(shares)) / sum(shares)
 
     @property
     def prompt_s(self) -> float:

@@ -23,7 +23,7 @@ def unreadable(error: ValidationError) -> tuple[Violation, ...]:
 
 def against_schema(error: ValidationError, kind: str) -> tuple[Violation, ...]:
     """What the API server would refuse in a manifest."""
-    return _violations(error, said="", remedy=f"correct the field; docs/reference/{kind.lower()}.md has all of them")
+    return _violations(error, said="", remedy=f"correct it as docs/reference/{kind.lower()}.md says")
 
 
 def _violations(
