@@ -167,7 +167,14 @@ _FACTS: Path = ("spec", "model", "facts")
 _BATCHING: Path = ("spec", "engine", "batching")
 
 _COMPANIONS: Mapping[str, tuple[tuple[Any, ...], Mapping[Path, Any]]] = {
-    "spec.model.facts.parameters": ((2,), {(*_FACTS, "hiddenSize"): 1, (*_FACTS, "vocabularySize"): 1}),
+    "spec.model.facts.parameters": (
+        (2,),
+        {
+            **{(*_FACTS, one): 1 for one in ("hiddenSize", "vocabularySize")},
+            **{(*_FACTS, f"{part}Parameters"): REMOVED for part in ("active", "expert", "attention", "vision")},
+        },
+    ),
+    "spec.model.facts.slidingWindow.layers": ((10000,), {(*_FACTS, "layers"): 10000}),
     "spec.engine.batching.maxSequences": ((65536,), {(*_BATCHING, "maxBatchedTokens"): 65536}),
     "spec.engine.batching.maxBatchedTokens": ((1,), {(*_BATCHING, "maxSequences"): 1}),
     "spec.target": (("KVCache",), {_NAME: "kv-corpus", ("spec", "checkpoint"): REMOVED}),
@@ -188,6 +195,16 @@ _VOLUME = {("model", "source"): "pvc://models", ("model", "revision"): REMOVED}
 _OWN_VOLUME = {("variants", 0, "source"): "pvc://models", ("variants", 0, "revision"): REMOVED}
 
 Patches = dict[Path, Any]
+
+_PARTS = 8192 * 128256 + 1 + 2 + 3
+_EVERY_PART: Mapping[Path, Any] = {
+    ("tiedEmbeddings",): True,
+    ("activeParameters",): REMOVED,
+    ("expertParameters",): 1,
+    ("attentionParameters",): 2,
+    ("visionParameters",): 3,
+}
+_NO_PART: Mapping[Path, Any] = {(f"{part}Parameters",): REMOVED for part in ("active", "expert", "attention", "vision")}
 
 RULES: Mapping[str, tuple[tuple[Patches, Patches], ...]] = {
     "must be at most 24h": (
@@ -234,16 +251,41 @@ RULES: Mapping[str, tuple[tuple[Patches, Patches], ...]] = {
             {**_OWN_VOLUME, ("variants", 1, "source"): "host:///models"},
         ),
     ),
+    "parameters must not be fewer than those of embeddings, experts, attention and vision together": (
+        (
+            {("parameters",): _PARTS, **_EVERY_PART},
+            {("parameters",): _PARTS - 1, **_EVERY_PART},
+        ),
+        (
+            {("parameters",): _PARTS - 3, **_EVERY_PART, ("visionParameters",): REMOVED},
+            {("parameters",): _PARTS - 4, **_EVERY_PART, ("visionParameters",): REMOVED},
+        ),
+        (
+            {("parameters",): _PARTS - 2, **_EVERY_PART, ("attentionParameters",): REMOVED},
+            {("parameters",): _PARTS - 3, **_EVERY_PART, ("attentionParameters",): REMOVED},
+        ),
+    ),
+    "activeParameters must not be more than parameters": (
+        (
+            {("parameters",): _PARTS, **_EVERY_PART, ("activeParameters",): _PARTS},
+            {("parameters",): _PARTS, **_EVERY_PART, ("activeParameters",): _PARTS + 1},
+        ),
+        ({("activeParameters",): REMOVED}, {("activeParameters",): 10**13, ("parameters",): 10**13 - 1}),
+    ),
+    "slidingWindow.layers must not be more than layers": (
+        ({("layers",): 7, ("slidingWindow", "layers"): 7}, {("layers",): 7, ("slidingWindow", "layers"): 8}),
+        ({("layers",): 1, ("slidingWindow",): REMOVED}, {("layers",): 1, ("slidingWindow", "layers"): 2}),
+    ),
     "parameters must be more than the embeddings alone have, which is vocabularySize x hiddenSize, "
     "twice unless tiedEmbeddings": (
         (
-            {("parameters",): 8192 * 128256 + 1, ("tiedEmbeddings",): True},
-            {("parameters",): 8192 * 128256, ("tiedEmbeddings",): True},
+            {("parameters",): 8192 * 128256 + 1, **_NO_PART, ("tiedEmbeddings",): True},
+            {("parameters",): 8192 * 128256, **_NO_PART, ("tiedEmbeddings",): True},
         ),
         # The default counts as well.
         (
-            {("parameters",): 2 * 8192 * 128256 + 1, ("tiedEmbeddings",): REMOVED},
-            {("parameters",): 2 * 8192 * 128256, ("tiedEmbeddings",): REMOVED},
+            {("parameters",): 2 * 8192 * 128256 + 1, **_NO_PART, ("tiedEmbeddings",): REMOVED},
+            {("parameters",): 2 * 8192 * 128256, **_NO_PART, ("tiedEmbeddings",): REMOVED},
         ),
     ),
     "maxBatchedTokens must not be less than maxSequences: each request of a batch takes a token a step": (

@@ -24,7 +24,7 @@ MANIFESTS: Mapping[str, dict[str, Any]] = {
                 "tokenSecretRef": {"name": "hf-token", "key": "token"},
                 "facts": {
                     # So that the most of each of the others make less.
-                    "parameters": 10_000_000_000_000,
+                    "parameters": 50_000_000_000_000,
                     "layers": 80,
                     "hiddenSize": 8192,
                     # So that the least and the most of each divide.
@@ -34,6 +34,12 @@ MANIFESTS: Mapping[str, dict[str, Any]] = {
                     "vocabularySize": 128256,
                     "maxPositionEmbeddings": 131072,
                     "tiedEmbeddings": True,
+                    "activeParameters": 4_000_000_000,
+                    "expertParameters": 60_000_000_000,
+                    "attentionParameters": 1_000_000_000,
+                    "visionParameters": 400_000_000,
+                    "latentSize": 576,
+                    "slidingWindow": {"tokens": 1024, "layers": 1},
                 },
             },
             "engine": {

@@ -9,7 +9,8 @@ from mixserve.api.names import Reason
 from mixserve.engines.registry import adapter_for
 from mixserve.plan.facts import InvalidFacts
 from mixserve.plan.memory import memory_plan
-from mixserve.validate.alternatives import alternatives, group_sizes, shares_heads
+from mixserve.plan.parallelism import group_sizes, shares_heads
+from mixserve.validate.alternatives import alternatives
 from mixserve.validate.violation import Violation
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def indivisible_heads(subject: Subject) -> Iterator[Violation]:
     facts, gpus = subject.known_facts, subject.variant.tensor_parallel
     if facts is None or shares_heads(facts, gpus):
         return
-    right = ", ".join(str(size) for size in group_sizes(facts))
+    right = ", ".join(str(size) for size in group_sizes(facts, subject.gpus_per_node))
     yield Violation(
         Reason.INDIVISIBLE_HEADS,
         f"{subject.path}.tensorParallel",

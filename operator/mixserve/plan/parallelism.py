@@ -1,0 +1,50 @@
+"""How many GPUs share one replica: what can split a model's heads, and the fewest that hold it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mixserve.plan.memory import memory_plan
+
+if TYPE_CHECKING:
+    from mixserve.api.engine import Engine
+    from mixserve.api.pool import ModelFacts
+    from mixserve.plan.placement import Placement
+
+
+def shares_heads(facts: ModelFacts, tensor_parallel: int) -> bool:
+    """Whether engines can split the heads: query heads evenly, KV heads evenly or each on equally many GPUs.
+
+    With multi-head latent attention there are no KV heads to split: every GPU has the whole vector.
+    """
+    kv_heads = facts.key_value_heads
+    whole = kv_heads % tensor_parallel == 0 or tensor_parallel % kv_heads == 0
+    return facts.attention_heads % tensor_parallel == 0 and (whole or facts.latent_size is not None)
+
+
+def group_sizes(facts: ModelFacts, gpus_per_node: int) -> list[int]:
+    """Numbers of GPUs of one node that can split the heads; a tensor-parallel group stays on one."""
+    return [size for size in range(1, gpus_per_node + 1) if shares_heads(facts, size)]
+
+
+def smallest_tensor_parallel(facts: ModelFacts, *, engine: Engine, placement: Placement) -> int | None:
+    """The smallest power of two of GPUs of one node that holds the model; None where none does.
+
+    Powers of two, since nodes have them, and so every group of GPUs can be placed beside others.
+
+    Args:
+        facts: the model.
+        engine: the pool's engine section.
+        placement: its number of GPUs does not matter.
+    """
+    most = placement.accelerator.gpus_per_node
+    sizes = (size for size in (2**n for n in range(most.bit_length())) if size <= most and shares_heads(facts, size))
+    return next(
+        (
+            size
+            for size in sizes
+            if memory_plan(facts, engine=engine, placement=replace(placement, tensor_parallel=size)).fits
+        ),
+        None,
+    )
