@@ -8,6 +8,8 @@ import yaml
 from mixserve.api.accelerator import NodeOperator, NodeRequirement
 from mixserve.api.engine import EngineType
 from mixserve.catalog.built_in import ACCELERATORS_FOLDER, FOLDERS, built_in_catalog, manifests
+from mixserve.plan.quant_method import quant_method
+from support.quantized_checkpoints import QUANTIZATION_CONFIGS
 
 CATALOG = built_in_catalog()
 
@@ -158,3 +160,22 @@ def test_the_catalogue_is_read_once_and_can_not_be_changed() -> None:
     assert built_in_catalog() is CATALOG
     with pytest.raises(TypeError):
         CATALOG.formats["fp8"] = CATALOG.formats["bf16"]  # type: ignore[index]
+
+
+METHODS = {
+    name: entry.spec.checkpoint.quant_methods for name, entry in CATALOG.formats.items() if entry.spec.checkpoint
+}
+
+
+@pytest.mark.parametrize("method", QUANTIZATION_CONFIGS)
+def test_a_published_checkpoint_is_recognised(method: str) -> None:
+    assert quant_method({"quantization_config": QUANTIZATION_CONFIGS[method]}) == method
+
+
+def test_each_method_of_the_catalogue_has_a_published_checkpoint() -> None:
+    assert {method for methods in METHODS.values() for method in methods} == set(QUANTIZATION_CONFIGS)
+
+
+def test_only_formats_of_the_same_bits_share_a_method() -> None:
+    for method in QUANTIZATION_CONFIGS:
+        assert len({CATALOG.formats[name].spec.bits for name, methods in METHODS.items() if method in methods}) == 1
