@@ -28,6 +28,7 @@ WRONG_TYPES: Mapping[str, tuple[Any, ...]] = {
     "boolean": ("true", 1, "yes"),
     "object": ("x", ["x"], 7),
     "array": ("x", {"x": "y"}, 7),
+    "integer or string": ("3", 1.5, True, [3], {"x": "y"}),
 }
 
 
@@ -96,7 +97,7 @@ class _Maker:
         self, path: Path, schema: Mapping[str, Any], *, required: bool, under_rule: bool = False
     ) -> Iterator[Case]:
         _ensure_set(MANIFESTS[self.kind.name], path)
-        for wrong in WRONG_TYPES[schema["type"]]:
+        for wrong in WRONG_TYPES[_type(schema)]:
             yield self.case(path, f"is {wrong!r}", good=False, value=wrong)
         if isinstance(path[-1], str):
             # The API server prunes null; what is then missing may be needed.
@@ -106,9 +107,12 @@ class _Maker:
         yield from self.values(path, schema, under_rule=under_rule)
 
     def values(self, path: Path, schema: Mapping[str, Any], *, under_rule: bool) -> Iterator[Case]:
-        match schema["type"]:
+        match _type(schema):
             case _ if "enum" in schema:
                 yield from self.enum(path, schema)
+            case "integer or string":
+                yield from self.integer(path, schema, under_rule=True)
+                yield from self.string(path, schema)
             case "integer":
                 yield from self.integer(path, schema, under_rule=under_rule)
             case "string":
@@ -259,6 +263,10 @@ def _put(manifest: Any, path: Path, value: Any) -> None:
         parent.pop(path[-1], None)
     else:
         parent[path[-1]] = copy.deepcopy(value)
+
+
+def _type(schema: Mapping[str, Any]) -> str:
+    return "integer or string" if "x-kubernetes-int-or-string" in schema else str(schema["type"])
 
 
 def _rules_within(schema: Mapping[str, Any]) -> Iterator[Mapping[str, str]]:

@@ -60,6 +60,7 @@ PATTERNS: Mapping[str, Examples] = {
         ("", "0Mi", "08Gi", "80G", "80", "80gi", "1.5Gi", "-1Gi", "1000000000Gi", "80Gi\n", " 80Gi"),
         _repeat_last("1"),
     ),
+    "^auto$": Examples(("auto",), ("", "Auto", "auto\n", " auto", "autos", "8"), _repeat_last("auto")),
     scalars.DECIMAL_PATTERN: Examples(
         ("1", "4.156", "16.5", "32.0000", "08.0"),
         ("", "-1", "+1", "1e1", ".5", "1.", "1,5", "1.23456", "1234567", "NaN", "1\n", "\u0663", "1_0"),

@@ -71,7 +71,7 @@ def _explained(schema: Schema) -> Schema:
 
 
 def _facts(schema: Schema) -> Iterator[str]:
-    if "default" in schema and schema["type"] != "object":
+    if "default" in schema and schema.get("type") != "object":
         yield f"Default: {wire_text(schema['default'])}."
     if "minimum" in schema:
         yield f"From {schema['minimum']} to {schema['maximum']}."

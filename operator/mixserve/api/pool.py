@@ -11,7 +11,7 @@ from mixserve.api.base import CelRule, ObjectMeta, StrictModel
 from mixserve.api.engine import Engine
 from mixserve.api.lists import ListMap, ListSet
 from mixserve.api.pool_status import PoolStatus
-from mixserve.api.scalars import LABEL_PATTERN, Duration, ObjectName
+from mixserve.api.scalars import AUTO, LABEL_PATTERN, Duration, GpuCount, ObjectName
 
 # No part of a path may be "..": it would lead out of the claim or directory.
 _PATH_PART = r"\.?[A-Za-z0-9_-][A-Za-z0-9._-]*"
@@ -205,8 +205,9 @@ class Variant(StrictModel):
     usually are. Unset: model.source."""
     revision: Revision | None = None
     """Commit of the variant's own Hugging Face repository: needed beside an hf:// source here, and only there."""
-    tensor_parallel: Annotated[int, Field(ge=1, le=64)] = 1
-    """GPUs that share one replica, on one node."""
+    tensor_parallel: GpuCount = 1
+    """GPUs that share one replica, on one node. auto: the smallest power of two that holds the model and one request of
+    the longest context; it needs the model's numbers, from config.json or model.facts."""
     replicas: ReplicaRange = ReplicaRange()
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
@@ -216,6 +217,16 @@ class Variant(StrictModel):
             holds=lambda v: (v.source or "").startswith("hf://") == (v.revision is not None),
         ),
     )
+
+    @property
+    def is_auto(self) -> bool:
+        """Whether the number of GPUs is still to be worked out."""
+        return self.tensor_parallel == AUTO
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of one replica; 1 while they are still to be worked out."""
+        return self.tensor_parallel if isinstance(self.tensor_parallel, int) else 1
 
 
 class AutoscalingMode(StrEnum):

@@ -114,7 +114,7 @@ def _pool_report(
         findings=findings,
         by_variant=judgement.by_variant,
         forecast=forecast(
-            judgement.pool,
+            judgement.resolved,
             catalog=judgement.catalog,
             facts_by_variant=judgement.facts,
             wrong_variants=frozenset(name for name, wrong in judgement.by_variant.items() if wrong),

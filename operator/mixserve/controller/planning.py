@@ -22,6 +22,7 @@ from mixserve.plan.facts import facts_by_variant
 from mixserve.plan.memory import batch_prior, memory_plan_if_known
 from mixserve.plan.model_source import source_of
 from mixserve.plan.objects import DesiredObject, deployment_name, desired_objects
+from mixserve.plan.parallelism import with_tensor_parallel
 from mixserve.plan.placement import PlacementError, placement_of
 from mixserve.validate.judgement import Judgement, findings, judge
 from mixserve.validate.name_checks import Claim, name_owners
@@ -128,8 +129,10 @@ class Planner:
         if pool is None:
             return None
         facts = facts_by_variant(pool, await self._read_configs(pool))
+        catalog = self._catalog()
+        resolved = with_tensor_parallel(pool, catalog=catalog, facts_by_variant=facts)
         try:
-            return _plan(pool, catalog=self._catalog(), facts=facts)
+            return _plan(resolved, catalog=catalog, facts=facts)
         except PlacementError:
             return None
 
@@ -235,7 +238,7 @@ def _last_valid(raw: RawObject, account: RawObject | None) -> LLMServingPool | N
 
 
 def _assess(judgement: Judgement, owners: Mapping[Name, LLMServingPool]) -> Assessment:
-    pool, found = judgement.pool, findings(judgement, owners)
+    pool, found = judgement.resolved, findings(judgement, owners)
     return Assessment(
         violations=found.violations,
         notes=found.notes,

@@ -5,11 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mixserve.api.pool import ModelFacts
 from mixserve.plan.memory import memory_plan
+from mixserve.plan.placement import PlacementError, placement_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mixserve.api.engine import Engine
-    from mixserve.api.pool import ModelFacts
+    from mixserve.api.pool import LLMServingPool, Variant
+    from mixserve.catalog.built_in import Catalog
+    from mixserve.plan.facts import Facts
     from mixserve.plan.placement import Placement
 
 
@@ -48,3 +54,40 @@ def smallest_tensor_parallel(facts: ModelFacts, *, engine: Engine, placement: Pl
         ),
         None,
     )
+
+
+def with_tensor_parallel(
+    pool: LLMServingPool,
+    *,
+    catalog: Catalog,
+    facts_by_variant: Mapping[str, Facts],
+) -> LLMServingPool:
+    """The pool with a number of GPUs wherever it says auto and the model's numbers are known.
+
+    Where no number of GPUs holds the model, it is the largest that can split its heads: checks say what is missing.
+    """
+    variants = tuple(
+        _with_number(pool, variant, catalog=catalog, facts=facts_by_variant[variant.name])
+        for variant in pool.spec.variants
+    )
+    if variants == pool.spec.variants:
+        return pool
+    return pool.model_copy(update={"spec": pool.spec.model_copy(update={"variants": variants})})
+
+
+def _with_number(
+    pool: LLMServingPool,
+    variant: Variant,
+    *,
+    catalog: Catalog,
+    facts: Facts,
+) -> Variant:
+    if not variant.is_auto or not isinstance(facts, ModelFacts):
+        return variant
+    try:
+        placement = placement_of(pool, variant=variant, catalog=catalog)
+    except PlacementError:
+        return variant
+    smallest = smallest_tensor_parallel(facts, engine=pool.spec.engine, placement=placement)
+    gpus = smallest or group_sizes(facts, placement.accelerator.gpus_per_node)[-1]
+    return variant.model_copy(update={"tensor_parallel": gpus})

@@ -65,7 +65,7 @@ def placement_of(
         engine=pool.spec.engine,
         quantization=variant.quantization,
         accelerator=variant.accelerator,
-        tensor_parallel=variant.tensor_parallel,
+        tensor_parallel=variant.gpus,
     )
     if found is None:
         raise PlacementError(

@@ -121,7 +121,7 @@ def _cost(
     if any(variant.accelerator not in prices for variant in variants):
         return None
     total = sum(
-        (decision.wanted(one.name) * one.tensor_parallel * prices[one.accelerator] for one in variants), Decimal(0)
+        (decision.wanted(one.name) * one.gpus * prices[one.accelerator] for one in variants), Decimal(0)
     )
     return str(total.quantize(_CENT))
 

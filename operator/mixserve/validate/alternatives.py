@@ -40,7 +40,7 @@ def _percents(subject: Subject, facts: ModelFacts) -> Iterator[int]:
             facts,
             quantization=variant.quantization,
             accelerator=variant.accelerator,
-            gpus=variant.tensor_parallel,
+            gpus=variant.gpus,
             engine=engine.model_copy(update={"kv_cache": cache}),
         ):
             yield percent
@@ -51,7 +51,7 @@ def _single_changes(subject: Subject, facts: ModelFacts) -> list[str]:
     own = {
         "quantization": variant.quantization,
         "accelerator": variant.accelerator,
-        "gpus": variant.tensor_parallel,
+        "gpus": variant.gpus,
     }
 
     def holds(**change: Any) -> bool:

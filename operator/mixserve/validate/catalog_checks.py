@@ -99,13 +99,13 @@ def engine_too_old(subject: Subject) -> Iterator[Violation]:
 def more_gpus_than_a_node(subject: Subject) -> Iterator[Violation]:
     """The GPUs of a replica are on one node."""
     variant, entry = subject.variant, subject.catalog.accelerators.get(subject.variant.accelerator)
-    if entry is not None and variant.tensor_parallel > entry.spec.gpus_per_node:
+    if entry is not None and variant.gpus > entry.spec.gpus_per_node:
         most = entry.spec.gpus_per_node
         yield Violation(
             Reason.INVALID_SPEC,
             f"{subject.path}.tensorParallel",
             f"one replica's GPUs are on one node, and nodes with {variant.accelerator} have {most} at most, not "
-            f"{variant.tensor_parallel}",
+            f"{variant.gpus}",
             f"set it to {most} or less, choose another accelerator, or correct gpusPerNode of the AcceleratorClass "
             f"{variant.accelerator}",
         )

@@ -22,6 +22,7 @@ from mixserve.validate.kv_cache_checks import (
     unknown_kv_cache_format,
 )
 from mixserve.validate.model_checks import (
+    auto_without_facts,
     context_exceeds_model,
     does_not_fit,
     indivisible_heads,
@@ -58,6 +59,7 @@ VARIANT_CHECKS = (
     checkpoint_in_two_formats,
     step_too_narrow,
     invalid_facts,
+    auto_without_facts,
     indivisible_heads,
     context_exceeds_model,
     does_not_fit,

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mixserve.plan.facts import facts_by_variant
+from mixserve.plan.parallelism import with_tensor_parallel
 from mixserve.plan.quant_method import quant_methods_by_variant
 from mixserve.validate.checks import all_violations, notes, violations_by_variant
 from mixserve.validate.name_checks import Claim, name_owners, names_taken
@@ -23,9 +24,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What is wrong with a pool's spec by itself, and all that it came from: versions of objects, contents of files."""
+    """What is wrong with a pool's spec by itself, and all that it came from: versions of objects, contents of files.
+
+    Attributes:
+        pool: as it is written.
+        resolved: with numbers where it says auto; the same where it does not.
+        catalog: the formats and accelerators that there are.
+        configs: config.json by source.
+        facts: the model's numbers by variant.
+        by_variant: what is wrong with each variant.
+    """
 
     pool: LLMServingPool
+    resolved: LLMServingPool
     catalog: Catalog
     configs: Configs
     facts: Mapping[str, Facts]
@@ -59,8 +70,9 @@ def judge(
         configs: config.json by source.
     """
     facts, methods = facts_by_variant(pool, configs), quant_methods_by_variant(pool, configs)
-    wrong = violations_by_variant(pool, catalog=catalog, facts_by_variant=facts, quant_methods=methods)
-    return Judgement(pool, catalog, configs, facts, wrong)
+    resolved = with_tensor_parallel(pool, catalog=catalog, facts_by_variant=facts)
+    wrong = violations_by_variant(resolved, catalog=catalog, facts_by_variant=facts, quant_methods=methods)
+    return Judgement(pool, resolved, catalog, configs, facts, wrong)
 
 
 def findings(judgement: Judgement, owners: Mapping[Name, LLMServingPool]) -> Findings:
@@ -69,7 +81,7 @@ def findings(judgement: Judgement, owners: Mapping[Name, LLMServingPool]) -> Fin
     wrong = (*names_taken(pool, owners), *judgement.violations)
     if wrong:
         return Findings(violations=wrong)
-    return Findings(notes=notes(pool, catalog=judgement.catalog, facts_by_variant=judgement.facts))
+    return Findings(notes=notes(judgement.resolved, catalog=judgement.catalog, facts_by_variant=judgement.facts))
 
 
 def findings_together(judgements: Sequence[Judgement]) -> list[Findings]:

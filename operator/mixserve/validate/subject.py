@@ -83,7 +83,7 @@ class Subject:
         return self.placement(
             quantization=self.variant.quantization,
             accelerator=self.variant.accelerator,
-            tensor_parallel=self.variant.tensor_parallel,
+            tensor_parallel=self.variant.gpus,
         )
 
     def placement(

@@ -85,7 +85,7 @@ def test_everything_that_the_schema_refuses_is_told_at_once() -> None:
     ((_, what, first), (_, _, second)) = refusals(read([wrong]))
 
     assert what == "LLMServingPool default/a"
-    assert first.startswith("spec.variants[0].tensorParallel: Input should be a valid integer")
+    assert first.startswith("spec.variants[0].tensorParallel: 'NaN' is neither auto nor an integer from 1 to 64")
     assert second.startswith("spec.replicas: there is no such field")
 
 

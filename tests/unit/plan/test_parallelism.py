@@ -1,8 +1,18 @@
 import pytest
 
 from mixserve.api.engine import Engine
-from mixserve.plan.parallelism import group_sizes, shares_heads, smallest_tensor_parallel
-from support.manifests import LLAMA_8B, LLAMA_70B, accelerator_like, placement
+from mixserve.plan.facts import InvalidFacts, UnknownFacts
+from mixserve.plan.parallelism import group_sizes, shares_heads, smallest_tensor_parallel, with_tensor_parallel
+from support.manifests import (
+    LLAMA_8B,
+    LLAMA_70B,
+    accelerator_like,
+    catalog_with,
+    facts_for,
+    placement,
+    pool,
+    variant,
+)
 
 ENGINE = Engine(max_model_len=32768)
 
@@ -46,3 +56,47 @@ def test_a_power_of_two_that_the_heads_can_not_share_is_skipped():
     odd = LLAMA_70B.model_copy(update={"attention_heads": 12, "key_value_heads": 4})
 
     assert smallest_tensor_parallel(odd, engine=ENGINE, placement=on("l4")) is None
+
+
+class TestAuto:
+    @staticmethod
+    def resolved(*variants, facts=LLAMA_70B, **fields):
+        manifest = pool(*variants, engine={"maxModelLen": 32768}, **fields)
+        return manifest, with_tensor_parallel(
+            manifest, catalog=catalog_with(), facts_by_variant=facts_for(manifest, facts)
+        )
+
+    def test_is_the_smallest_group_of_each_variant(self):
+        auto = {"tensorParallel": "auto"}
+        _, found = self.resolved(
+            variant("a", **auto),
+            variant("b", accelerator="l4", quantization="int4-awq", **auto),
+            variant("c", tensorParallel=8),
+        )
+
+        assert [one.tensor_parallel for one in found.spec.variants] == [2, 4, 8]
+
+    def test_is_the_largest_group_where_none_holds_the_model(self):
+        facts = LLAMA_70B.model_copy(update={"parameters": 10**13})
+
+        _, found = self.resolved(variant(tensorParallel="auto"), facts=facts)
+
+        assert found.spec.variants[0].tensor_parallel == 8
+
+    @pytest.mark.parametrize("facts", [UnknownFacts("nobody knows"), InvalidFacts(("wrong",))])
+    def test_stays_where_nobody_knows_the_model(self, facts):
+        manifest, found = self.resolved(variant(tensorParallel="auto"), facts=facts)
+
+        assert found is manifest
+        assert found.spec.variants[0].is_auto
+        assert found.spec.variants[0].gpus == 1
+
+    def test_stays_where_the_catalogue_lacks_what_the_variant_names(self):
+        manifest, found = self.resolved(variant(tensorParallel="auto", quantization="fp9"))
+
+        assert found is manifest
+
+    def test_a_pool_of_numbers_is_as_it_was(self):
+        manifest, found = self.resolved(variant(tensorParallel=3))
+
+        assert found is manifest

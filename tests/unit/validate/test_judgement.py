@@ -63,3 +63,16 @@ def test_what_variants_share_is_told_once():
     assert all(judgement.by_variant.values())
     assert len(judgement.violations) == len(set(judgement.violations))
     assert replace(judgement, by_variant={}).violations == ()
+
+
+def test_a_pool_is_judged_with_the_number_of_gpus_that_auto_stands_for():
+    engine = {"maxModelLen": 131072}
+    judgement = judge(
+        manifest("a", variant(accelerator="l4", tensorParallel="auto"), engine=engine),
+        catalog=built_in_catalog(),
+        configs={},
+    )
+
+    assert judgement.violations == ()
+    assert judgement.pool.spec.variants[0].is_auto
+    assert judgement.resolved.spec.variants[0].gpus == 2

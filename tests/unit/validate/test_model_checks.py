@@ -5,6 +5,7 @@ import pytest
 from mixserve.api.names import Reason
 from mixserve.plan.facts import InvalidFacts, UnknownFacts
 from mixserve.validate.model_checks import (
+    auto_without_facts,
     context_exceeds_model,
     does_not_fit,
     indivisible_heads,
@@ -64,6 +65,23 @@ class TestHeads:
 
     def test_unknown_heads_are_not_checked(self):
         assert list(indivisible_heads(subject(NO_FACTS, tensorParallel=3))) == []
+
+
+class TestAuto:
+    def test_needs_the_models_numbers(self):
+        (found,) = auto_without_facts(subject(NO_FACTS, tensorParallel="auto"))
+
+        assert found.reason is Reason.UNKNOWN_MODEL_FACTS
+        assert found.field_path == "spec.variants[0].tensorParallel"
+        assert found.cause == "auto needs the model's numbers, and nobody knows"
+        assert found.remedy == "give them in spec.model.facts, or a number of GPUs here"
+
+    @pytest.mark.parametrize("facts", [LLAMA_8B, InvalidFacts(("wrong",))])
+    def test_is_right_with_them_and_not_told_twice_where_they_are_wrong(self, facts):
+        assert list(auto_without_facts(subject(facts, tensorParallel="auto"))) == []
+
+    def test_a_number_needs_nothing(self):
+        assert list(auto_without_facts(subject(NO_FACTS, tensorParallel=2))) == []
 
 
 class TestContextOfTheModel:
