@@ -112,10 +112,10 @@ def _variant(one: VariantForecast, wrong: tuple[Violation, ...]) -> dict[str, An
 
 
 def _memory(one: VariantForecast) -> dict[str, Any]:
-    plan, outlook = one.memory, one.outlook
+    plan = one.memory
     if plan is None:
         names = ("weights_bytes", "kv_bytes_per_token", "kv_capacity_tokens", "context_tokens", "max_context_tokens")
-        return dict.fromkeys((*names, "full_context_concurrency", "max_concurrency"))
+        return dict.fromkeys((*names, "max_concurrency"))
     return {
         "weights_bytes": plan.weights_bytes,
         "kv_bytes_per_token": plan.kv_bytes_per_token,
@@ -123,14 +123,14 @@ def _memory(one: VariantForecast) -> dict[str, Any]:
         "context_tokens": plan.context_tokens,
         "max_context_tokens": one.largest_context_tokens,
         # As vLLM logs it when it starts: how many requests of the longest context the KV cache holds.
-        "full_context_concurrency": round(plan.concurrency(plan.context_tokens), 2),
-        "max_concurrency": 0 if outlook is None else outlook.prediction.batch,
+        "max_concurrency": round(plan.max_concurrency, 2),
     }
 
 
 def _outlook(outlook: Outlook) -> dict[str, Any]:
     speed = outlook.prediction
     return {
+        "concurrency": speed.batch,
         "ttft_s": _rounded(speed.ttft_s),
         "ttft_alone_s": _rounded(speed.ttft_alone_s),
         "tpot_s": _rounded(speed.tpot_s),

@@ -87,8 +87,8 @@ def predict(
     """Predict what one replica does; None where it does not start, or takes no requests of these lengths."""
     if not plan.fits or workload.tokens > plan.context_tokens:
         return None
-    roofline = roofline_of(plan, accelerator)
-    limits = _Limits.of(plan, accelerator=accelerator, engine=engine)
+    roofline = _roofline(plan, accelerator=accelerator, workload=workload)
+    limits = _Limits.of(plan, accelerator=accelerator, engine=engine, workload=workload)
     full = _Load(roofline, limits, workload=workload, batch=limits.batch(workload))
     alone = _Load(roofline, limits, workload=workload, batch=1)
     requests_per_s = full.batch / (full.steps * full.mean_step_s)
@@ -104,15 +104,22 @@ def predict(
     )
 
 
-def roofline_of(plan: MemoryPlan, accelerator: AcceleratorClassSpec) -> Roofline:
-    """The formula's coefficients for a replica as it was planned."""
+def _roofline(
+    plan: MemoryPlan,
+    *,
+    accelerator: AcceleratorClassSpec,
+    workload: Workload,
+) -> Roofline:
+    """The formula's coefficients; where layers have windows, a token is what one of a mean request holds on average."""
     return Roofline.of(
         gpus=plan.tensor_parallel,
         memory_bandwidth_bytes_per_s=accelerator.memory_bandwidth * _GIGA,
         flops=accelerator.dense_teraflops.at(plan.compute_bits) * _TERA,
-        active_parameters=plan.parameters,
-        active_weights_bytes=plan.weights_bytes,
-        kv_bytes_per_token=plan.kv_bytes_per_token,
+        parameters=plan.parameters,
+        active_parameters=plan.active_parameters,
+        weights_bytes=plan.weights_bytes,
+        active_weights_bytes=plan.active_weights_bytes,
+        kv_bytes_per_token=plan.kv.held(workload.tokens) / workload.tokens,
     )
 
 
@@ -123,12 +130,12 @@ class _Limits:
     Attributes:
         sequences: requests.
         step_tokens: tokens; None where raw arguments make it another number than the engine's default.
-        kv_tokens: tokens of all requests together.
+        held: requests whose keys and values there is room for.
     """
 
     sequences: int
     step_tokens: int | None
-    kv_tokens: int
+    held: int
 
     @classmethod
     def of(
@@ -137,6 +144,7 @@ class _Limits:
         *,
         accelerator: AcceleratorClassSpec,
         engine: Engine,
+        workload: Workload,
     ) -> _Limits:
         adapter, batching = adapter_for(engine.type), engine.batching
         memory, capability = accelerator.memory, accelerator.compute_capability
@@ -145,7 +153,7 @@ class _Limits:
             or adapter.default_max_sequences(memory_bytes=memory, compute_capability=capability),
             step_tokens=batching.max_batched_tokens
             or adapter.default_max_batched_tokens(engine, memory_bytes=memory, compute_capability=capability),
-            kv_tokens=plan.kv_capacity_tokens,
+            held=int(plan.concurrency(workload.tokens)),
         )
 
     def batch(self, workload: Workload) -> int:
@@ -154,7 +162,7 @@ class _Limits:
         Answers count in full, so that nothing has to be computed again. Where steps are short of tokens, prompts come
         into the batch no faster than they leave it: batch x (1 + prompt / answer) tokens a step.
         """
-        limits = [self.sequences, self.kv_tokens // workload.tokens]
+        limits = [self.sequences, self.held]
         if self.step_tokens is not None:
             limits.append(self.step_tokens * workload.answer_tokens // workload.tokens)
         return max(1, *[min(limits)])

@@ -16,7 +16,9 @@ def roofline_of(hardware: HardwareFacts, model: ModelFactsForSimulation) -> Roof
         gpus=hardware.gpus,
         memory_bandwidth_bytes_per_s=hardware.memory_bandwidth_bytes_per_s,
         flops=hardware.flops,
+        parameters=model.parameters,
         active_parameters=model.active_parameters,
+        weights_bytes=model.weights_bytes,
         active_weights_bytes=model.weights_bytes * model.active_parameters / model.parameters,
         kv_bytes_per_token=model.kv_bytes_per_token,
     )

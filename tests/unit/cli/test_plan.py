@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,11 @@ def test_the_examples_are_planned_as_written(output: str, file: str, monkeypatch
     assert result.stdout == (GOLDEN / file).read_text()
 
 
+def test_the_documentation_shows_what_the_command_says() -> None:
+    shown = textwrap.indent((GOLDEN / "examples.txt").read_text(), "    ")
+    assert shown in (ROOT / "docs" / "plan.md").read_text(), "paste tests/golden/plan/examples.txt into docs/plan.md"
+
+
 def test_json_and_yaml_say_the_same() -> None:
     manifests = (pool_manifests.pool(), WRONG, BROKEN, SERVICE)
     assert yaml.safe_load(planned(*manifests, output="yaml")) == planned(*manifests)
@@ -64,7 +70,8 @@ def test_the_numbers_of_a_variant() -> None:
     assert (variant["fits"], variant["tensor_parallel"], variant["violations"]) == (True, 1, [])
     assert variant["weights_bytes"] == 2 * 8_030_261_248
     assert variant["kv_bytes_per_token"] == 2 * 32 * 8 * 128 * 2
-    assert variant["max_concurrency"] == variant["kv_capacity_tokens"] // (1155 + 211)
+    assert variant["max_concurrency"] == round(variant["kv_capacity_tokens"] / 4096, 2)
+    assert variant["predicted"]["concurrency"] == variant["kv_capacity_tokens"] // (1155 + 211)
     assert (variant["gpus"], variant["usd_per_hour"]) == ({"min": 1, "max": 4}, 6.88)
     assert variant["predicted"]["month"] is None
 
@@ -74,8 +81,9 @@ def test_lengths_decide_speed_and_concurrency() -> None:
         planned(pool_manifests.pool(), options=("--prompt-tokens", prompt, "--answer-tokens", "100"))["pools"][0]
         for prompt in ("100", "4000")
     )
-    assert short["variants"][0]["max_concurrency"] > long["variants"][0]["max_concurrency"]
-    assert short["variants"][0]["predicted"]["ttft_s"] < long["variants"][0]["predicted"]["ttft_s"]
+    quick, slow = (pool["variants"][0]["predicted"] for pool in (short, long))
+    assert quick["concurrency"] > slow["concurrency"]
+    assert quick["ttft_s"] < slow["ttft_s"]
 
 
 def test_violations_are_in_the_pool_and_in_their_variant() -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixserve.api.engine import Batching, Engine, KVCache
+from mixserve.api.pool import SlidingWindow
 from mixserve.plan.memory import MEAN_CONTEXT_TOKENS, memory_plan
 from mixserve.plan.prediction import Workload, predict
 from mixserve.plan.roofline import STEP_OVERHEAD_S
@@ -157,6 +158,23 @@ def test_raw_arguments_about_steps_leave_them_without_a_known_limit():
     engine = Engine(max_model_len=16384, args=("--performance-mode=throughput",))
 
     assert predicted(engine=engine).requests_per_s == pytest.approx(predicted().requests_per_s, rel=0.2)
+
+
+def test_a_mixture_of_experts_is_quick_alone_and_reads_nearly_all_of_itself_for_a_batch():
+    mixture = LLAMA_8B.model_copy(update={"active_parameters": 2_000_000_000, "expert_parameters": 6_500_000_000})
+    dense, sparse = predicted(), predicted(mixture)
+
+    assert sparse.tpot_alone_s < dense.tpot_alone_s / 1.5
+    assert sparse.ttft_alone_s < dense.ttft_alone_s / 2
+    assert sparse.batch == dense.batch
+
+
+def test_layers_with_a_window_leave_room_for_more_requests():
+    windows = SlidingWindow(tokens=512, layers=24)
+    found = predicted(LLAMA_8B.model_copy(update={"sliding_window": windows}))
+
+    assert found.batch > 1.5 * predicted().batch
+    assert found.tpot_alone_s < predicted().tpot_alone_s
 
 
 def test_what_does_not_fit_is_not_predicted():

@@ -50,6 +50,18 @@ def test_experts_that_a_token_does_not_use_cost_no_time() -> None:
     assert step_s == pytest.approx(1e9 / (3350e9 * 0.7) + STEP_OVERHEAD_S)
 
 
+def test_a_batch_reads_the_experts_that_any_of_its_tokens_uses() -> None:
+    mixture = roofline_of(H100, dataclasses.replace(DENSE_8B, active_parameters=1_000_000_000))
+    bandwidth = 3350e9 * 0.7
+
+    def read_bytes(batch_tokens: int) -> float:
+        return (mixture.step_s(batch_tokens=batch_tokens, context_tokens=0) - STEP_OVERHEAD_S) * bandwidth
+
+    # Of the seven eighths that the first token left alone, the second one leaves seven eighths.
+    assert read_bytes(2) == pytest.approx(1e9 + 7e9 / 8)
+    assert read_bytes(100) == pytest.approx(8e9, rel=1e-4)
+
+
 @given(batch=TOKENS, more=TOKENS, context=TOKENS, longer=TOKENS)
 def test_more_work_never_takes_less_time(batch: int, more: int, context: int, longer: int) -> None:
     step_s = ROOFLINE.step_s(batch_tokens=batch, context_tokens=context)
