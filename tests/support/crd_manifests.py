@@ -38,6 +38,7 @@ MANIFESTS: Mapping[str, dict[str, Any]] = {
                     "expertParameters": 60_000_000_000,
                     "attentionParameters": 1_000_000_000,
                     "visionParameters": 400_000_000,
+                    "checkpointBytes": 141_107_412_992,
                     "latentSize": 576,
                     "slidingWindow": {"tokens": 1024, "layers": 1},
                 },

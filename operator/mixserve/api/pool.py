@@ -84,6 +84,9 @@ class ModelFacts(StrictModel):
     and output projection of heads as above."""
     vision_parameters: PartOfParameters | None = None
     """Parameters of what reads images, which no format quantizes and no token of text uses. Unset: none."""
+    checkpoint_bytes: Annotated[int, Field(ge=1, le=1_000_000_000_000_000)] | None = None
+    """Size of the checkpoint's weights in bytes (metadata.total_size in model.safetensors.index.json). It counts for
+    variants whose format makes about this size; for others, and if unset, the size is computed."""
     latent_size: Annotated[int, Field(ge=1, le=1000000)] | None = None
     """Numbers that multi-head latent attention keeps of a token in a layer, on every GPU (kv_lora_rank +
     qk_rope_head_dim): 576. Unset: the model has keys and values."""

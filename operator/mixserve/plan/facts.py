@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mixserve.api.pool import LLMServingPool, ModelFacts, SlidingWindow, Variant
+from mixserve.plan.checkpoint_size import checkpoint_bytes
 from mixserve.plan.config_keys import (
     DecoderKeys,
     ExpertKeys,
@@ -119,6 +120,7 @@ def _facts_of_model(config: Mapping[str, Any]) -> ModelFacts:
         active_parameters=found.total - found.idle_experts if found.idle_experts + unread else None,
         expert_parameters=found.experts or None,
         vision_parameters=unread or None,
+        checkpoint_bytes=checkpoint_bytes(config),
         sliding_window=_window(keys, layers=sliding_layers(keys, family)),
         **_latent(keys, found.attention),
     )

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixserve.api.pool import ModelFacts, SlidingWindow
+from mixserve.plan.checkpoint_size import INDEX
 from mixserve.plan.facts import InvalidFacts, UnknownFacts, facts_by_variant, facts_from_config
 from support.manifests import LLAMA_8B, LLAMA_70B, QWEN_32B, pool, variant
 
@@ -336,6 +337,10 @@ class TestModelsThatSee:
 
         assert isinstance(facts, UnknownFacts)
         assert "vision_config of model_type" in facts.detail
+
+
+def test_the_size_of_the_checkpoint_is_taken_from_its_index():
+    assert llama(**{INDEX: {"metadata": {"total_size": 9_080_000_000}}}).checkpoint_bytes == 9_080_000_000
 
 
 def test_null_is_absence_unless_the_key_is_needed():

@@ -63,3 +63,28 @@ def test_fewer_active_parameters_than_stay_unquantized_are_no_less_than_these():
     odd = MIXTURE.model_copy(update={"active_parameters": 1})
 
     assert active_weights_bytes(odd, four_bits(ModelPart.EMBEDDINGS)) == 2 * MATRIX
+
+
+FULL = four_bits()
+HALF = LLAMA_8B.parameters // 2
+
+
+@pytest.mark.parametrize("told", [HALF, HALF * 1.1, HALF * 0.81, HALF * 1.19])
+def test_a_checkpoint_of_about_the_computed_size_has_its_own(told):
+    facts = LLAMA_8B.model_copy(update={"checkpoint_bytes": int(told)})
+
+    assert weights_bytes(facts, FULL) == int(told)
+    assert active_weights_bytes(facts, FULL) == int(told)
+
+
+@pytest.mark.parametrize("told", [1, HALF * 0.79, HALF * 1.21, HALF * 4, 10**15])
+def test_a_checkpoint_of_another_size_is_in_another_format(told):
+    facts = LLAMA_8B.model_copy(update={"checkpoint_bytes": int(told)})
+
+    assert weights_bytes(facts, FULL) == HALF
+
+
+def test_idle_experts_are_taken_off_the_checkpoints_own_size():
+    facts = MIXTURE.model_copy(update={"checkpoint_bytes": HALF + 1000})
+
+    assert active_weights_bytes(facts, FULL) == HALF + 1000 - 3 * 10**9 / 2
