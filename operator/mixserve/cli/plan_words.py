@@ -43,7 +43,7 @@ def _row(pool: PoolReport, one: VariantForecast) -> tuple[str, ...]:
         pool_name(pool),
         variant.name,
         variant.quantization,
-        variant.accelerator if gpus is None else f"{variant.accelerator} x{gpus}",
+        f"{variant.accelerator} x{variant.tensor_parallel if gpus is None else gpus}",
         _FITS[one.fits],
         _UNKNOWN if gpus is None else _range(replicas.min * gpus, replicas.max * gpus),
         _context(one),

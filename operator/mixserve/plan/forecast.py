@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mixserve.plan.prediction import Prediction, Workload
 
 _WRONG = "it has violations"
+_UNKNOWN = "the model's numbers are unknown"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +119,7 @@ def forecast(
     """Forecast a pool.
 
     Args:
-        pool: the pool; it need not be valid.
+        pool: the pool; it need not be valid. Where it still says auto, nobody can tell the number of GPUs.
         catalog: what its variants may name.
         facts_by_variant: the numbers of each variant's checkpoint.
         wrong_variants: names of the variants that have violations: they do not start, whatever their memory.
@@ -158,6 +159,8 @@ def _of_variant(
         placement = placement_of(pool, variant=variant, catalog=catalog)
     except PlacementError:
         return VariantForecast(variant=variant, tensor_parallel=None, fits=False, obstacle=_WRONG)
+    if variant.is_auto:
+        return VariantForecast(variant=variant, tensor_parallel=None, obstacle=_UNKNOWN)
     memory = memory_plan_if_known(facts, engine=pool.spec.engine, placement=placement)
     fits = None if memory is None else memory.fits
     if is_wrong:
@@ -224,7 +227,7 @@ def _obstacle(
 ) -> str:
     """The first reason not to choose the variant."""
     if fits is None:
-        return "the model's numbers are unknown"
+        return _UNKNOWN
     if not fits:
         return _WRONG
     if outlook is None:

@@ -61,6 +61,13 @@ def test_what_is_not_in_the_catalogue_has_no_numbers():
     assert (found.fits, found.tensor_parallel, found.price, found.obstacle) == (False, None, None, "it has violations")
 
 
+def test_where_nobody_can_tell_the_number_of_gpus_nothing_is_known():
+    found = only(variant("main", tensorParallel="auto"), facts=UnknownFacts("why"), wrong=["main"])
+
+    assert (found.fits, found.tensor_parallel, found.price) == (None, None, None)
+    assert found.obstacle == "the model's numbers are unknown"
+
+
 def test_a_variant_with_violations_does_not_start_whatever_its_memory():
     found = only(H100, wrong=["h100"])
 
