@@ -11,7 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mixserve.api.pool import LLMServingPool, ModelFacts, SlidingWindow, Variant
+from mixserve.api.model_facts import ModelFacts, SlidingWindow
+from mixserve.api.pool import LLMServingPool, Variant
 from mixserve.plan.checkpoint_size import checkpoint_bytes
 from mixserve.plan.config_keys import (
     DecoderKeys,

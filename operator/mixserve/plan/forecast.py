@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mixserve.api.pool import ModelFacts
+from mixserve.api.model_facts import ModelFacts
 from mixserve.plan.cost import break_even, hourly_price, month_of, token_price
 from mixserve.plan.memory import memory_plan_if_known
 from mixserve.plan.placement import PlacementError, placement_of

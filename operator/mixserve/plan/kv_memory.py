@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from mixserve.api.pool import ModelFacts
+    from mixserve.api.model_facts import ModelFacts
 
 STEPS_IN_FLIGHT = 2
 """Steps whose tokens vLLM keeps beside a window, since it frees them when a step has ended and schedules the next one

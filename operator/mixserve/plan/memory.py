@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mixserve.api.pool import ModelFacts
+from mixserve.api.model_facts import ModelFacts
 from mixserve.api.scalars import GIB
 from mixserve.engines.registry import adapter_for
 from mixserve.plan.kv_memory import KVMemory, kv_memory

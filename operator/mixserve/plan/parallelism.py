@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mixserve.api.pool import ModelFacts
+from mixserve.api.model_facts import ModelFacts
 from mixserve.plan.memory import memory_plan
 from mixserve.plan.placement import PlacementError, placement_of
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mixserve.api.quantization import ModelPart
 
 if TYPE_CHECKING:
-    from mixserve.api.pool import ModelFacts
+    from mixserve.api.model_facts import ModelFacts
     from mixserve.api.quantization import QuantizationFormatSpec
 
 UNQUANTIZED_BYTES = 2

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mixserve.api.engine import Engine
-    from mixserve.api.pool import ModelFacts
+    from mixserve.api.model_facts import ModelFacts
     from mixserve.validate.subject import Subject
 
 _USUAL_PERCENT = KVCache().memory_utilization_percent

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mixserve.api.pool import ModelFacts
+from mixserve.api.model_facts import ModelFacts
 from mixserve.plan.kv_cache import kv_cache_format
 from mixserve.plan.placement import engine_row, find_placement
 

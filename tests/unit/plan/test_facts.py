@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixserve.api.pool import ModelFacts, SlidingWindow
+from mixserve.api.model_facts import ModelFacts, SlidingWindow
 from mixserve.plan.checkpoint_size import INDEX
 from mixserve.plan.facts import InvalidFacts, UnknownFacts, facts_by_variant, facts_from_config
 from support.manifests import LLAMA_8B, LLAMA_70B, QWEN_32B, pool, variant

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixserve.api.pool import SlidingWindow
+from mixserve.api.model_facts import SlidingWindow
 from mixserve.plan.kv_memory import ENDLESS_TOKENS, KVMemory, kv_memory
 from support.manifests import LLAMA_8B
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixserve.api.engine import Batching, Engine, KVCache
-from mixserve.api.pool import ModelFacts, SlidingWindow
+from mixserve.api.model_facts import ModelFacts, SlidingWindow
 from mixserve.api.scalars import GIB
 from mixserve.catalog.built_in import built_in_catalog
 from mixserve.plan.facts import InvalidFacts, UnknownFacts

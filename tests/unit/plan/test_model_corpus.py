@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from mixserve.api.engine import Engine
-from mixserve.api.pool import ModelFacts
+from mixserve.api.model_facts import ModelFacts
 from mixserve.api.scalars import GIB
 from mixserve.plan.facts import facts_from_config
 from mixserve.plan.parallelism import smallest_tensor_parallel
