@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from mixserve.api.model_facts import ModelFacts, SlidingWindow
-from mixserve.api.pool import LLMServingPool, Variant
 from mixserve.plan.checkpoint_size import checkpoint_bytes
 from mixserve.plan.config_keys import (
     DecoderKeys,
@@ -29,6 +28,9 @@ from mixserve.plan.families import FAMILIES, SEEING_FAMILIES, Family, SeeingFami
 from mixserve.plan.layer_windows import sliding_layers
 from mixserve.plan.model_source import source_of
 from mixserve.plan.parameters import count_parameters, count_vision
+
+if TYPE_CHECKING:
+    from mixserve.api.pool import LLMServingPool, Variant
 
 # Keys of structures that a model_type has or has not, by what they stand for. Null, false and 0 mean that it is not so.
 _LATENT = {"kv_lora_rank": "it uses multi-head latent attention"}
