@@ -19,13 +19,6 @@ class EngineType(StrEnum):
     VLLM = "vllm"
 
 
-class KVCacheFormat(StrEnum):
-    """The formats that the first memory plans knew."""
-
-    AUTO = "auto"
-    FP8 = "fp8"
-
-
 EngineVersion = Annotated[str, Field(max_length=32, pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
 """A version of an engine: major, minor and patch."""
 

@@ -44,6 +44,11 @@ class TestUnknownNames:
         assert found.remedy.startswith("did you mean int4-awq? choose one of bf16, fp16, fp8, ")
         assert "kv-fp8" not in found.remedy
 
+    def test_the_beginning_of_a_name_is_recognised(self):
+        (found,) = unknown_accelerator(subject(accelerator="h100"))
+
+        assert found.remedy.startswith("did you mean h100-80gb? choose one of a100-40gb, ")
+
     def test_a_name_like_no_other_gets_the_list(self):
         (found,) = unknown_accelerator(subject(accelerator="tpu-v7"))
 
