@@ -57,9 +57,18 @@ e2e-vllm: .venv/.installed binaries ## The operator with real vLLM on the CPU (i
 	@$(BIN)/python -m mixserve_devcluster.real_vllm install
 	@$(BIN)/pytest tests/e2e -m vllm $(PYTEST_ARGS)
 
+.PHONY: contract-engines
+contract-engines: .venv/.installed ## Every command line through the real vLLM's parser and classes (installs 5 GB into the cache)
+	@$(BIN)/python -m mixserve_devcluster.real_vllm install
+	@$(BIN)/pytest tests/contract_engines -m engines $(PYTEST_ARGS)
+
 .PHONY: bench-reconcile
 bench-reconcile: .venv/.installed binaries ## Reaction time, 500 pools against 500 bare Deployments, cost of an idle fleet
 	@$(BIN)/python tests/benchmarks/reconcile $(BENCH_ARGS)
+
+.PHONY: bench-plan
+bench-plan: .venv/.installed ## How long `mixserve plan` takes for 100 pools, its start included
+	@$(BIN)/python tests/benchmarks/plan $(BENCH_ARGS)
 
 ##@ Check it
 .PHONY: verify

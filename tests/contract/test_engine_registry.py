@@ -2,8 +2,9 @@
 
 import pytest
 
-from mixserve.api.engine import Batching, Engine, EngineType, KVCache, KVCacheFormat
-from mixserve.api.quantization import QuantizationEngine
+from mixserve.api.engine import Batching, Engine, EngineType, KVCache
+from mixserve.api.quantization_engine import QuantizationEngine
+from mixserve.catalog.built_in import built_in_catalog
 from mixserve.engines.protocol import Launch
 from mixserve.engines.registry import ADAPTERS, adapter_for
 
@@ -15,7 +16,7 @@ def everything(engine_type: EngineType, *, prefix_caching: bool) -> Launch:
         max_model_len=4096,
         prefix_caching=prefix_caching,
         batching=Batching(max_sequences=64, max_batched_tokens=2048),
-        kv_cache=KVCache(format=KVCacheFormat.FP8, memory_utilization_percent=80),
+        kv_cache=KVCache(format="fp8", memory_utilization_percent=80),
     )
     row = QuantizationEngine(type=engine_type, minimum_compute_capability="7.5", native_compute_capability="8.9")
     return Launch(
@@ -24,6 +25,7 @@ def everything(engine_type: EngineType, *, prefix_caching: bool) -> Launch:
         revision="a" * 40,
         served_names=("chat", "talk"),
         quantization=row,
+        kv_cache=built_in_catalog().formats["kv-fp8"].spec.engines[0].model_copy(update={"type": engine_type}),
         tensor_parallel=2,
         shutdown_timeout_s=15,
         cache_path="/cache",
@@ -56,11 +58,13 @@ class TestAdapter:
 
         assert len(flags) > 10
         assert [flag for flag in flags if adapter.owner_of(flag) is None] == []
+        assert [flag for flag in flags if flag.partition("=")[0] in adapter.kv_cache_flags]
 
     def test_lets_formats_give_only_what_has_an_owner(self, engine):
         adapter = adapter_for(engine)
 
-        assert [flag for flag in adapter.format_flags if adapter.owner_of(flag) is None] == []
+        flags = adapter.format_flags | adapter.kv_cache_flags
+        assert [flag for flag in flags if adapter.owner_of(flag) is None] == []
 
     @pytest.mark.parametrize("memory_gib", [16, 80, 180])
     def test_has_a_step_for_its_own_default_of_requests(self, engine, memory_gib):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from mixserve.catalog.built_in import built_in_catalog
 from mixserve.controller.settings import Settings
 from mixserve_devcluster import binaries, kubectl
 from mixserve_devcluster.chart import CHART
@@ -305,7 +306,8 @@ def test_helm_installs_upgrades_and_uninstalls_it(fresh_plane: ControlPlane, tmp
         return {line.rpartition("/")[2] for line in found.split()}
 
     release("install", str(CHART), "--create-namespace", values={})
-    assert names("qf,ac") == {"bf16", "fp8", "int4-awq", "l4", "a100-80gb", "h100-80gb"}
+    catalog = built_in_catalog()
+    assert names("qf,ac") == {*catalog.formats, *catalog.accelerators}
     assert names("deployments") == {"mixserve"}
     kubectl.apply(kubeconfig, [SMALLEST_POOL], namespace="default")
 

@@ -28,6 +28,7 @@ WRONG_TYPES: Mapping[str, tuple[Any, ...]] = {
     "boolean": ("true", 1, "yes"),
     "object": ("x", ["x"], 7),
     "array": ("x", {"x": "y"}, 7),
+    "integer or string": ("3", 1.5, True, [3], {"x": "y"}),
 }
 
 
@@ -96,7 +97,7 @@ class _Maker:
         self, path: Path, schema: Mapping[str, Any], *, required: bool, under_rule: bool = False
     ) -> Iterator[Case]:
         _ensure_set(MANIFESTS[self.kind.name], path)
-        for wrong in WRONG_TYPES[schema["type"]]:
+        for wrong in WRONG_TYPES[_type(schema)]:
             yield self.case(path, f"is {wrong!r}", good=False, value=wrong)
         if isinstance(path[-1], str):
             # The API server prunes null; what is then missing may be needed.
@@ -106,9 +107,12 @@ class _Maker:
         yield from self.values(path, schema, under_rule=under_rule)
 
     def values(self, path: Path, schema: Mapping[str, Any], *, under_rule: bool) -> Iterator[Case]:
-        match schema["type"]:
+        match _type(schema):
             case _ if "enum" in schema:
                 yield from self.enum(path, schema)
+            case "integer or string":
+                yield from self.integer(path, schema, under_rule=True)
+                yield from self.string(path, schema)
             case "integer":
                 yield from self.integer(path, schema, under_rule=under_rule)
             case "string":
@@ -127,7 +131,7 @@ class _Maker:
         yield self.case(path, f"is {unknown!r}", good=False, value=unknown)
 
     def integer(self, path: Path, schema: Mapping[str, Any], *, under_rule: bool) -> Iterator[Case]:
-        if not under_rule:
+        if not under_rule and not self.is_named_in_a_rule(path):
             # Beside a rule the API server takes 3.0 for no integer; kubectl sends 3 anyway.
             yield self.good(path, "is a whole float", float(schema.get("minimum", 3)))
         if "minimum" in schema:
@@ -136,6 +140,11 @@ class _Maker:
             yield self.good(path, "is the maximum", schema["maximum"])
             yield self.case(path, "is above the maximum", good=False, value=schema["maximum"] + 1)
             yield self.case(path, "is beyond 64 bits", good=False, value=2**70)
+
+    def is_named_in_a_rule(self, path: Path) -> bool:
+        """Whether a rule of an object further out compares the field."""
+        name = ".".join(str(part) for part in path[-2:])
+        return any(name in rule["rule"] for rule in _rules_within(structural_schema(self.kind.model)))
 
     def string(self, path: Path, schema: Mapping[str, Any]) -> Iterator[Case]:
         if "pattern" not in schema:
@@ -254,3 +263,13 @@ def _put(manifest: Any, path: Path, value: Any) -> None:
         parent.pop(path[-1], None)
     else:
         parent[path[-1]] = copy.deepcopy(value)
+
+
+def _type(schema: Mapping[str, Any]) -> str:
+    return "integer or string" if "x-kubernetes-int-or-string" in schema else str(schema["type"])
+
+
+def _rules_within(schema: Mapping[str, Any]) -> Iterator[Mapping[str, str]]:
+    yield from schema.get("x-kubernetes-validations", ())
+    for inner in (*schema.get("properties", {}).values(), *([schema["items"]] if "items" in schema else ())):
+        yield from _rules_within(inner)

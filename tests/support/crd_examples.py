@@ -45,8 +45,8 @@ PATTERNS: Mapping[str, Examples] = {
         _repeat_last("a"),
     ),
     quantization.QUANT_METHOD_PATTERN: Examples(
-        ("awq", "compressed-tensors", "modelopt_nvfp4", "a"),
-        ("", "AWQ", "-a", "a_", "a b", "a.b", "a\n", "ä"),
+        ("awq", "compressed-tensors:w4a16", "gpt_oss_mxfp4", "a", "a:b"),
+        ("", "AWQ", "-a", "a_", "a b", "a.b", "a\n", "ä", "a:", ":a", "a:b_", "a:b:c"),
         _repeat_last("a"),
     ),
     scalars.DURATION_PATTERN: Examples(
@@ -60,6 +60,7 @@ PATTERNS: Mapping[str, Examples] = {
         ("", "0Mi", "08Gi", "80G", "80", "80gi", "1.5Gi", "-1Gi", "1000000000Gi", "80Gi\n", " 80Gi"),
         _repeat_last("1"),
     ),
+    "^auto$": Examples(("auto",), ("", "Auto", "auto\n", " auto", "autos", "8"), _repeat_last("auto")),
     scalars.DECIMAL_PATTERN: Examples(
         ("1", "4.156", "16.5", "32.0000", "08.0"),
         ("", "-1", "+1", "1e1", ".5", "1.", "1,5", "1.23456", "1234567", "NaN", "1\n", "\u0663", "1_0"),
@@ -152,8 +153,8 @@ def companions(field: str, value: Any) -> Mapping[Path, Any]:
             return {(*prefix, "revision"): REMOVED}
         if field == f"{where}.revision" and value in (None, REMOVED):
             return {(*prefix, "source"): "pvc://models"}
-    if field in _AT_THE_BOUND and value == _AT_THE_BOUND[field][0]:
-        return _AT_THE_BOUND[field][1]
+    if field in _COMPANIONS and value in _COMPANIONS[field][0]:
+        return _COMPANIONS[field][1]
     requirement = ("spec", "nodeRequirements", 0)
     if field.endswith("[0].operator") and value in ("Exists", "DoesNotExist"):
         return {(*requirement, "values"): REMOVED}
@@ -166,17 +167,45 @@ _NAME: Path = ("metadata", "name")
 _FACTS: Path = ("spec", "model", "facts")
 _BATCHING: Path = ("spec", "engine", "batching")
 
-_AT_THE_BOUND: Mapping[str, tuple[int, Mapping[Path, Any]]] = {
-    "spec.model.facts.parameters": (2, {(*_FACTS, "hiddenSize"): 1, (*_FACTS, "vocabularySize"): 1}),
-    "spec.engine.batching.maxSequences": (65536, {(*_BATCHING, "maxBatchedTokens"): 65536}),
-    "spec.engine.batching.maxBatchedTokens": (1, {(*_BATCHING, "maxSequences"): 1}),
+_COMPANIONS: Mapping[str, tuple[tuple[Any, ...], Mapping[Path, Any]]] = {
+    "spec.model.facts.parameters": (
+        (2,),
+        {
+            **{(*_FACTS, one): 1 for one in ("hiddenSize", "vocabularySize")},
+            **{(*_FACTS, f"{part}Parameters"): REMOVED for part in ("active", "expert", "attention", "vision")},
+        },
+    ),
+    "spec.model.facts.slidingWindow.layers": ((10000,), {(*_FACTS, "layers"): 10000}),
+    "spec.engine.batching.maxSequences": ((65536,), {(*_BATCHING, "maxBatchedTokens"): 65536}),
+    "spec.engine.batching.maxBatchedTokens": ((1,), {(*_BATCHING, "maxSequences"): 1}),
+    "spec.target": (("KVCache",), {_NAME: "kv-corpus", ("spec", "checkpoint"): REMOVED}),
+    "spec.engines[0].nativeComputeCapability": (
+        (None, REMOVED),
+        {("spec", "engines", 0, "fallbackKernel"): REMOVED},
+    ),
 }
-"""By field: a value that most others do not go with, and what goes with it."""
+"""By field: values that most others do not go with, and what goes with them."""
+
+_KV_CACHE_SPEC: Mapping[str, Any] = {
+    "target": "KVCache",
+    "bits": "8",
+    "engines": [{"type": "vllm", "minimumComputeCapability": "8.0"}],
+}
 
 _VOLUME = {("model", "source"): "pvc://models", ("model", "revision"): REMOVED}
 _OWN_VOLUME = {("variants", 0, "source"): "pvc://models", ("variants", 0, "revision"): REMOVED}
 
 Patches = dict[Path, Any]
+
+_PARTS = 8192 * 128256 + 1 + 2 + 3
+_EVERY_PART: Mapping[Path, Any] = {
+    ("tiedEmbeddings",): True,
+    ("activeParameters",): REMOVED,
+    ("expertParameters",): 1,
+    ("attentionParameters",): 2,
+    ("visionParameters",): 3,
+}
+_NO_PART: Mapping[Path, Any] = {(f"{part}Parameters",): REMOVED for part in ("active", "expert", "attention", "vision")}
 
 RULES: Mapping[str, tuple[tuple[Patches, Patches], ...]] = {
     "must be at most 24h": (
@@ -223,16 +252,41 @@ RULES: Mapping[str, tuple[tuple[Patches, Patches], ...]] = {
             {**_OWN_VOLUME, ("variants", 1, "source"): "host:///models"},
         ),
     ),
+    "parameters must not be fewer than those of embeddings, experts, attention and vision together": (
+        (
+            {("parameters",): _PARTS, **_EVERY_PART},
+            {("parameters",): _PARTS - 1, **_EVERY_PART},
+        ),
+        (
+            {("parameters",): _PARTS - 3, **_EVERY_PART, ("visionParameters",): REMOVED},
+            {("parameters",): _PARTS - 4, **_EVERY_PART, ("visionParameters",): REMOVED},
+        ),
+        (
+            {("parameters",): _PARTS - 2, **_EVERY_PART, ("attentionParameters",): REMOVED},
+            {("parameters",): _PARTS - 3, **_EVERY_PART, ("attentionParameters",): REMOVED},
+        ),
+    ),
+    "activeParameters must not be more than parameters": (
+        (
+            {("parameters",): _PARTS, **_EVERY_PART, ("activeParameters",): _PARTS},
+            {("parameters",): _PARTS, **_EVERY_PART, ("activeParameters",): _PARTS + 1},
+        ),
+        ({("activeParameters",): REMOVED}, {("activeParameters",): 10**13, ("parameters",): 10**13 - 1}),
+    ),
+    "slidingWindow.layers must not be more than layers": (
+        ({("layers",): 7, ("slidingWindow", "layers"): 7}, {("layers",): 7, ("slidingWindow", "layers"): 8}),
+        ({("layers",): 1, ("slidingWindow",): REMOVED}, {("layers",): 1, ("slidingWindow", "layers"): 2}),
+    ),
     "parameters must be more than the embeddings alone have, which is vocabularySize x hiddenSize, "
     "twice unless tiedEmbeddings": (
         (
-            {("parameters",): 8192 * 128256 + 1, ("tiedEmbeddings",): True},
-            {("parameters",): 8192 * 128256, ("tiedEmbeddings",): True},
+            {("parameters",): 8192 * 128256 + 1, **_NO_PART, ("tiedEmbeddings",): True},
+            {("parameters",): 8192 * 128256, **_NO_PART, ("tiedEmbeddings",): True},
         ),
         # The default counts as well.
         (
-            {("parameters",): 2 * 8192 * 128256 + 1, ("tiedEmbeddings",): REMOVED},
-            {("parameters",): 2 * 8192 * 128256, ("tiedEmbeddings",): REMOVED},
+            {("parameters",): 2 * 8192 * 128256 + 1, **_NO_PART, ("tiedEmbeddings",): REMOVED},
+            {("parameters",): 2 * 8192 * 128256, **_NO_PART, ("tiedEmbeddings",): REMOVED},
         ),
     ),
     "maxBatchedTokens must not be less than maxSequences: each request of a batch takes a token a step": (
@@ -265,10 +319,35 @@ RULES: Mapping[str, tuple[tuple[Patches, Patches], ...]] = {
             {("minimumComputeCapability",): "8.9", ("nativeComputeCapability",): "8.8"},
         ),
     ),
-    "bitsPerWeight must be from 1 to 32": (
-        ({("bitsPerWeight",): "1"}, {("bitsPerWeight",): "0.9999"}),
-        ({("bitsPerWeight",): "32"}, {("bitsPerWeight",): "32.0001"}),
-        ({("bitsPerWeight",): "1.58"}, {("bitsPerWeight",): "0"}),
+    "bits must be from 1 to 32": (
+        ({("bits",): "1"}, {("bits",): "0.9999"}),
+        ({("bits",): "32"}, {("bits",): "32.0001"}),
+        ({("bits",): "1.58"}, {("bits",): "0"}),
+    ),
+    "computeBits and checkpoint are about weights: leave them out where target is KVCache": (
+        # One that keeps it with target KVCache needs another name: see companions and the rule about the name.
+        ({("computeBits",): 8}, {(): {**_KV_CACHE_SPEC, "computeBits": 8}}),
+        ({("checkpoint",): {}}, {(): {**_KV_CACHE_SPEC, "checkpoint": {}}}),
+    ),
+    "metadata.name must begin with kv- where target is KVCache, and only there": (
+        ({("spec",): _KV_CACHE_SPEC, _NAME: "kv-a"}, {("spec",): _KV_CACHE_SPEC, _NAME: "fp8"}),
+        ({_NAME: "fp8-kv"}, {_NAME: "kv-a"}),
+    ),
+    "fallbackKernel is only for formats with a nativeComputeCapability": (
+        (
+            {("nativeComputeCapability",): REMOVED, ("fallbackKernel",): REMOVED},
+            {("nativeComputeCapability",): REMOVED, ("fallbackKernel",): "Marlin"},
+        ),
+    ),
+    "refused[].fromComputeCapability must not be older than minimumComputeCapability": (
+        (
+            {("minimumComputeCapability",): "9.0", ("refused",): [{"fromComputeCapability": "10.0", "reason": "a"}]},
+            {("minimumComputeCapability",): "9.0", ("refused",): [{"fromComputeCapability": "8.9", "reason": "a"}]},
+        ),
+        (
+            {("minimumComputeCapability",): "9.0", ("refused",): []},
+            {("minimumComputeCapability",): "10.0", ("refused",): [{"fromComputeCapability": "9.0", "reason": "a"}]},
+        ),
     ),
     "values must be given, except for Exists and DoesNotExist": (
         ({("operator",): "NotIn", ("values",): ["a", "b"]}, {("operator",): "NotIn", ("values",): REMOVED}),

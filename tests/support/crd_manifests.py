@@ -24,7 +24,7 @@ MANIFESTS: Mapping[str, dict[str, Any]] = {
                 "tokenSecretRef": {"name": "hf-token", "key": "token"},
                 "facts": {
                     # So that the most of each of the others make less.
-                    "parameters": 10_000_000_000_000,
+                    "parameters": 50_000_000_000_000,
                     "layers": 80,
                     "hiddenSize": 8192,
                     # So that the least and the most of each divide.
@@ -34,6 +34,13 @@ MANIFESTS: Mapping[str, dict[str, Any]] = {
                     "vocabularySize": 128256,
                     "maxPositionEmbeddings": 131072,
                     "tiedEmbeddings": True,
+                    "activeParameters": 4_000_000_000,
+                    "expertParameters": 60_000_000_000,
+                    "attentionParameters": 1_000_000_000,
+                    "visionParameters": 400_000_000,
+                    "checkpointBytes": 141_107_412_992,
+                    "latentSize": 576,
+                    "slidingWindow": {"tokens": 1024, "layers": 1},
                 },
             },
             "engine": {
@@ -111,15 +118,20 @@ MANIFESTS: Mapping[str, dict[str, Any]] = {
         "kind": "QuantizationFormat",
         "metadata": {"name": "corpus"},
         "spec": {
-            "bitsPerWeight": "4.156",
+            "target": "Weights",
+            "bits": "4.156",
             "computeBits": 16,
-            "checkpoint": {"quantMethods": ["awq"]},
+            "unquantized": ["Embeddings"],
+            "checkpoint": {"quantMethods": ["awq:w4a16"]},
             "engines": [
                 {
                     "type": "vllm",
+                    "minimumVersion": "0.32.0",
                     # So that every example of the pattern is in order with the other one.
                     "minimumComputeCapability": "0.0",
                     "nativeComputeCapability": "99.9",
+                    "fallbackKernel": "Marlin W4A16",
+                    "refused": [{"fromComputeCapability": "99.9", "reason": "the kernels end with Hopper"}],
                     "arguments": ["--quantization=awq"],
                 }
             ],
@@ -132,7 +144,11 @@ MANIFESTS: Mapping[str, dict[str, Any]] = {
         "spec": {
             "memory": "22528Mi",
             "computeCapability": "8.9",
+            "memoryBandwidth": 300,
+            "denseTeraflops": {"bits16": 121, "bits8": 242, "bits4": 484},
+            "gpusPerNode": 8,
             "pricePerHour": "0.8048",
+            "spotPricePerHour": "0.3",
             "resourceName": "nvidia.com/gpu",
             # One integer, so that In, NotIn, Gt and Lt all do.
             "nodeRequirements": [{"key": "nvidia.com/gpu.compute.major", "operator": "In", "values": ["8"]}],

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mixserve.api.accelerator import AcceleratorClass
-from mixserve.api.pool import LLMServingPool, ModelFacts
+from mixserve.api.model_facts import ModelFacts
+from mixserve.api.pool import LLMServingPool
 from mixserve.api.quantization import QuantizationFormat
 from mixserve.catalog.built_in import Catalog, built_in_catalog
 from mixserve.plan.placement import Placement, engine_row

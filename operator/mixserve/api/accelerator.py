@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from mixserve.api.base import CelRule, ObjectMeta, StrictModel
-from mixserve.api.quantization import ComputeCapability
+from mixserve.api.compute_capability import ComputeCapability
 from mixserve.api.scalars import LABEL_NAME, NAME_IS_A_LABEL, SUBDOMAIN, DecimalString, Memory
 
 LABEL_KEY_PATTERN = rf"^({SUBDOMAIN}/)?{LABEL_NAME}$"
@@ -71,6 +71,25 @@ class NodeRequirement(StrictModel):
     )
 
 
+Teraflops = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class DenseTeraflops(StrictModel):
+    """Dense matrix throughput of one GPU in TFLOP/s; half of what data sheets say with sparsity."""
+
+    bits16: Teraflops
+    """BF16 and FP16."""
+    bits8: Teraflops | None = None
+    """FP8. Unset: the GPU has no units for it, and computes in 16 bits."""
+    bits4: Teraflops | None = None
+    """FP4. Unset: the GPU has no units for it, and computes in the next wider format."""
+
+    def at(self, bits: int) -> int:
+        """TFLOP/s of arithmetic in `bits` (4, 8 or 16), or in the next wider format that the GPU has units for."""
+        wider = {4: (self.bits4, self.bits8, self.bits16), 8: (self.bits8, self.bits16), 16: (self.bits16,)}
+        return next(value for value in wider[bits] if value is not None)
+
+
 class AcceleratorClassSpec(StrictModel):
     """What the GPU is, what it costs, and where it is."""
 
@@ -78,9 +97,19 @@ class AcceleratorClassSpec(StrictModel):
     """Memory of one GPU that a process can use, in Mi or Gi: 22528Mi. A little less than what the GPU is sold with."""
     compute_capability: ComputeCapability
     """NVIDIA compute capability in quotes: "8.9". Decides which quantization formats run here."""
+    memory_bandwidth: Annotated[int, Field(ge=1, le=1_000_000)]
+    """Memory bandwidth of one GPU in GB/s (10^9 bytes per second). Decides how fast answers are generated."""
+    dense_teraflops: DenseTeraflops
+    """Matrix throughput. Decides how fast prompts are read."""
+    gpus_per_node: Annotated[int, Field(ge=1, le=64)] = 8
+    """GPUs of the largest node that has them. The GPUs of one replica are on one node, so tensorParallel can't be
+    larger."""
     price_per_hour: DecimalString
-    """Price of one GPU in USD per hour, as a decimal in quotes: "0.8048". Costs in status and plans are made of it, so
-    put your own price here."""
+    """Price of one GPU in USD per hour on demand, as a decimal in quotes: "0.8048". Costs in status and plans are made
+    of it, so put your own price here."""
+    spot_price_per_hour: DecimalString | None = None
+    """Price of one GPU in USD per hour as spot or preemptible capacity; plans show it beside the other. Unset: not
+    offered."""
     resource_name: Annotated[
         str, Field(min_length=1, max_length=_LONGEST_RESOURCE_NAME, pattern=RESOURCE_NAME_PATTERN)
     ] = "nvidia.com/gpu"

@@ -71,12 +71,14 @@ def _explained(schema: Schema) -> Schema:
 
 
 def _facts(schema: Schema) -> Iterator[str]:
-    if "default" in schema and schema["type"] != "object":
+    if "default" in schema and schema.get("type") != "object":
         yield f"Default: {wire_text(schema['default'])}."
     if "minimum" in schema:
         yield f"From {schema['minimum']} to {schema['maximum']}."
 
 
 def wire_text(value: object) -> str:
-    """A scalar as YAML shows it."""
+    """A scalar as YAML shows it, and a list of them."""
+    if isinstance(value, list):
+        return f"[{', '.join(wire_text(entry) for entry in value)}]"
     return str(value).lower() if isinstance(value, bool) else str(value)

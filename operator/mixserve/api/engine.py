@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from mixserve.api.base import CelRule, StrictModel
-from mixserve.api.scalars import EngineArgument, PositiveDuration
+from mixserve.api.scalars import LABEL_PATTERN, EngineArgument, PositiveDuration
 
 SHORTEST_CONTEXT = 128
 """The least that maxModelLen takes: what is shorter is no way out where memory is short."""
@@ -19,11 +19,14 @@ class EngineType(StrEnum):
     VLLM = "vllm"
 
 
-class KVCacheFormat(StrEnum):
-    """How keys and values are stored."""
+EngineVersion = Annotated[str, Field(max_length=32, pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
+"""A version of an engine: major, minor and patch."""
 
-    AUTO = "auto"
-    FP8 = "fp8"
+KV_CACHE_AUTO = "auto"
+"""The KV cache in the model's own precision."""
+
+# A QuantizationFormat is called so behind "kv-", in 63 characters.
+_LONGEST_KV_CACHE_FORMAT = 60
 
 
 class Batching(StrictModel):
@@ -49,8 +52,11 @@ class Batching(StrictModel):
 class KVCache(StrictModel):
     """The memory for keys and values, which bounds how many requests a replica can hold."""
 
-    format: KVCacheFormat = KVCacheFormat.AUTO
-    """auto keeps the model's own precision; fp8 halves the memory per token."""
+    format: Annotated[str, Field(min_length=1, max_length=_LONGEST_KV_CACHE_FORMAT, pattern=LABEL_PATTERN)] = (
+        KV_CACHE_AUTO
+    )
+    """How keys and values are stored: auto keeps the model's own precision; other values name a QuantizationFormat
+    without its kv-, such as fp8, which halves the memory per token, or nvfp4."""
     memory_utilization_percent: Annotated[int, Field(ge=10, le=99)] = 92
     """Share of a GPU's memory that the engine may take, in percent. What weights and the engine's own needs leave of it
     becomes KV cache."""
@@ -61,7 +67,7 @@ class Engine(StrictModel):
 
     type: EngineType = EngineType.VLLM
     """The inference engine."""
-    version: Annotated[str, Field(max_length=32, pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")] = "0.33.0"
+    version: EngineVersion = "0.33.0"
     """The engine's version, in quotes. It decides flags, metric names and the container image."""
     image: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$")] | None = (
         None

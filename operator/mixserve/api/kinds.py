@@ -71,7 +71,8 @@ KINDS = (
         namespaced=False,
         has_status=False,
         columns=(
-            Column("Bits", ".spec.bitsPerWeight", "Effective bits of one quantized weight."),
+            Column("Target", ".spec.target", "What is stored so: weights or the KV cache."),
+            Column("Bits", ".spec.bits", "Effective bits of one quantized weight, key or value."),
             Column("Compute-Bits", ".spec.computeBits", "Bits of the arithmetic where it is native.", type="integer"),
             Column("Engines", ".spec.engines[*].type", "The engines that run it."),
             _AGE,

@@ -10,8 +10,9 @@ from pydantic import Field
 from mixserve.api.base import CelRule, ObjectMeta, StrictModel
 from mixserve.api.engine import Engine
 from mixserve.api.lists import ListMap, ListSet
+from mixserve.api.model_facts import ModelFacts
 from mixserve.api.pool_status import PoolStatus
-from mixserve.api.scalars import LABEL_PATTERN, Duration, ObjectName
+from mixserve.api.scalars import AUTO, LABEL_PATTERN, Duration, GpuCount, ObjectName
 
 # No part of a path may be "..": it would lead out of the claim or directory.
 _PATH_PART = r"\.?[A-Za-z0-9_-][A-Za-z0-9._-]*"
@@ -40,48 +41,6 @@ class SecretKeyRef(StrictModel):
     """Name of the Secret."""
     key: Annotated[str, Field(min_length=1, max_length=253, pattern=DATA_KEY_PATTERN)]
     """Key in the Secret's data."""
-
-
-class ModelFacts(StrictModel):
-    """The numbers of a model that planning needs; the names in brackets are those in its config.json."""
-
-    parameters: Annotated[int, Field(ge=2, le=100_000_000_000_000)]
-    """All weights, embeddings included: 8030261248."""
-    layers: Annotated[int, Field(ge=1, le=10000)]
-    """Transformer layers (num_hidden_layers)."""
-    hidden_size: Annotated[int, Field(ge=1, le=1000000)]
-    """Width of the model (hidden_size)."""
-    attention_heads: Annotated[int, Field(ge=1, le=10000)]
-    """Query heads (num_attention_heads). Tensor parallelism has to divide them."""
-    key_value_heads: Annotated[int, Field(ge=1, le=10000)]
-    """Key and value heads (num_key_value_heads)."""
-    head_size: Annotated[int, Field(ge=1, le=100000)]
-    """Width of one head (head_dim)."""
-    vocabulary_size: Annotated[int, Field(ge=1, le=100000000)]
-    """Tokens in the vocabulary (vocab_size)."""
-    max_position_embeddings: Annotated[int, Field(ge=1, le=1000000000)]
-    """Longest context that the model was made for, in tokens (max_position_embeddings)."""
-    tied_embeddings: bool = False
-    """Whether input and output embeddings share their weights (tie_word_embeddings)."""
-
-    cel_rules: ClassVar[tuple[CelRule, ...]] = (
-        CelRule(
-            rule="self.attentionHeads % self.keyValueHeads == 0",
-            message="keyValueHeads must divide attentionHeads",
-            holds=lambda facts: facts.attention_heads % facts.key_value_heads == 0,
-        ),
-        CelRule(
-            rule="self.parameters > self.vocabularySize * self.hiddenSize * (self.tiedEmbeddings ? 1 : 2)",
-            message="parameters must be more than the embeddings alone have, which is vocabularySize x hiddenSize, "
-            "twice unless tiedEmbeddings",
-            holds=lambda facts: facts.parameters > facts.embedding_parameters,
-        ),
-    )
-
-    @property
-    def embedding_parameters(self) -> int:
-        """Parameters of the embeddings, and of the output matrix where it is another one."""
-        return self.vocabulary_size * self.hidden_size * (1 if self.tied_embeddings else 2)
 
 
 class Model(StrictModel):
@@ -139,8 +98,9 @@ class Variant(StrictModel):
     usually are. Unset: model.source."""
     revision: Revision | None = None
     """Commit of the variant's own Hugging Face repository: needed beside an hf:// source here, and only there."""
-    tensor_parallel: Annotated[int, Field(ge=1, le=64)] = 1
-    """GPUs that share one replica, on one node."""
+    tensor_parallel: GpuCount = 1
+    """GPUs that share one replica, on one node. auto: the smallest power of two that holds the model and one request of
+    the longest context; it needs the model's numbers, from config.json or model.facts."""
     replicas: ReplicaRange = ReplicaRange()
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
@@ -150,6 +110,16 @@ class Variant(StrictModel):
             holds=lambda v: (v.source or "").startswith("hf://") == (v.revision is not None),
         ),
     )
+
+    @property
+    def is_auto(self) -> bool:
+        """Whether the number of GPUs is still to be worked out."""
+        return self.tensor_parallel == AUTO
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of one replica; 1 while they are still to be worked out."""
+        return self.tensor_parallel if isinstance(self.tensor_parallel, int) else 1
 
 
 class AutoscalingMode(StrEnum):

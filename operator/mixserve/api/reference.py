@@ -48,6 +48,8 @@ def _rows(schema: Schema, path: str) -> Iterator[str]:
 
 
 def _type(field: Schema) -> str:
+    if "x-kubernetes-int-or-string" in field:
+        return "integer or string"
     if "items" not in field:
         return str(field["type"])
     kind = {"map": "list by " + "".join(field.get("x-kubernetes-list-map-keys", ())), "set": "set", "atomic": "list"}

@@ -3,9 +3,17 @@
 import re
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationInfo,
+    WithJsonSchema,
+)
 
 from mixserve.api.base import CelRule
 
@@ -125,6 +133,34 @@ DecimalString = Annotated[
     WithJsonSchema({"type": "string", "pattern": DECIMAL_PATTERN}),
 ]
 """A decimal number as a quoted string: the API has no floats."""
+
+AUTO = "auto"
+"""What stands for a number that the operator works out."""
+
+_MOST_GPUS = 64
+
+
+def _parse_gpus(value: object) -> object:
+    if value == AUTO:
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST_GPUS:
+        return value
+    raise ValueError(f"{value!r} is neither {AUTO} nor an integer from 1 to {_MOST_GPUS}")
+
+
+GpuCount = Annotated[
+    int | Literal["auto"],
+    PlainValidator(_parse_gpus),
+    WithJsonSchema(
+        {
+            "x-kubernetes-int-or-string": True,
+            "pattern": f"^{AUTO}$",
+            "minimum": 1,
+            "maximum": _MOST_GPUS,
+        }
+    ),
+]
+"""A number of GPUs, or auto."""
 
 ObjectName = Annotated[str, Field(min_length=1, max_length=LONGEST_LABEL, pattern=LABEL_PATTERN)]
 """The name of another object: an RFC 1123 label."""

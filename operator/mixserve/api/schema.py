@@ -24,6 +24,7 @@ _KEPT = (
     "minItems",
     "maxItems",
     "required",
+    "x-kubernetes-int-or-string",
     "x-kubernetes-list-type",
     "x-kubernetes-list-map-keys",
     "x-kubernetes-validations",
@@ -78,10 +79,10 @@ def _translate(raw: Mapping[str, Any], definitions: Mapping[str, Any]) -> Schema
     schema = {key: flat[key] for key in _KEPT if key in flat and flat[key] not in (None, [])}
     if "description" in flat:
         schema = {"description": _unwrap(flat["description"]), **schema}
-    if schema["type"] == "array":
+    if schema.get("type") == "array":
         schema.setdefault("x-kubernetes-list-type", "atomic")
         schema["items"] = _translate(flat["items"], definitions)
-    if schema["type"] == "object":
+    if schema.get("type") == "object":
         schema["properties"] = {name: _translate(member, definitions) for name, member in flat["properties"].items()}
         if schema.get("default") == {} and not any("default" in member for member in schema["properties"].values()):
             del schema["default"]

@@ -8,6 +8,7 @@ work, and prints. Here does not belong: the work itself. What a command needs is
 import typer
 
 from mixserve.cli import dev, operator
+from mixserve.cli.plan import plan
 
 app = typer.Typer(
     name="mixserve",
@@ -16,6 +17,7 @@ app = typer.Typer(
     # The traceback of a bug is for its report, in full and without the values of variables, which may be secret.
     pretty_exceptions_enable=False,
 )
+app.command()(plan)
 app.add_typer(dev.app, name="dev")
 app.add_typer(operator.app, name="operator")
 

@@ -22,10 +22,10 @@ from mixserve.plan.facts import facts_by_variant
 from mixserve.plan.memory import batch_prior, memory_plan_if_known
 from mixserve.plan.model_source import source_of
 from mixserve.plan.objects import DesiredObject, deployment_name, desired_objects
+from mixserve.plan.parallelism import with_tensor_parallel
 from mixserve.plan.placement import PlacementError, placement_of
-from mixserve.plan.quant_method import quant_methods_by_variant
-from mixserve.validate.checks import notes, violations
-from mixserve.validate.name_checks import Claim, name_owners, names_taken
+from mixserve.validate.judgement import Judgement, findings, judge
+from mixserve.validate.name_checks import Claim, name_owners
 from mixserve.validate.unreadable import unreadable
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from mixserve.controller.cluster_view import ClusterView
     from mixserve.controller.object_cache import ObjectCache
     from mixserve.observe.model_files import ModelConfigReader
-    from mixserve.plan.facts import Configs, Facts
+    from mixserve.plan.facts import Facts
     from mixserve.status.troubles import Advise
     from mixserve.validate.name_checks import Name
     from mixserve.validate.violation import Note, Violation
@@ -84,21 +84,10 @@ class Assessment:
 
 
 @dataclass(frozen=True)
-class _Judgement:
-    """What is wrong with a pool's spec by itself, and all that it came from: versions of objects, contents of files."""
-
-    pool: LLMServingPool
-    catalog: Catalog
-    configs: Configs
-    facts: Mapping[str, Facts]
-    violations: tuple[Violation, ...]
-
-
-@dataclass(frozen=True)
 class _Known:
     """An assessment, and all that it came from: the pool by itself, and which pool has the names that it wants."""
 
-    judgement: _Judgement
+    judgement: Judgement
     owners: Mapping[Name, LLMServingPool]
     assessment: Assessment
 
@@ -114,7 +103,7 @@ class Planner:
     def __init__(self, view: ClusterView, configs: ModelConfigReader) -> None:
         self._view = view
         self._configs = configs
-        self._judged: dict[PoolKey, _Judgement] = {}
+        self._judged: dict[PoolKey, Judgement] = {}
         self._known: dict[PoolKey, _Known] = {}
         self._catalog_known: tuple[tuple[int, int], Catalog] | None = None
         self._parsed: dict[str, tuple[int, StrictModel | ValidationError]] = {}
@@ -140,8 +129,10 @@ class Planner:
         if pool is None:
             return None
         facts = facts_by_variant(pool, await self._read_configs(pool))
+        catalog = self._catalog()
+        resolved = with_tensor_parallel(pool, catalog=catalog, facts_by_variant=facts)
         try:
-            return _plan(pool, catalog=self._catalog(), facts=facts)
+            return _plan(resolved, catalog=catalog, facts=facts)
         except PlacementError:
             return None
 
@@ -158,12 +149,12 @@ class Planner:
         sources = {source_of(pool, variant) for variant in pool.spec.variants}
         return {source: await self._configs.read(source) for source in sources}
 
-    async def _judge(self, key: PoolKey, pool: LLMServingPool) -> _Judgement:
+    async def _judge(self, key: PoolKey, pool: LLMServingPool) -> Judgement:
         """The pool by itself; worked out again only if something that it comes from has changed."""
         catalog, configs = self._catalog(), await self._read_configs(pool)
         known = self._judged.get(key)
         if known is None or (known.pool, known.catalog, known.configs) != (pool, catalog, configs):
-            known = self._judged[key] = _judge(pool, catalog=catalog, configs=configs)
+            known = self._judged[key] = judge(pool, catalog=catalog, configs=configs)
         return known
 
     def _catalog(self) -> Catalog:
@@ -246,27 +237,13 @@ def _last_valid(raw: RawObject, account: RawObject | None) -> LLMServingPool | N
         return None
 
 
-def _judge(
-    pool: LLMServingPool,
-    *,
-    catalog: Catalog,
-    configs: Configs,
-) -> _Judgement:
-    facts, methods = facts_by_variant(pool, configs), quant_methods_by_variant(pool, configs)
-    wrong = violations(pool, catalog=catalog, facts_by_variant=facts, quant_methods=methods)
-    return _Judgement(pool, catalog, configs, facts, wrong)
-
-
-def _assess(judgement: _Judgement, owners: Mapping[Name, LLMServingPool]) -> Assessment:
-    pool, catalog, facts = judgement.pool, judgement.catalog, judgement.facts
-    advise = adapter_for(pool.spec.engine.type).advise
-    wrong = (*names_taken(pool, owners), *judgement.violations)
-    if wrong:
-        return Assessment(violations=wrong, advise=advise)
+def _assess(judgement: Judgement, owners: Mapping[Name, LLMServingPool]) -> Assessment:
+    pool, found = judgement.resolved, findings(judgement, owners)
     return Assessment(
-        notes=notes(pool, catalog=catalog, facts_by_variant=facts),
-        advise=advise,
-        plan=_plan(pool, catalog=catalog, facts=facts),
+        violations=found.violations,
+        notes=found.notes,
+        advise=adapter_for(pool.spec.engine.type).advise,
+        plan=None if found.violations else _plan(pool, catalog=judgement.catalog, facts=judgement.facts),
     )
 
 

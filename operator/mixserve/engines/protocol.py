@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mixserve.api.engine import Engine
-    from mixserve.api.quantization import QuantizationEngine
+    from mixserve.api.quantization_engine import QuantizationEngine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +20,7 @@ class Launch:
         revision: commit of the Hugging Face repository, or None for a path.
         served_names: model names that the engine answers for, at least one; the first one labels its metrics.
         quantization: the row of the format for this engine.
+        kv_cache: the row of the KV cache's format for this engine; None for the model's own precision.
         tensor_parallel: GPUs of one replica, >= 1.
         shutdown_timeout_s: how long the engine may finish requests after SIGTERM.
         cache_path: a writable directory inside the container, for downloads and compiled kernels.
@@ -30,6 +31,7 @@ class Launch:
     revision: str | None
     served_names: tuple[str, ...]
     quantization: "QuantizationEngine"
+    kv_cache: "QuantizationEngine | None"
     tensor_parallel: int
     shutdown_timeout_s: int
     cache_path: str
@@ -70,7 +72,10 @@ class EngineAdapter(Protocol):
     supported_versions: tuple[str, ...]
     """The "major.minor" lines that the tables are about, oldest first."""
     format_flags: frozenset[str]
-    """Flags that have an owner and that a QuantizationFormat may give all the same, each written out with dashes."""
+    """Flags that have an owner and that a QuantizationFormat of weights may give all the same, each written out with
+    dashes."""
+    kv_cache_flags: frozenset[str]
+    """The same for QuantizationFormats of the KV cache."""
 
     def image(self, version: str) -> str:
         """The engine's own container image for a version."""

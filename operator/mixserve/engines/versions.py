@@ -15,5 +15,10 @@ def nearest_line(version: str, known: Sequence[str]) -> str:
     return next((candidate for candidate in reversed(known) if _numbers(candidate) <= wanted), known[0])
 
 
-def _numbers(version_line: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version_line.split("."))
+def is_older(version: str, other: str) -> bool:
+    """Whether a version came before another one, as numbers: "0.9.2" is older than "0.10.0"."""
+    return _numbers(version) < _numbers(other)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))

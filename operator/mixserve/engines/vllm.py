@@ -1,4 +1,4 @@
-"""vLLM: command line, environment, metric names. Read from the packages 0.32.0 and 0.33.0.
+"""vLLM: command line, environment, metric names. Read from the packages 0.30.0, 0.31.0, 0.32.0 and 0.33.0.
 
 What belongs to other fields of the pool is in `vllm_flags`, what start-up errors mean in `vllm_errors`.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from mixserve.api.engine import KVCacheFormat
 from mixserve.api.scalars import GIB
 from mixserve.engines.protocol import MetricNames
 from mixserve.engines.versions import nearest_line
@@ -27,11 +26,15 @@ _GAUGES = MetricNames(
     # The second name was the first one's until about 0.11: images of one's own may be older than they say.
     kv_cache_usage=("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"),
 )
-_METRIC_NAMES = MappingProxyType({"0.32": _GAUGES, "0.33": _GAUGES})
+# One table per line, oldest first. All that is written and read here is the same in the four: 0.31 only adds names for
+# flags (see vllm_flags), and what formats need is in their QuantizationFormat, with a minimumVersion where it matters.
+_METRIC_NAMES = MappingProxyType({"0.30": _GAUGES, "0.31": _GAUGES, "0.32": _GAUGES, "0.33": _GAUGES})
 
 # vLLM gives up on its own engine process after this variable's time (600 s by default). The startup probe should be the
 # one to end a slow start, because it says so in an event.
 _READY_TIMEOUT_MARGIN_S = 60
+
+_SLOW_FOR_THEIR_MEMORY = frozenset({"8.0", "12.1"})
 
 # Both make `max_num_batched_tokens` larger where it is not given: the one doubles it, the other makes it the longest
 # context's.
@@ -39,7 +42,7 @@ _FLAGS_OF_BATCHED_TOKENS = ("performance-mode", "enable-chunked-prefill")
 
 
 class VLLMAdapter:
-    """vLLM 0.32 and 0.33; other versions are treated as the nearest of the two."""
+    """vLLM 0.30 to 0.33; other versions are treated as the nearest of them."""
 
     port = 8000
     metrics_path = "/metrics"
@@ -47,6 +50,7 @@ class VLLMAdapter:
     token_variable = "HF_TOKEN"  # noqa: S105 - the name of a variable
     supported_versions = tuple(_METRIC_NAMES)
     format_flags = frozenset({"--quantization"})
+    kv_cache_flags = frozenset({"--kv-cache-dtype"})
 
     def image(self, version: str) -> str:
         """The project's own image."""
@@ -60,7 +64,7 @@ class VLLMAdapter:
             *("--port", str(self.port)),
             *_model_flags(launch),
             *_batching_flags(launch.engine),
-            *_memory_flags(launch.engine),
+            *_memory_flags(launch),
             *("--shutdown-timeout", str(launch.shutdown_timeout_s)),
             *launch.quantization.arguments,
             *launch.engine.args,
@@ -87,7 +91,7 @@ class VLLMAdapter:
         return owner_of(argument)
 
     def metric_names(self, version: str) -> MetricNames:
-        """The gauges; the same in both versions."""
+        """The gauges; the same in all four versions."""
         return _METRIC_NAMES[nearest_line(version, self.supported_versions)]
 
     def default_max_sequences(self, *, memory_bytes: int, compute_capability: str) -> int:
@@ -115,10 +119,11 @@ def _batch_defaults(memory_bytes: int, compute_capability: str) -> tuple[int, in
     """Requests and tokens of one step, from `EngineArgs.get_batch_defaults`.
 
     vLLM asks for "a100" in the device's name; 8.0 is the A100's compute capability (and that of the smaller A30).
+    Since 0.33 it also excludes 12.1, the GB10; before, its defaults there are larger than these.
     """
     if memory_bytes >= 160 * GIB:
         return 1024, 16384
-    if memory_bytes >= 70 * GIB and compute_capability != "8.0":
+    if memory_bytes >= 70 * GIB and compute_capability not in _SLOW_FOR_THEIR_MEMORY:
         return 1024, 8192
     return 256, 2048
 
@@ -141,12 +146,11 @@ def _batching_flags(engine: Engine) -> tuple[str, ...]:
     return tuple(word for flag, value in values if value is not None for word in (flag, str(value)))
 
 
-def _memory_flags(engine: Engine) -> tuple[str, ...]:
-    cache = engine.kv_cache
-    # "auto" is the default, and 0.32 has no other name for the model's own precision.
-    kv_format = () if cache.format is KVCacheFormat.AUTO else ("--kv-cache-dtype", cache.format.value)
+def _memory_flags(launch: Launch) -> tuple[str, ...]:
+    engine = launch.engine
     return (
         "--enable-prefix-caching" if engine.prefix_caching else "--no-enable-prefix-caching",
-        *kv_format,
-        *("--gpu-memory-utilization", f"{cache.memory_utilization_percent / 100:.2f}"),
+        # Without a format nothing is said: "auto" is the default, and the only name for the model's own precision.
+        *(() if launch.kv_cache is None else launch.kv_cache.arguments),
+        *("--gpu-memory-utilization", f"{engine.kv_cache.memory_utilization_percent / 100:.2f}"),
     )

@@ -25,7 +25,7 @@ OWNED_FLAGS: Mapping[str, str] = MappingProxyType(
         "disable-prefix-caching": "use spec.engine.prefixCaching",
         "kv-cache-dtype": "use spec.engine.kvCache.format",
         "gpu-memory-utilization": "use spec.engine.kvCache.memoryUtilizationPercent",
-        # The same in 0.33, for GPUs and others.
+        # The same since 0.31, for GPUs and others.
         "device-memory-utilization": "use spec.engine.kvCache.memoryUtilizationPercent",
         "kv-cache-memory-bytes": "use spec.engine.kvCache.memoryUtilizationPercent",
         "num-gpu-blocks-override": "use spec.engine.kvCache.memoryUtilizationPercent",

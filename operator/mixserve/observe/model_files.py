@@ -8,11 +8,16 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mixserve.plan.checkpoint_size import INDEX
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # config.json of the largest models has 20 KB; quantization lists may make it longer.
 MAX_CONFIG_BYTES = 2**20
+
+# That of DeepSeek-V3 has 9 MB: a line for each tensor of each expert.
+MAX_INDEX_BYTES = 2**26
 
 # More models than one development machine has; the oldest is read anew when it is asked for.
 MOST_CONFIGS = 1000
@@ -30,9 +35,12 @@ class ModelConfigReader:
         """The content of the source's config.json; None for other sources, and where there is no readable one."""
         if not source.startswith(_HOST):
             return None
-        return await asyncio.to_thread(self._read, source)
+        return await asyncio.to_thread(self.read_now, source)
 
-    def _read(self, source: str) -> Mapping[str, Any] | None:
+    def read_now(self, source: str) -> Mapping[str, Any] | None:
+        """The same, for a process that has nothing else to do while it waits for the disk."""
+        if not source.startswith(_HOST):
+            return None
         path = Path(source.removeprefix(_HOST), "config.json")
         try:
             found = path.stat()
@@ -52,7 +60,9 @@ def _parse(path: Path, mode: int, size: int) -> Mapping[str, Any] | None:
     if not stat.S_ISREG(mode) or size > MAX_CONFIG_BYTES:
         return None
     content = json.loads(path.read_bytes())
-    return _with_quantization(content, path.with_name("hf_quant_config.json")) if isinstance(content, dict) else None
+    if not isinstance(content, dict):
+        return None
+    return _with_index(_with_quantization(content, path.with_name("hf_quant_config.json")), path.with_name(INDEX))
 
 
 def _with_quantization(content: dict[str, Any], beside: Path) -> dict[str, Any]:
@@ -61,3 +71,15 @@ def _with_quantization(content: dict[str, Any], beside: Path) -> dict[str, Any]:
         return content
     is_short = beside.stat().st_size <= MAX_CONFIG_BYTES
     return {**content, "quantization_config": json.loads(beside.read_bytes()) if is_short else "too long to be read"}
+
+
+def _with_index(content: dict[str, Any], beside: Path) -> dict[str, Any]:
+    """With what the index of the weights says of all of them, if it can be read; of its list of tensors nothing."""
+    content.pop(INDEX, None)
+    try:
+        if not beside.is_file() or beside.stat().st_size > MAX_INDEX_BYTES:
+            return content
+        index = json.loads(beside.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return content
+    return {**content, INDEX: {"metadata": index.get("metadata")}} if isinstance(index, dict) else content

@@ -1,36 +1,41 @@
 """The numbers of a model from its config.json. What is not certain is unknown, with the reason; never a guess.
 
-Known are dense decoders with grouped-query attention and a gated MLP, all layers alike.
+`families` has the kinds of models that are known, `parameters` the formulas.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from mixserve.api.pool import LLMServingPool, ModelFacts, Variant
+from mixserve.api.model_facts import ModelFacts, SlidingWindow
+from mixserve.plan.checkpoint_size import checkpoint_bytes
+from mixserve.plan.config_keys import (
+    DecoderKeys,
+    ExpertKeys,
+    InvalidConfigError,
+    LatentKeys,
+    UnknownConfigError,
+    VisionKeys,
+    read_keys,
+    short,
+)
+from mixserve.plan.context_length import context_obstacle
+from mixserve.plan.families import FAMILIES, SEEING_FAMILIES, Family, SeeingFamily
+from mixserve.plan.layer_windows import sliding_layers
 from mixserve.plan.model_source import source_of
+from mixserve.plan.parameters import count_parameters, count_vision
 
-DENSE_MODEL_TYPES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
-"""Values of `model_type` whose layers are all: attention (q, k, v, o), gated MLP (gate, up, down), two norms."""
+if TYPE_CHECKING:
+    from mixserve.api.pool import LLMServingPool, Variant
 
-# Keys that say what a layer is, by what they stand for. Null, false and 0 mean that it is not so.
-_OTHER_STRUCTURES = {
-    "text_config": "the configuration is nested, as in models that also see or hear",
-    "kv_lora_rank": "it uses multi-head latent attention",
-    "n_routed_experts": "it is a mixture of experts",
-    "num_local_experts": "it is a mixture of experts",
-    "num_experts": "it is a mixture of experts",
-}
-
-# Qwen3 alone has a default that does not follow from the other keys (transformers, Qwen3Config).
-_DEFAULT_HEAD_DIM = {"qwen3": 128}
-
-# With these the longest context is max_position_embeddings as it stands.
-_UNSCALED_ROPE_TYPES = frozenset({"default", "llama3"})
+# Keys of structures that a model_type has or has not, by what they stand for. Null, false and 0 mean that it is not so.
+_LATENT = {"kv_lora_rank": "it uses multi-head latent attention"}
+_EXPERTS = dict.fromkeys(("n_routed_experts", "num_local_experts", "num_experts"), "it is a mixture of experts")
+_NESTED = {"text_config": "the configuration is nested, as in models that also see or hear"}
 
 
 @dataclass(frozen=True)
@@ -48,26 +53,6 @@ class InvalidFacts:
 
 
 Facts = ModelFacts | UnknownFacts | InvalidFacts
-
-_LARGEST_COUNT = 10**9
-_Count = Annotated[int, Field(ge=1, le=_LARGEST_COUNT)]
-
-
-class _DenseConfig(BaseModel):
-    """The keys of config.json that planning reads."""
-
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
-
-    hidden_size: Annotated[int, Field(ge=1, le=10**6)]
-    intermediate_size: _Count
-    num_hidden_layers: Annotated[int, Field(ge=1, le=10**4)]
-    num_attention_heads: Annotated[int, Field(ge=1, le=10**4)]
-    num_key_value_heads: Annotated[int, Field(ge=1, le=10**4)] | None = None
-    head_dim: Annotated[int, Field(ge=1, le=10**5)] | None = None
-    vocab_size: Annotated[int, Field(ge=1, le=10**8)]
-    max_position_embeddings: _Count
-    tie_word_embeddings: bool = False
-
 
 Configs = Mapping[str, Mapping[str, Any] | None]
 """Decoded config.json by source; None or absent where it could not be read."""
@@ -100,83 +85,132 @@ def _facts_of(
 
 def facts_from_config(config: Mapping[str, Any]) -> Facts:
     """Read a decoded config.json, which may hold anything."""
-    obstacle = _structure_obstacle(config)
-    if obstacle is not None:
-        return UnknownFacts(f"{obstacle}, which is not supported yet")
     try:
-        dense = _DenseConfig.model_validate(dict(config))
-    except ValidationError as error:
-        return InvalidFacts(tuple(_problem(entry) for entry in error.errors(include_url=False)))
-    return _facts_from_dense(dense, str(config["model_type"]))
+        return _facts_of_model(config)
+    except InvalidConfigError as error:
+        return InvalidFacts(error.problems)
+    except UnknownConfigError as error:
+        return UnknownFacts(f"{error}, which is not supported yet")
 
 
-def _structure_obstacle(config: Mapping[str, Any]) -> str | None:
-    """What makes the model another one than the formulas here are about."""
-    for key, meaning in _OTHER_STRUCTURES.items():
-        if config.get(key):
-            return f"config.json has {key}: {meaning}"
-    model_type = config.get("model_type")
-    if not isinstance(model_type, str) or model_type not in DENSE_MODEL_TYPES:
-        return f"config.json has model_type {_short(model_type)}"
-    if _has_sliding_window(config):
-        return "config.json has layers with a sliding window"
-    rope = config.get("rope_scaling") or config.get("rope_parameters")
-    return _rope_obstacle(rope, config.get("max_position_embeddings")) if isinstance(rope, Mapping) else None
+def _facts_of_model(config: Mapping[str, Any]) -> ModelFacts:
+    """The facts of a language model, or of one that also sees.
 
-
-def _rope_obstacle(rope: Mapping[str, Any], longest: object) -> str | None:
-    """What makes the longest context another one than max_position_embeddings, or leaves it in doubt.
-
-    YaRN stretches a context by a factor. Older versions of vLLM take the product of the original context and the factor
-    for the longest one, newer ones max_position_embeddings, which is not the product in every published config.json.
+    Raises:
+        InvalidConfigError: keys are missing or wrong.
+        UnknownConfigError: nobody can tell.
     """
-    rope_type = rope.get("rope_type") or rope.get("type")
-    if not isinstance(rope_type, str) or rope_type in _UNSCALED_ROPE_TYPES:
-        return None
-    if rope_type == "yarn" and _stretched(rope) == longest:
-        return None
-    return (
-        f"config.json has RoPE scaling of type {_short(rope_type)} with a longest context that may not be "
-        "max_position_embeddings"
+    model_type, text = config.get("model_type"), config
+    seeing = SEEING_FAMILIES.get(model_type) if isinstance(model_type, str) else None
+    if seeing is not None:
+        model_type, text = seeing.language, _language(config)
+    family = _family(model_type, text)
+    vision, problems = (None, ()) if seeing is None else _vision(config, seeing)
+    keys = _decoder(text, family, also=problems)
+    head_size, key_value_heads = _heads(keys)
+    found = count_parameters(keys, family, head_size=head_size, key_value_heads=key_value_heads)
+    unread = 0 if vision is None else count_vision(vision, keys.hidden_size)
+    return _checked(
+        parameters=found.total + unread,
+        layers=keys.num_hidden_layers,
+        hidden_size=keys.hidden_size,
+        attention_heads=keys.num_attention_heads,
+        key_value_heads=key_value_heads,
+        head_size=head_size,
+        vocabulary_size=keys.vocab_size,
+        max_position_embeddings=keys.max_position_embeddings,
+        tied_embeddings=keys.tie_word_embeddings,
+        active_parameters=found.total - found.idle_experts if found.idle_experts + unread else None,
+        expert_parameters=found.experts or None,
+        vision_parameters=unread or None,
+        checkpoint_bytes=checkpoint_bytes(config),
+        sliding_window=_window(keys, layers=sliding_layers(keys, family)),
+        **_latent(keys, found.attention),
     )
 
 
-def _stretched(rope: Mapping[str, Any]) -> float | None:
-    original, factor = rope.get("original_max_position_embeddings"), rope.get("factor")
-    # Larger integers are no context, and can't be multiplied by a float.
-    if isinstance(original, int) and original <= _LARGEST_COUNT and isinstance(factor, int | float):
-        return original * factor
-    return None
+def _language(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The language model's keys, in a model that also sees; whether it ties embeddings may stand outside of them."""
+    text = config.get("text_config")
+    if not isinstance(text, Mapping):
+        raise InvalidConfigError([f"config.json: text_config must be an object, but it is {short(text)}"])
+    outside = {key: config[key] for key in ("tie_word_embeddings",) if key in config}
+    return {**outside, **text}
 
 
-def _has_sliding_window(config: Mapping[str, Any]) -> bool:
-    layers = config.get("layer_types")
-    if isinstance(layers, list):
-        return any(layer != "full_attention" for layer in layers)
-    return bool(config.get("sliding_window")) and config.get("use_sliding_window") is not False
+def _family(model_type: object, config: Mapping[str, Any]) -> Family:
+    """What is known of the model's kind.
+
+    Raises:
+        UnknownConfigError: nothing, or it is not like others of its kind.
+    """
+    family = FAMILIES.get(model_type) if isinstance(model_type, str) else None
+    for key, meaning in {**_NESTED, **({} if family is None else _foreign(family))}.items():
+        if config.get(key):
+            raise UnknownConfigError(f"config.json has {key}: {meaning}")
+    if family is None:
+        raise UnknownConfigError(f"config.json has model_type {short(model_type)}")
+    obstacle = None if family.context_is_scaled else context_obstacle(config)
+    if obstacle is not None:
+        raise UnknownConfigError(obstacle)
+    return family
 
 
-def _problem(entry: Mapping[str, Any]) -> str:
-    key = ".".join(str(part) for part in entry["loc"])
-    if entry["type"] == "missing":
-        return f"config.json: {key} is missing"
-    message = str(entry["msg"])
-    return f"config.json: {key}: {message[0].lower()}{message[1:]}, but it is {_short(entry['input'])}"
+def _foreign(family: Family) -> Mapping[str, str]:
+    """Keys of structures that the family does not have."""
+    experts = {} if issubclass(family.keys, ExpertKeys) else _EXPERTS
+    return experts if issubclass(family.keys, LatentKeys) else {**experts, **_LATENT}
 
 
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:40]}..."  # noqa: PLR2004 - enough to recognise it
+def _decoder(
+    text: Mapping[str, Any],
+    family: Family,
+    *,
+    also: tuple[str, ...],
+) -> DecoderKeys:
+    """The language model's keys.
+
+    Raises:
+        InvalidConfigError: they are wrong, or `also` says so of others.
+    """
+    try:
+        keys = read_keys(family.keys, text, spellings=family.spellings, defaults=family.defaults, place="config.json")
+    except InvalidConfigError as error:
+        raise InvalidConfigError([*error.problems, *also]) from None
+    if also:
+        raise InvalidConfigError(also)
+    return keys
 
 
-def _facts_from_dense(config: _DenseConfig, model_type: str) -> Facts:
-    heads = config.num_attention_heads
-    head_dim = config.head_dim or _DEFAULT_HEAD_DIM.get(model_type)
-    key_value_heads = config.num_key_value_heads or heads
-    problems = []
-    if head_dim is None and config.hidden_size % heads:
+def _vision(config: Mapping[str, Any], family: SeeingFamily) -> tuple[VisionKeys | None, tuple[str, ...]]:
+    """What sees, if anything does, or what is wrong with its keys.
+
+    Raises:
+        UnknownConfigError: it is of another kind.
+    """
+    vision, place = config.get("vision_config"), "config.json: vision_config"
+    if not vision:
+        return None, ()
+    if not isinstance(vision, Mapping):
+        return None, (f"{place} must be an object, but it is {short(vision)}",)
+    kind = vision.get("model_type")
+    if kind != family.vision or vision.get("vision_use_head"):
+        raise UnknownConfigError(f"config.json has a vision_config of model_type {short(kind)}")
+    try:
+        return read_keys(family.vision_keys, vision, spellings={}, defaults={}, place=place), ()
+    except InvalidConfigError as error:
+        return None, error.problems
+
+
+def _heads(keys: DecoderKeys) -> tuple[int, int]:
+    """The width of a head, and the number of key-value heads."""
+    heads = keys.num_attention_heads
+    if isinstance(keys, LatentKeys):
+        return keys.qk_nope_head_dim + keys.qk_rope_head_dim, heads
+    key_value_heads, problems = keys.num_key_value_heads or heads, []
+    if keys.head_dim is None and keys.hidden_size % heads:
         problems.append(
-            f"config.json: num_attention_heads ({heads}) does not divide hidden_size ({config.hidden_size}), "
+            f"config.json: num_attention_heads ({heads}) does not divide hidden_size ({keys.hidden_size}), "
             "and there is no head_dim"
         )
     if heads % key_value_heads:
@@ -184,33 +218,27 @@ def _facts_from_dense(config: _DenseConfig, model_type: str) -> Facts:
             f"config.json: num_key_value_heads ({key_value_heads}) does not divide num_attention_heads ({heads})"
         )
     if problems:
-        return InvalidFacts(tuple(problems))
-    return _counted(config, head_dim=head_dim or config.hidden_size // heads, key_value_heads=key_value_heads)
+        raise InvalidConfigError(problems)
+    return keys.head_dim or keys.hidden_size // heads, key_value_heads
 
 
-def _counted(config: _DenseConfig, *, head_dim: int, key_value_heads: int) -> Facts:
-    """Facts with the number of parameters.
+def _window(keys: DecoderKeys, *, layers: int) -> SlidingWindow | None:
+    return SlidingWindow(tokens=keys.sliding_window, layers=layers) if layers and keys.sliding_window else None
 
-    Per layer q and o (hidden x heads x head_dim each), k and v (hidden x kv_heads x head_dim each), gate, up and down
-    (hidden x intermediate each), two norms; outside of the layers the embeddings, the output matrix unless it is the
-    same, and a norm. Biases and norms of queries and keys are left out: below 0.01 %.
-    """
-    hidden = config.hidden_size
-    attention = 2 * hidden * head_dim * (config.num_attention_heads + key_value_heads)
-    layer = attention + 3 * hidden * config.intermediate_size + 2 * hidden
-    embeddings = config.vocab_size * hidden * (1 if config.tie_word_embeddings else 2)
-    parameters = config.num_hidden_layers * layer + embeddings + hidden
+
+def _latent(keys: DecoderKeys, attention: int) -> dict[str, int]:
+    """What multi-head latent attention has instead of keys and values."""
+    if not isinstance(keys, LatentKeys):
+        return {}
+    return {"latent_size": keys.kv_lora_rank + keys.qk_rope_head_dim, "attention_parameters": attention}
+
+
+def _checked(**numbers: Any) -> ModelFacts:
+    """The facts, unless each number is possible by itself and all together are not."""
     try:
-        return ModelFacts(
-            parameters=parameters,
-            layers=config.num_hidden_layers,
-            hidden_size=hidden,
-            attention_heads=config.num_attention_heads,
-            key_value_heads=key_value_heads,
-            head_size=head_dim,
-            vocabulary_size=config.vocab_size,
-            max_position_embeddings=config.max_position_embeddings,
-            tied_embeddings=config.tie_word_embeddings,
-        )
+        return ModelFacts(**numbers)
     except ValidationError:
-        return InvalidFacts((f"config.json: its dimensions make {parameters} parameters, which no model has",))
+        parameters = numbers["parameters"]
+        raise InvalidConfigError(
+            [f"config.json: its dimensions make {parameters} parameters, which no model has"]
+        ) from None

@@ -1,11 +1,10 @@
 """What fits: weights, keys and values, and the engine's own needs against the memory of the GPUs.
 
-    weights  = quantized parameters x bits / 8 + embeddings and output matrix x 2 bytes
-    KV/token = 2 (keys, values) x layers x KV heads x head size x bytes, per GPU divided by min(TP, KV heads)
-    budget   = memory x utilization - weights - overhead
+    budget = memory x utilization - weights - overhead
 
 The budget is vLLM's (`determine_available_memory`): it takes its share of the memory, profiles a step of the largest
-size, and gives the rest to the KV cache, which has to hold one request of the longest context.
+size, and gives the rest to the KV cache, which has to hold one request of the longest context. `plan.weights` and
+`plan.kv_memory` have the terms.
 """
 
 from __future__ import annotations
@@ -13,27 +12,25 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from decimal import ROUND_CEILING
 from typing import TYPE_CHECKING
 
-from mixserve.api.engine import KVCacheFormat
-from mixserve.api.pool import ModelFacts
+from mixserve.api.model_facts import ModelFacts
 from mixserve.api.scalars import GIB
 from mixserve.engines.registry import adapter_for
+from mixserve.plan.kv_memory import KVMemory, kv_memory
+from mixserve.plan.weights import active_weights_bytes, weights_bytes
 
 if TYPE_CHECKING:
+    from mixserve.api.accelerator import AcceleratorClassSpec
     from mixserve.api.engine import Engine
     from mixserve.plan.facts import Facts
     from mixserve.plan.placement import Placement
 
 OVERHEAD_BYTES_PER_GPU = 5 * GIB // 2
-"""Activations of the profiled step, CUDA graphs, CUDA context and NCCL: 2 to 3 GiB with dense models."""
+"""Activations of the profiled step, CUDA graphs, CUDA context and NCCL: 2 to 3 GiB with most models."""
 
-UNQUANTIZED_BYTES = 2
-"""Embeddings and output matrix stay at 16 bits in the checkpoints of all formats."""
-
-KV_BYTES = {KVCacheFormat.AUTO: 2, KVCacheFormat.FP8: 1}
-"""Bytes of one number in the KV cache; the models here compute in 16 bits."""
+LATENT_OVERHEAD_BYTES_PER_GPU = 5 * GIB
+"""The same with multi-head latent attention, which widens what it keeps to full heads while it reads prompts."""
 
 BLOCK_TOKENS = 16
 """Tokens of a KV block; vLLM's default."""
@@ -51,24 +48,29 @@ class MemoryPlan:
 
     Attributes:
         parameters: of the model.
+        active_parameters: those that a token uses.
         tensor_parallel: GPUs.
         compute_bits: bits of the matrix arithmetic on this GPU: the format's where it is native, else 16.
         memory_bytes: what the engine may take.
         weights_bytes: weights as stored.
+        active_weights_bytes: those that a step with one token reads.
         overhead_bytes: what is neither weights nor KV cache.
-        kv_bytes_per_token: keys and values of one token, with the copies where there are more GPUs than KV heads.
+        kv: what a request's keys and values take, with the copies where there are more GPUs than KV heads.
         kv_budget_bytes: what is left for the KV cache; negative where the weights do not fit.
         context_tokens: the longest request that the engine has to promise to take.
-        kv_capacity_tokens: what the KV cache holds, >= 0; also the longest request that it can hold.
+        kv_capacity_tokens: the longest request that the KV cache can hold, >= 0; without sliding windows also what it
+            holds of shorter ones together.
     """
 
     parameters: int
+    active_parameters: int
     tensor_parallel: int
     compute_bits: int
     memory_bytes: int
     weights_bytes: int
+    active_weights_bytes: int
     overhead_bytes: int
-    kv_bytes_per_token: int
+    kv: KVMemory
     kv_budget_bytes: int
     context_tokens: int
     kv_capacity_tokens: int
@@ -93,18 +95,34 @@ class MemoryPlan:
             f"request may have {self.context_tokens}"
         )
 
+    @property
+    def kv_bytes_per_token(self) -> int:
+        """Keys and values of one token; those of a request's older tokens take less where layers have windows."""
+        return self.kv.bytes_per_token
+
+    @property
+    def max_concurrency(self) -> float:
+        """Requests of the longest context that the KV cache holds at once; below 1 where the engine does not start."""
+        return self._pool_bytes / self.kv.reserved(self.context_tokens)
+
     def concurrency(self, mean_context_tokens: float) -> float:
         """Requests of `mean_context_tokens` (> 0) that the KV cache holds at once."""
-        return self.kv_capacity_tokens / mean_context_tokens
+        return self._pool_bytes / self.kv.held(mean_context_tokens)
+
+    @property
+    def _pool_bytes(self) -> int:
+        """The KV cache in whole blocks."""
+        block = self.kv_bytes_per_token * BLOCK_TOKENS
+        return max(0, self.kv_budget_bytes // block) * block
 
     def to_annotation(self) -> str:
         """The wire form on pods: JSON with camelCase keys, sorted."""
         wire = {
             "parameters": self.parameters,
-            # Dense models use all of them for every token.
-            "activeParameters": self.parameters,
+            "activeParameters": self.active_parameters,
             "weightsBytes": self.weights_bytes,
-            "kvBytesPerToken": self.kv_bytes_per_token,
+            # Readers know one number: the mean over the longest request.
+            "kvBytesPerToken": math.ceil(self.kv.held(self.context_tokens) / self.context_tokens),
             "tensorParallel": self.tensor_parallel,
             "computeBits": self.compute_bits,
             "maxModelLen": self.context_tokens,
@@ -129,41 +147,41 @@ def memory_plan(
     placement: Placement,
 ) -> MemoryPlan:
     """Work out one replica's memory."""
-    gpus = placement.tensor_parallel
-    usable = placement.accelerator.memory * engine.kv_cache.memory_utilization_percent // 100 * gpus
-    weights = weights_bytes(facts, placement)
-    kv_per_token = kv_bytes_per_token(facts, kv_format=engine.kv_cache.format, tensor_parallel=gpus)
-    budget = usable - weights - OVERHEAD_BYTES_PER_GPU * gpus
+    gpus, gpu = placement.tensor_parallel, placement.accelerator
+    usable = gpu.memory * engine.kv_cache.memory_utilization_percent // 100 * gpus
+    weights = weights_bytes(facts, placement.weights)
+    overhead = overhead_bytes_per_gpu(facts) * gpus
+    kv = kv_memory(facts, bits=placement.kv_bits, tensor_parallel=gpus, step_tokens=_step_tokens(engine, gpu))
+    budget = usable - weights - overhead
     return MemoryPlan(
         parameters=facts.parameters,
+        active_parameters=facts.parameters_per_token,
         tensor_parallel=gpus,
         compute_bits=_compute_bits(placement),
         memory_bytes=usable,
         weights_bytes=weights,
-        overhead_bytes=OVERHEAD_BYTES_PER_GPU * gpus,
-        kv_bytes_per_token=kv_per_token,
+        active_weights_bytes=active_weights_bytes(facts, placement.weights),
+        overhead_bytes=overhead,
+        kv=kv,
         kv_budget_bytes=budget,
         context_tokens=engine.max_model_len or facts.max_position_embeddings,
-        kv_capacity_tokens=max(0, budget // (kv_per_token * BLOCK_TOKENS)) * BLOCK_TOKENS,
+        kv_capacity_tokens=kv.longest(max(0, budget)) // BLOCK_TOKENS * BLOCK_TOKENS,
     )
 
 
-def weights_bytes(facts: ModelFacts, placement: Placement) -> int:
-    """All weights as stored; norms count as quantized, which is off by less than 0.01 %."""
-    quantized = facts.parameters - facts.embedding_parameters
-    stored = placement.weights.bits_per_weight * quantized / 8
-    return int(stored.to_integral_value(ROUND_CEILING)) + facts.embedding_parameters * UNQUANTIZED_BYTES
+def overhead_bytes_per_gpu(facts: ModelFacts) -> int:
+    """What an engine takes beside weights and KV cache."""
+    return OVERHEAD_BYTES_PER_GPU if facts.latent_size is None else LATENT_OVERHEAD_BYTES_PER_GPU
 
 
-def kv_bytes_per_token(
-    facts: ModelFacts,
-    *,
-    kv_format: KVCacheFormat,
-    tensor_parallel: int,
-) -> int:
-    """Keys and values of one token on all GPUs: KV heads are shared out, and copied where there are too few."""
-    heads_per_gpu = math.ceil(facts.key_value_heads / tensor_parallel)
-    return 2 * facts.layers * heads_per_gpu * facts.head_size * KV_BYTES[kv_format] * tensor_parallel
+def _step_tokens(engine: Engine, accelerator: AcceleratorClassSpec) -> int:
+    """The most tokens of one step; 0 where nobody knows."""
+    default = adapter_for(engine.type).default_max_batched_tokens(
+        engine,
+        memory_bytes=accelerator.memory,
+        compute_capability=accelerator.compute_capability,
+    )
+    return engine.batching.max_batched_tokens or default or 0
 
 
 def _compute_bits(placement: Placement) -> int:

@@ -9,6 +9,7 @@ from mixserve.api.names import ANNOTATION_MEMORY_PLAN, ENGINE_CONTAINER, ENGINE_
 from mixserve.engines.drain import ADDRESS_VARIABLE, drain_command
 from mixserve.engines.protocol import Launch
 from mixserve.engines.registry import adapter_for
+from mixserve.plan.kv_cache import kv_cache_row
 from mixserve.plan.model_source import ModelFiles, model_files
 
 if TYPE_CHECKING:
@@ -93,7 +94,8 @@ def _container(
         revision=files.revision,
         served_names=pool.served_names,
         quantization=placement.row,
-        tensor_parallel=variant.tensor_parallel,
+        kv_cache=kv_cache_row(placement.kv_cache, engine.type),
+        tensor_parallel=variant.gpus,
         shutdown_timeout_s=SHUTDOWN_TIMEOUT_S,
         cache_path=CACHE_PATH,
     )
@@ -110,7 +112,7 @@ def _container(
         "args": args,
         "env": _environment(pool, launch=launch, adapter=adapter),
         "ports": [{"name": ENGINE_PORT_NAME, "containerPort": adapter.port, "protocol": "TCP"}],
-        "resources": {"limits": {placement.accelerator.resource_name: str(variant.tensor_parallel)}},
+        "resources": {"limits": {placement.accelerator.resource_name: str(variant.gpus)}},
         "volumeMounts": [*_scratch_mounts(variant), *files.mounts],
         **_probes(adapter, startup_timeout_s=engine.startup_timeout.total_seconds()),
         "lifecycle": {"preStop": {"exec": {"command": list(drain)}}},
@@ -175,13 +177,13 @@ def _without_empty(requirement: dict[str, Any]) -> dict[str, Any]:
 
 def _scratch_volumes(variant: Variant) -> list[dict[str, Any]]:
     volumes: list[dict[str, Any]] = [{"name": _CACHE_VOLUME, "emptyDir": {}}]
-    if variant.tensor_parallel > 1:
+    if variant.gpus > 1:
         volumes.append({"name": _SHM_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": _SHM_SIZE}})
     return volumes
 
 
 def _scratch_mounts(variant: Variant) -> list[dict[str, Any]]:
     mounts = [{"name": _CACHE_VOLUME, "mountPath": CACHE_PATH}]
-    if variant.tensor_parallel > 1:
+    if variant.gpus > 1:
         mounts.append({"name": _SHM_VOLUME, "mountPath": "/dev/shm"})  # noqa: S108 - the container's own
     return mounts

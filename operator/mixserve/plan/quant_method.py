@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from mixserve.api.quantization import LONGEST_QUANT_METHOD, QUANT_METHOD_PATTERN
 from mixserve.plan.model_source import source_of
+from mixserve.plan.quant_scheme import scheme_of
 
 if TYPE_CHECKING:
     from mixserve.api.pool import LLMServingPool
@@ -17,7 +20,7 @@ _MODELOPT = "modelopt"
 
 
 def quant_methods_by_variant(pool: LLMServingPool, configs: Configs) -> dict[str, str | None]:
-    """By the variant's name: how its checkpoint is quantized, as `Checkpoint.quant_methods` has it.
+    """By the variant's name: how its checkpoint is quantized, method:scheme or method as `Checkpoint` has them.
 
     `UNQUANTIZED` where it is not, None where nobody can tell.
     """
@@ -35,9 +38,28 @@ def quant_method(config: Mapping[str, Any]) -> str | None:
     method = described.get("quant_method") or _modelopt(described)
     if not isinstance(method, str):
         return None
-    # As engines read it: one library writes its name in two ways.
+    # As engines read it: one library writes its name in two ways, another has several for its one way.
     method = method.lower().replace("compressed_tensors", "compressed-tensors")
-    return _with_algorithm(method, described) if method.startswith(_MODELOPT) else method
+    method = _MODELOPT if method.startswith(_MODELOPT) else method
+    scheme = scheme_of(method, described)
+    found = method if scheme is None else f"{method}:{scheme}"
+    # What no format can name nobody can compare, and it may be anything.
+    return found if len(found) <= LONGEST_QUANT_METHOD and re.fullmatch(QUANT_METHOD_PATTERN, found) else None
+
+
+def is_one_of(found: str, expected: Collection[str]) -> bool:
+    """Whether a quantized checkpoint is stored in one of the ways that a format names.
+
+    Args:
+        found: method, or method:scheme; without a scheme it may be any of the method's.
+        expected: the same; without a scheme all of the method's are meant.
+    """
+    return any(_agree(found, entry) for entry in expected)
+
+
+def _agree(found: str, expected: str) -> bool:
+    (method, _, scheme), (other_method, _, other_scheme) = found.partition(":"), expected.partition(":")
+    return method == other_method and (scheme == other_scheme or not (scheme and other_scheme))
 
 
 def _description(config: Mapping[str, Any]) -> object:
@@ -52,12 +74,3 @@ def _modelopt(described: Mapping[str, Any]) -> str | None:
     """ModelOpt names itself where it names no method."""
     producer = described.get("producer")
     return _MODELOPT if isinstance(producer, Mapping) and producer.get("name") == _MODELOPT else None
-
-
-def _with_algorithm(method: str, described: Mapping[str, Any]) -> str:
-    """ModelOpt has one method for all its formats."""
-    inner = described.get("quantization")
-    algorithm = (inner if isinstance(inner, Mapping) else described).get("quant_algo")
-    if not isinstance(algorithm, str):
-        return method
-    return _MODELOPT if algorithm.upper().startswith("FP8") else f"{_MODELOPT}_{algorithm.lower()}"

@@ -19,7 +19,7 @@ from mixserve.simulate.batch import Batch, ContinuousBatching, Sequence
 from mixserve.simulate.kv_cache import BlockPool
 from mixserve.simulate.memory import kv_budget
 from mixserve.simulate.requests import FinishedRequest, Request
-from mixserve.simulate.roofline import Roofline
+from mixserve.simulate.roofline import roofline_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,7 +85,7 @@ class SimulatedEngineCore:
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
         self.kv_budget = kv_budget(settings)
-        self._roofline = Roofline.of(settings.hardware, settings.model)
+        self._roofline = roofline_of(settings.hardware, settings.model)
         self._pool = BlockPool(self.kv_budget.blocks)
         self._batching = ContinuousBatching(settings, self._pool)
         self._sequences: dict[str, Sequence] = {}

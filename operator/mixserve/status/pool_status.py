@@ -120,9 +120,7 @@ def _cost(
     """USD per hour of the wanted replicas; None where a price is not known."""
     if any(variant.accelerator not in prices for variant in variants):
         return None
-    total = sum(
-        (decision.wanted(one.name) * one.tensor_parallel * prices[one.accelerator] for one in variants), Decimal(0)
-    )
+    total = sum((decision.wanted(one.name) * one.gpus * prices[one.accelerator] for one in variants), Decimal(0))
     return str(total.quantize(_CENT))
 
 

@@ -6,31 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from mixserve.api.engine import KVCache
 from mixserve.plan.memory import memory_plan
+from mixserve.plan.parallelism import group_sizes, shares_heads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mixserve.api.engine import Engine
-    from mixserve.api.pool import ModelFacts
+    from mixserve.api.model_facts import ModelFacts
     from mixserve.validate.subject import Subject
-
-_GPUS_OF_A_NODE = 8
-"""A tensor-parallel group stays on one node, so nothing larger is proposed."""
 
 _USUAL_PERCENT = KVCache().memory_utilization_percent
 """More than engines take by themselves may leave too little for what else needs the GPU, so it is not proposed."""
-
-
-def shares_heads(facts: ModelFacts, tensor_parallel: int) -> bool:
-    """Whether vLLM can split the heads: query heads evenly, KV heads evenly or each on equally many GPUs."""
-    kv_heads = facts.key_value_heads
-    whole = kv_heads % tensor_parallel == 0 or tensor_parallel % kv_heads == 0
-    return facts.attention_heads % tensor_parallel == 0 and whole
-
-
-def group_sizes(facts: ModelFacts) -> list[int]:
-    """Numbers of GPUs of one node that can split the heads."""
-    return [size for size in range(1, _GPUS_OF_A_NODE + 1) if shares_heads(facts, size)]
 
 
 def alternatives(subject: Subject, facts: ModelFacts) -> str | None:
@@ -54,7 +40,7 @@ def _percents(subject: Subject, facts: ModelFacts) -> Iterator[int]:
             facts,
             quantization=variant.quantization,
             accelerator=variant.accelerator,
-            gpus=variant.tensor_parallel,
+            gpus=variant.gpus,
             engine=engine.model_copy(update={"kv_cache": cache}),
         ):
             yield percent
@@ -65,13 +51,13 @@ def _single_changes(subject: Subject, facts: ModelFacts) -> list[str]:
     own = {
         "quantization": variant.quantization,
         "accelerator": variant.accelerator,
-        "gpus": variant.tensor_parallel,
+        "gpus": variant.gpus,
     }
 
     def holds(**change: Any) -> bool:
         return _holds(subject, facts, **{**own, **change})
 
-    sizes = [size for size in group_sizes(facts) if holds(gpus=size)]
+    sizes = [size for size in group_sizes(facts, subject.gpus_per_node) if holds(gpus=size)]
     formats = [name for name in sorted(subject.catalog.formats) if holds(quantization=name)]
     gpu_kinds = [name for name in _by_price(subject) if holds(accelerator=name)]
     return [
@@ -83,7 +69,8 @@ def _single_changes(subject: Subject, facts: ModelFacts) -> list[str]:
 
 def _combination(subject: Subject, facts: ModelFacts) -> list[str]:
     """The combination with the fewest GPUs, then the cheapest ones."""
-    for gpus in group_sizes(facts):
+    largest_node = max((entry.spec.gpus_per_node for entry in subject.catalog.accelerators.values()), default=1)
+    for gpus in group_sizes(facts, largest_node):
         for accelerator in _by_price(subject):
             for name in sorted(subject.catalog.formats):
                 if _holds(subject, facts, quantization=name, accelerator=accelerator, gpus=gpus):
@@ -115,4 +102,4 @@ def _holds(
     if placement is None or not placement.row.runs_on(placement.accelerator.compute_capability):
         return False
     plan = memory_plan(facts, engine=engine or subject.pool.spec.engine, placement=placement)
-    return shares_heads(facts, gpus) and plan.fits
+    return gpus <= placement.accelerator.gpus_per_node and shares_heads(facts, gpus) and plan.fits

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mixserve.api.names import Reason
 from mixserve.plan.model_source import source_of
-from mixserve.plan.quant_method import UNQUANTIZED
+from mixserve.plan.quant_method import UNQUANTIZED, is_one_of
 from mixserve.validate.violation import Violation
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _may_be(subject: Subject, quantization: str) -> bool:
         return True
     if subject.quant_method == UNQUANTIZED:
         return not expected.quant_methods
-    return subject.quant_method in expected.quant_methods
+    return is_one_of(subject.quant_method, expected.quant_methods)
 
 
 def _checkpoint(subject: Subject, quantization: str) -> Checkpoint | None:

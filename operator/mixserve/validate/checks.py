@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from mixserve.validate.catalog_checks import (
+    engine_too_old,
+    more_gpus_than_a_node,
     owned_by_format,
     unknown_accelerator,
     unknown_quantization,
@@ -12,7 +15,14 @@ from mixserve.validate.catalog_checks import (
     unsupported_by_engine,
 )
 from mixserve.validate.checkpoint_checks import checkpoint_in_another_format, checkpoint_in_two_formats
+from mixserve.validate.kv_cache_checks import (
+    kv_cache_flag_owned,
+    kv_cache_unsupported_by_accelerator,
+    kv_cache_unsupported_by_engine,
+    unknown_kv_cache_format,
+)
 from mixserve.validate.model_checks import (
+    auto_without_facts,
     context_exceeds_model,
     does_not_fit,
     indivisible_heads,
@@ -38,11 +48,18 @@ VARIANT_CHECKS = (
     unknown_accelerator,
     unsupported_by_engine,
     unsupported_by_accelerator,
+    engine_too_old,
+    more_gpus_than_a_node,
     owned_by_format,
+    unknown_kv_cache_format,
+    kv_cache_unsupported_by_engine,
+    kv_cache_unsupported_by_accelerator,
+    kv_cache_flag_owned,
     checkpoint_in_another_format,
     checkpoint_in_two_formats,
     step_too_narrow,
     invalid_facts,
+    auto_without_facts,
     indivisible_heads,
     context_exceeds_model,
     does_not_fit,
@@ -67,10 +84,34 @@ def violations(
         facts_by_variant: for every variant of the pool.
         quant_methods: how the checkpoint of a variant is quantized, by the variant's name.
     """
+    by_variant = violations_by_variant(
+        pool, catalog=catalog, facts_by_variant=facts_by_variant, quant_methods=quant_methods
+    )
+    return all_violations(pool, by_variant)
+
+
+def violations_by_variant(
+    pool: LLMServingPool,
+    *,
+    catalog: Catalog,
+    facts_by_variant: Mapping[str, Facts],
+    quant_methods: Mapping[str, str | None],
+) -> dict[str, tuple[Violation, ...]]:
+    """What is wrong with each variant, by its name; the arguments are those of `violations`."""
+    subjects = subjects_of(pool, catalog=catalog, facts_by_variant=facts_by_variant, quant_methods=quant_methods)
+    return {
+        subject.variant.name: tuple(violation for check in VARIANT_CHECKS for violation in check(subject))
+        for subject in subjects
+    }
+
+
+def all_violations(
+    pool: LLMServingPool,
+    by_variant: Mapping[str, tuple[Violation, ...]],
+) -> tuple[Violation, ...]:
+    """Those of the pool as a whole and those of its variants, each only once."""
     found = [violation for check in POOL_CHECKS for violation in check(pool)]
-    for subject in subjects_of(pool, catalog=catalog, facts_by_variant=facts_by_variant, quant_methods=quant_methods):
-        found += [violation for check in VARIANT_CHECKS for violation in check(subject)]
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(chain(found, *by_variant.values())))
 
 
 def notes(

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from mixserve.api.engine import SHORTEST_CONTEXT
 from mixserve.api.names import Reason
 from mixserve.engines.registry import adapter_for
-from mixserve.plan.facts import InvalidFacts
+from mixserve.plan.facts import InvalidFacts, UnknownFacts
 from mixserve.plan.memory import memory_plan
-from mixserve.validate.alternatives import alternatives, group_sizes, shares_heads
+from mixserve.plan.parallelism import group_sizes, shares_heads
+from mixserve.validate.alternatives import alternatives
 from mixserve.validate.violation import Violation
 
 if TYPE_CHECKING:
@@ -31,12 +32,23 @@ def invalid_facts(subject: Subject) -> Iterator[Violation]:
             )
 
 
+def auto_without_facts(subject: Subject) -> Iterator[Violation]:
+    """The number of GPUs is to be worked out, and nobody knows the model."""
+    if subject.variant.is_auto and isinstance(subject.facts, UnknownFacts):
+        yield Violation(
+            Reason.UNKNOWN_MODEL_FACTS,
+            f"{subject.path}.tensorParallel",
+            f"auto needs the model's numbers, and {subject.facts.detail}",
+            "give them in spec.model.facts, or a number of GPUs here",
+        )
+
+
 def indivisible_heads(subject: Subject) -> Iterator[Violation]:
     """Every GPU gets the same number of query heads, and whole KV heads or copies of one."""
-    facts, gpus = subject.known_facts, subject.variant.tensor_parallel
+    facts, gpus = subject.known_facts, subject.variant.gpus
     if facts is None or shares_heads(facts, gpus):
         return
-    right = ", ".join(str(size) for size in group_sizes(facts))
+    right = ", ".join(str(size) for size in group_sizes(facts, subject.gpus_per_node))
     yield Violation(
         Reason.INDIVISIBLE_HEADS,
         f"{subject.path}.tensorParallel",

@@ -67,7 +67,8 @@ def names_taken(pool: LLMServingPool, owners: Mapping[Name, LLMServingPool]) -> 
     for name, path in _names(pool).items():
         owner = owners.get(name, pool)
         if owner.metadata.name != pool.metadata.name:
-            yield _violation(name, path=path, owner=owner.metadata.name, older=_age(owner) < _age(pool))
+            is_older = owner.metadata.creation_timestamp < pool.metadata.creation_timestamp
+            yield _violation(name, path=path, owner=owner.metadata.name, older=is_older)
 
 
 def _violation(

@@ -43,12 +43,14 @@ def format_falls_back(subject: Subject) -> Iterator[Note]:
     variant, placement = subject.variant, subject.own_placement
     if placement is None:
         return
-    native, found = placement.row.native_compute_capability, placement.accelerator.compute_capability
-    if not placement.row.is_native_on(found):
+    row, found = placement.row, placement.accelerator.compute_capability
+    if not row.is_native_on(found):
+        kernel = f" ({row.fallback_kernel})" if row.fallback_kernel else ""
         yield Note(
             Reason.VALID,
             f"{subject.path}.quantization",
-            f"{variant.accelerator} (compute capability {found}) computes {variant.quantization} in 16 bits: it "
-            "saves memory and no time",
-            f"nothing has to be done; compute capability {native} and newer compute in the format itself",
+            f"{variant.accelerator} (compute capability {found}) computes {variant.quantization} in 16 bits{kernel}: "
+            "it saves memory and no arithmetic",
+            f"nothing has to be done; compute capability {row.native_compute_capability} and newer compute in the "
+            "format itself",
         )

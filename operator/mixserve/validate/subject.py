@@ -5,16 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mixserve.api.pool import ModelFacts
-from mixserve.plan.placement import Placement, engine_row
+from mixserve.api.model_facts import ModelFacts
+from mixserve.plan.kv_cache import kv_cache_format
+from mixserve.plan.placement import engine_row, find_placement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mixserve.api.pool import LLMServingPool, Variant
-    from mixserve.api.quantization import QuantizationEngine
+    from mixserve.api.quantization import QuantizationFormatSpec
+    from mixserve.api.quantization_engine import QuantizationEngine
     from mixserve.catalog.built_in import Catalog
     from mixserve.plan.facts import Facts
+    from mixserve.plan.placement import Placement
+
+USUAL_GPUS_PER_NODE = 8
+"""The default of `AcceleratorClassSpec.gpus_per_node`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +67,23 @@ class Subject:
         return None if entry is None else engine_row(entry.spec, self.pool.spec.engine.type)
 
     @property
+    def kv_cache(self) -> QuantizationFormatSpec | None:
+        """How the pool stores keys and values; None for the model's own precision, or if the catalogue lacks it."""
+        return kv_cache_format(self.pool.spec.engine, self.catalog)
+
+    @property
+    def gpus_per_node(self) -> int:
+        """GPUs of the largest node with the variant's GPUs; the usual number where the catalogue lacks them."""
+        entry = self.catalog.accelerators.get(self.variant.accelerator)
+        return USUAL_GPUS_PER_NODE if entry is None else entry.spec.gpus_per_node
+
+    @property
     def own_placement(self) -> Placement | None:
         """What the variant names; see `placement`."""
         return self.placement(
             quantization=self.variant.quantization,
             accelerator=self.variant.accelerator,
-            tensor_parallel=self.variant.tensor_parallel,
+            tensor_parallel=self.variant.gpus,
         )
 
     def placement(
@@ -77,13 +94,11 @@ class Subject:
         tensor_parallel: int,
     ) -> Placement | None:
         """A combination of entries of the catalogue; None where one is absent or the engine does not run the format."""
-        row = self.row(quantization)
-        if row is None or accelerator not in self.catalog.accelerators:
-            return None
-        return Placement(
-            weights=self.catalog.formats[quantization].spec,
-            row=row,
-            accelerator=self.catalog.accelerators[accelerator].spec,
+        return find_placement(
+            self.catalog,
+            engine=self.pool.spec.engine,
+            quantization=quantization,
+            accelerator=accelerator,
             tensor_parallel=tensor_parallel,
         )
 

@@ -1,4 +1,4 @@
-"""A spec that the API server let in and we can't read: its CRD is of another version of Mixserve."""
+"""Manifests that can't be read: before the API server saw them, or although its CRDs let them in."""
 
 from __future__ import annotations
 
@@ -13,13 +13,32 @@ if TYPE_CHECKING:
 
 
 def unreadable(error: ValidationError) -> tuple[Violation, ...]:
-    """What keeps a pool from being read, in the order of its fields."""
+    """What keeps a pool of the cluster from being read: its CRD is of another version of Mixserve."""
+    return _violations(
+        error,
+        said="the operator can't read it: ",
+        remedy="correct the field, and install the CRDs of the operator's own version",
+    )
+
+
+def against_schema(error: ValidationError, kind: str) -> tuple[Violation, ...]:
+    """What the API server would refuse in a manifest."""
+    return _violations(error, said="", remedy=f"correct it as docs/reference/{kind.lower()}.md says")
+
+
+def _violations(
+    error: ValidationError,
+    *,
+    said: str,
+    remedy: str,
+) -> tuple[Violation, ...]:
+    """In the order of the fields."""
     return tuple(
         Violation(
             Reason.INVALID_SPEC,
             problem.field_path or "metadata.name",  # rules of the whole object are about its name
-            f"the operator can't read it: {problem.cause}",
-            "correct the field, and install the CRDs of the operator's own version",
+            f"{said}{problem.cause}",
+            remedy,
         )
         for problem in problems(error)
     )

@@ -49,12 +49,14 @@ def _gpu(product: str, memory_gib: float, gigabytes_per_s: float, tflops: Mappin
 # NVIDIA's data sheets, dense; memory as drivers report it.
 GPUS: Mapping[str, Gpu] = {
     "L4": _gpu("NVIDIA-L4", 22.0, 300, {16: 121, 8: 242}),
-    "A10G": _gpu("NVIDIA-A10G", 22.0, 600, {16: 125}),
+    "A10G": _gpu("NVIDIA-A10G", 22.0, 600, {16: 70}),
     "L40S": _gpu("NVIDIA-L40S", 44.4, 864, {16: 362, 8: 733}),
+    "A100-40GB": _gpu("NVIDIA-A100-SXM4-40GB", 39.4, 1555, {16: 312}),
     "A100": _gpu("NVIDIA-A100-SXM4-80GB", 79.2, 2039, {16: 312}),
     "H100": _gpu("NVIDIA-H100-80GB-HBM3", 79.2, 3350, {16: 989, 8: 1979}),
     "H200": _gpu("NVIDIA-H200", 139.8, 4800, {16: 989, 8: 1979}),
     "B200": _gpu("NVIDIA-B200", 178.3, 8000, {16: 2250, 8: 4500, 4: 9000}),
+    "RTX-PRO-6000": _gpu("NVIDIA-RTX-PRO-6000-Blackwell-Server-Edition", 94.97, 1597, {16: 503, 8: 1007, 4: 2015}),
 }
 
 

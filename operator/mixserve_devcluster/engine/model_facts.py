@@ -24,6 +24,8 @@ _QUANTIZATION_BITS: Mapping[str, tuple[float, int]] = {
     "gptq": (4.156, 16),
     "mxfp4": (4.25, 16),
 }
+# The same for --kv-cache-dtype: bits of a key or value.
+_KV_CACHE_BITS: Mapping[str, float] = {"fp8": 8, "nvfp4": 4.5}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,9 +164,9 @@ def _dimensions(config: Any) -> _Dimensions:
 
 def _kv_bytes_per_token(dimensions: _Dimensions, kv_cache_dtype: str, tensor_parallel: int) -> int:
     """Over all GPUs: each keeps its share of the KV heads, and one head at least, which then others keep too."""
-    value_bytes = 1 if kv_cache_dtype.startswith("fp8") else 2
+    bits = next((bits for beginning, bits in _KV_CACHE_BITS.items() if kv_cache_dtype.startswith(beginning)), 16)
     heads_per_gpu = math.ceil(dimensions.kv_heads / tensor_parallel)
-    return 2 * dimensions.layers * heads_per_gpu * dimensions.head_dim * value_bytes * tensor_parallel
+    return int(2 * dimensions.layers * heads_per_gpu * dimensions.head_dim * tensor_parallel * bits / 8)
 
 
 def _bits(quantization: str | None) -> tuple[float, int]:

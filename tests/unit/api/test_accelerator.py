@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from mixserve.api.accelerator import AcceleratorClassSpec, NodeOperator, NodeRequirement
+from mixserve.api.accelerator import AcceleratorClassSpec, DenseTeraflops, NodeOperator, NodeRequirement
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,26 @@ def test_a_key_that_no_label_has_is_refused(key: str) -> None:
 
 @pytest.mark.parametrize("name", ["-/_", "../x", "a./b", "gpu", "nvidia.com/-gpu", "a" * 243 + "/b"])
 def test_a_name_that_no_resource_has_is_refused(name: str) -> None:
-    spec = {"memory": "80Gi", "computeCapability": "9.0", "pricePerHour": "1"}
+    spec = {"memory": "80Gi", "computeCapability": "9.0", "memoryBandwidth": 3350, "pricePerHour": "1"}
+    spec["denseTeraflops"] = {"bits16": 989}
     requirements = [{"key": "gpu", "operator": "Exists"}]
     with pytest.raises(ValidationError):
         AcceleratorClassSpec.parse({**spec, "nodeRequirements": requirements, "resourceName": name})
     AcceleratorClassSpec.parse({**spec, "nodeRequirements": requirements, "resourceName": "a" * 242 + "/b"})
+
+
+@pytest.mark.parametrize(
+    ("units", "bits", "tflops"),
+    [
+        (DenseTeraflops(bits16=2250, bits8=4500, bits4=9000), 4, 9000),
+        (DenseTeraflops(bits16=989, bits8=1979), 4, 1979),
+        (DenseTeraflops(bits16=989, bits8=1979), 8, 1979),
+        (DenseTeraflops(bits16=312), 4, 312),
+        (DenseTeraflops(bits16=312), 8, 312),
+        (DenseTeraflops(bits16=312), 16, 312),
+    ],
+)
+def test_arithmetic_without_units_is_done_in_the_next_wider_format(
+    units: DenseTeraflops, bits: int, tflops: int
+) -> None:
+    assert units.at(bits) == tflops

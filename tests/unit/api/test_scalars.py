@@ -11,13 +11,14 @@ from pydantic import ValidationError
 
 from mixserve.api.base import StrictModel
 from mixserve.api.problems import problems
-from mixserve.api.scalars import DecimalString, Duration, Memory, PositiveDuration, format_duration
+from mixserve.api.scalars import DecimalString, Duration, GpuCount, Memory, PositiveDuration, format_duration
 
 
 class Scalars(StrictModel):
     time: Duration = timedelta(0)
     wait: PositiveDuration = timedelta(seconds=1)
     memory: Memory = 2**30
+    gpus: GpuCount = 1
     number: DecimalString = Decimal(1)
 
 
@@ -90,3 +91,14 @@ def test_a_decimal_keeps_its_digits() -> None:
 @pytest.mark.parametrize("value", ["1e1", "-1", "NaN", 4.156, 4])
 def test_what_is_no_quoted_decimal_is_refused_with_an_example(value: Any) -> None:
     assert refusal(number=value) == f"number: {value!r} is not a decimal number in quotes such as '4.156'"
+
+
+@pytest.mark.parametrize("value", [1, 64, "auto", 2.0])
+def test_a_number_of_gpus_is_an_integer_or_auto(value):
+    assert Scalars.parse({"gpus": value}).gpus == value
+    assert Scalars.parse({"gpus": value}).to_wire()["gpus"] == value
+
+
+@pytest.mark.parametrize("value", [0, 65, -1, True, "2", "Auto", 1.5, [1], {}])
+def test_anything_else_is_no_number_of_gpus(value):
+    assert refusal(gpus=value) == f"gpus: {value!r} is neither auto nor an integer from 1 to 64"

@@ -152,9 +152,13 @@ def test_every_field_of_every_kind_is_described(kind: Kind) -> None:
     assert [path for path, field in found.items() if "description" not in field] == [f"{kind.name}.metadata"]
 
 
+def is_number(field: dict[str, Any]) -> bool:
+    return field.get("type") == "integer" or "x-kubernetes-int-or-string" in field
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
 def test_every_number_of_a_spec_has_bounds(kind: Kind) -> None:
     spec = structural_schema(kind.model)["properties"]["spec"]
-    numbers = {path: field for path, field in fields(spec, "spec") if field["type"] == "integer"}
+    numbers = {path: field for path, field in fields(spec, "spec") if is_number(field)}
     bounded = {"minimum", "maximum"}
     assert [path for path, field in numbers.items() if not ("enum" in field or bounded <= field.keys())] == []

@@ -76,6 +76,21 @@ async def test_an_invalid_pool_has_none(planner: Planner, view: ClusterView) -> 
     assert [each.reason for each in found.violations] == [Reason.UNKNOWN_QUANTIZATION]
 
 
+async def test_a_pool_gets_the_number_of_gpus_that_auto_stands_for_and_keeps_it(
+    planner: Planner, view: ClusterView
+) -> None:
+    facts = {**manifest()["spec"]["model"]["facts"], "parameters": 16_000_000_000}
+    raw = stored(manifest("chat", variant(accelerator="l4", tensorParallel="auto"), model={"facts": facts}))
+    found = await assess(planner, view, raw)
+    assert found.plan is not None
+    assert found.plan.pool.spec.variants[0].tensor_parallel == 2
+    account = found.plan.objects[0].body
+    view.put(SERVICE_ACCOUNTS, {**account, "metadata": {**account["metadata"], "uid": "x", "resourceVersion": "7"}})
+    recovered = await planner.recover(raw)
+    assert recovered is not None
+    assert recovered.objects == found.plan.objects
+
+
 async def test_a_spec_that_we_cannot_read_says_where(planner: Planner, view: ClusterView) -> None:
     raw = stored(manifest())
     raw["spec"]["variants"][0]["fromTheFuture"] = True

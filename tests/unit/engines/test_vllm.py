@@ -1,9 +1,11 @@
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mixserve.api.engine import Batching, Engine, EngineType, KVCache, KVCacheFormat
-from mixserve.api.quantization import QuantizationEngine
+from mixserve.api.engine import Batching, Engine, EngineType, KVCache
+from mixserve.api.quantization_engine import QuantizationEngine
 from mixserve.api.scalars import GIB
 from mixserve.engines.protocol import Launch
 from mixserve.engines.vllm import VLLMAdapter
@@ -20,6 +22,7 @@ def launch(engine=None, **changes) -> Launch:
         "quantization": QuantizationEngine(
             type=EngineType.VLLM, minimum_compute_capability="7.5", native_compute_capability="8.9"
         ),
+        "kv_cache": None,
         "tensor_parallel": 1,
         "shutdown_timeout_s": 15,
         "cache_path": "/cache",
@@ -57,14 +60,17 @@ def test_every_knob_of_the_pool_becomes_a_flag():
         max_model_len=4096,
         prefix_caching=False,
         batching=Batching(max_sequences=64, max_batched_tokens=2048),
-        kv_cache=KVCache(format=KVCacheFormat.FP8, memory_utilization_percent=9 + 1),
+        kv_cache=KVCache(format="fp8", memory_utilization_percent=9 + 1),
     )
-    command = ADAPTER.command(launch(engine, tensor_parallel=4))
+    row = QuantizationEngine(
+        type=EngineType.VLLM, minimum_compute_capability="8.0", arguments=("--kv-cache-dtype=fp8",)
+    )
+    command = ADAPTER.command(launch(engine, kv_cache=row, tensor_parallel=4))
 
     assert words("--max-model-len", command) == ("4096",)
     assert words("--max-num-seqs", command) == ("64",)
     assert words("--max-num-batched-tokens", command) == ("2048",)
-    assert words("--kv-cache-dtype", command) == ("fp8",)
+    assert "--kv-cache-dtype=fp8" in command
     assert words("--gpu-memory-utilization", command) == ("0.10",)
     assert words("--tensor-parallel-size", command) == ("4",)
     assert "--no-enable-prefix-caching" in command
@@ -106,7 +112,16 @@ def test_the_image_is_the_projects_own_for_the_version():
     assert ADAPTER.image("0.32.1") == "vllm/vllm-openai:v0.32.1"
 
 
-@pytest.mark.parametrize("version", ["0.32.0", "0.33.0", "0.40.0", "0.10.0"])
+@given(st.tuples(*(st.integers(0, 10**9) for _ in range(3))))
+def test_every_version_has_a_table_and_an_image(parts):
+    version = ".".join(map(str, parts))
+
+    assert ADAPTER.metric_names(version).running
+    assert ADAPTER.image(version).endswith(version)
+    assert ADAPTER.command(launch(Engine(version=version)))
+
+
+@pytest.mark.parametrize("version", ["0.30.0", "0.31.1", "0.32.0", "0.33.0", "0.40.0", "0.10.0"])
 def test_the_gauges_of_every_version_have_names(version):
     names = ADAPTER.metric_names(version)
 
@@ -124,6 +139,8 @@ def test_the_gauges_of_every_version_have_names(version):
         (70, "9.0", 1024, 8192),
         (159.9, "9.0", 1024, 8192),
         (160, "10.0", 1024, 16384),
+        (120, "12.1", 256, 2048),
+        (95, "12.0", 1024, 8192),
     ],
 )
 def test_the_default_batch_depends_on_the_gpu(memory_gib, capability, sequences, tokens):

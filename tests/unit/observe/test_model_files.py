@@ -7,6 +7,7 @@ import pytest
 
 from mixserve.observe import model_files
 from mixserve.observe.model_files import ModelConfigReader
+from mixserve.plan.checkpoint_size import INDEX
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,3 +110,25 @@ async def test_a_huge_file_beside_config_json_is_not_read(
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "hf_quant_config.json").write_text(QUANTIZED)
     assert await reader.read(f"host://{tmp_path}") == {"quantization_config": "too long to be read"}
+
+
+async def test_the_size_of_the_weights_is_read_from_their_index(reader: ModelConfigReader, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / INDEX).write_text('{"metadata": {"total_size": 7}, "weight_map": {"a": "b"}}')
+    assert await reader.read(f"host://{tmp_path}") == {INDEX: {"metadata": {"total_size": 7}}}
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{", "[" * 100_000])
+async def test_an_index_that_is_none_is_left_out(reader: ModelConfigReader, tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.json").write_text(f'{{"{INDEX}": {{"metadata": {{"total_size": 7}}}}}}')
+    (tmp_path / INDEX).write_text(text)
+    assert await reader.read(f"host://{tmp_path}") == {}
+
+
+async def test_a_huge_index_is_not_read(
+    reader: ModelConfigReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_files, "MAX_INDEX_BYTES", 10)
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / INDEX).write_text('{"metadata": {"total_size": 7}}')
+    assert await reader.read(f"host://{tmp_path}") == {}

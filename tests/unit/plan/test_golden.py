@@ -33,7 +33,7 @@ def read_pool(folder: Path) -> LLMServingPool:
     return LLMServingPool.parse(yaml.safe_load((folder / "pool.yaml").read_text()))
 
 
-@pytest.fixture(params=sorted(folder.name for folder in GOLDEN.iterdir() if folder.is_dir()))
+@pytest.fixture(params=sorted(file.parent.name for file in GOLDEN.glob("*/pool.yaml")))
 def folder(request) -> Path:
     return GOLDEN / request.param
 

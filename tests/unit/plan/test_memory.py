@@ -1,27 +1,27 @@
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixserve.api.engine import Batching, Engine, KVCache, KVCacheFormat
-from mixserve.api.pool import ModelFacts
+from mixserve.api.engine import Batching, Engine, KVCache
+from mixserve.api.model_facts import ModelFacts, SlidingWindow
 from mixserve.api.scalars import GIB
+from mixserve.catalog.built_in import built_in_catalog
 from mixserve.plan.facts import InvalidFacts, UnknownFacts
 from mixserve.plan.memory import (
     BLOCK_TOKENS,
     MEAN_CONTEXT_TOKENS,
     OVERHEAD_BYTES_PER_GPU,
     batch_prior,
-    kv_bytes_per_token,
     memory_plan,
     memory_plan_if_known,
-    weights_bytes,
 )
 from mixserve.plan.placement import Placement
 from mixserve.simulate.memory import kv_budget
 from mixserve.simulate.settings import EngineSettings, HardwareFacts, ModelFactsForSimulation
-from support.manifests import LLAMA_8B, LLAMA_70B, QWEN_32B, accelerator_like, placement
+from support.manifests import LLAMA_8B, LLAMA_70B, accelerator_like, placement
 
 FOR_32K = Engine(max_model_len=32768)
 GPUS = {
@@ -29,66 +29,26 @@ GPUS = {
     "a100": "a100-80gb",
     "h100": "h100-80gb",
 }
+DEEPSEEK_LITE = ModelFacts(
+    parameters=15_706_470_400,
+    layers=27,
+    hidden_size=2048,
+    attention_heads=16,
+    key_value_heads=16,
+    head_size=192,
+    vocabulary_size=102400,
+    max_position_embeddings=163840,
+    active_parameters=2_662_400_000,
+    expert_parameters=14_394_851_328,
+    attention_parameters=378_000_000,
+    latent_size=576,
+)
+# Every other layer of a model like Llama-3.1-8B sees 1024 tokens.
+WINDOWED = LLAMA_8B.model_copy(update={"sliding_window": SlidingWindow(tokens=1024, layers=16)})
 
 
 def planned(facts, place, *, engine=FOR_32K):
     return memory_plan(facts, engine=engine, placement=place)
-
-
-def smallest_group(facts, quantization, accelerator):
-    sizes = (size for size in (1, 2, 4, 8) if planned(facts, placement(quantization, accelerator, size)).fits)
-    return next(sizes, None)
-
-
-# Worked out by hand: GiB of weights, and the smallest power of two of GPUs that holds them with 32k tokens of 16-bit
-# keys and values at 92 % utilization.
-@pytest.mark.parametrize(
-    ("facts", "quantization", "weights_gib", "groups"),
-    [
-        (LLAMA_8B, "fp8", 8.5, {"l4": 1, "a100": 1, "h100": 1}),
-        (LLAMA_8B, "int4-awq", 5.3, {"l4": 1, "a100": 1, "h100": 1}),
-        (QWEN_32B, "fp8", 32.0, {"l4": 4, "a100": 1, "h100": 1}),
-        (QWEN_32B, "int4-awq", 18.0, {"l4": 2, "a100": 1, "h100": 1}),
-        (LLAMA_70B, "fp8", 67.7, {"l4": 8, "a100": 2, "h100": 2}),
-        (LLAMA_70B, "int4-awq", 37.0, {"l4": 4, "a100": 1, "h100": 1}),
-        (LLAMA_70B, "bf16", 131.4, {"l4": 8, "a100": 4, "h100": 4}),
-    ],
-)
-def test_models_fit_where_they_are_known_to(facts, quantization, weights_gib, groups):
-    assert weights_bytes(facts, placement(quantization)) / GIB == pytest.approx(weights_gib, rel=0.01)
-    assert {gpu: smallest_group(facts, quantization, GPUS[gpu]) for gpu in groups} == groups
-
-
-def test_embeddings_are_not_quantized():
-    # 4096 x 128256 embeddings, twice; the rest at 4.156 bits.
-    embeddings = 2 * 4096 * 128256
-    quantized = (LLAMA_8B.parameters - embeddings) * 4.156 / 8
-
-    assert weights_bytes(LLAMA_8B, placement("int4-awq")) == pytest.approx(quantized + 2 * embeddings)
-
-
-def test_tied_embeddings_are_stored_once():
-    tied = LLAMA_8B.model_copy(update={"tied_embeddings": True})
-
-    # At equal parameters half as many stay at 16 bits, and FP8 takes one byte less for each of the others.
-    assert weights_bytes(LLAMA_8B, placement("fp8")) - weights_bytes(tied, placement("fp8")) == 4096 * 128256
-
-
-@pytest.mark.parametrize(
-    ("tensor_parallel", "heads"),
-    [(1, 8), (2, 8), (8, 8), (16, 16)],  # beyond 8 GPUs each of the 8 heads is kept twice
-)
-def test_key_value_heads_are_shared_out_and_copied_where_there_are_too_few(tensor_parallel, heads):
-    per_head = 2 * LLAMA_8B.layers * LLAMA_8B.head_size * 2
-
-    assert (
-        kv_bytes_per_token(LLAMA_8B, kv_format=KVCacheFormat.AUTO, tensor_parallel=tensor_parallel) == heads * per_head
-    )
-
-
-def test_llama_8b_needs_128_kib_per_token_and_half_of_it_in_fp8():
-    assert kv_bytes_per_token(LLAMA_8B, kv_format=KVCacheFormat.AUTO, tensor_parallel=1) == 128 * 1024
-    assert kv_bytes_per_token(LLAMA_8B, kv_format=KVCacheFormat.FP8, tensor_parallel=1) == 64 * 1024
 
 
 def test_the_plan_adds_up():
@@ -99,6 +59,61 @@ def test_the_plan_adds_up():
     assert plan.kv_budget_bytes == plan.memory_bytes - plan.weights_bytes - plan.overhead_bytes
     assert plan.kv_capacity_tokens == plan.kv_budget_bytes // plan.kv_bytes_per_token // BLOCK_TOKENS * BLOCK_TOKENS
     assert plan.fits
+
+
+def test_latent_attention_needs_more_beside_weights_and_kv_cache():
+    plan = planned(DEEPSEEK_LITE, placement("bf16", "h100-80gb", 2))
+
+    assert plan.overhead_bytes == 2 * 5 * GIB
+
+
+def test_experts_that_a_token_leaves_out_are_neither_read_nor_computed():
+    plan = planned(DEEPSEEK_LITE, placement("bf16", "h100-80gb"))
+
+    assert plan.active_parameters == DEEPSEEK_LITE.active_parameters
+    assert plan.active_weights_bytes == 2 * plan.active_parameters
+    assert plan.weights_bytes == 2 * plan.parameters
+    assert json.loads(plan.to_annotation())["activeParameters"] == plan.active_parameters
+
+
+def test_a_format_of_the_kv_cache_halves_it():
+    place = placement("fp8", "l4")
+    half = replace(place, kv_cache=built_in_catalog().formats["kv-fp8"].spec)
+
+    assert planned(LLAMA_8B, place).kv_bytes_per_token == 128 * 1024
+    assert planned(LLAMA_8B, half).kv_bytes_per_token == 64 * 1024
+
+
+def test_windows_let_longer_requests_fit():
+    plan, full = (planned(facts, placement("fp8", "l4")) for facts in (WINDOWED, LLAMA_8B))
+
+    assert plan.kv_budget_bytes == full.kv_budget_bytes
+    assert plan.kv_capacity_tokens > full.kv_capacity_tokens
+    assert plan.concurrency(16384) > 1.8 * full.concurrency(16384)
+    assert plan.concurrency(512) == full.concurrency(512)
+
+
+def test_a_window_holds_the_tokens_of_two_steps_beside():
+    narrow = Engine(max_model_len=32768, batching=Batching(max_batched_tokens=512))
+    plan = planned(WINDOWED, placement("fp8", "l4"), engine=narrow)
+
+    assert plan.kv.reserved_tokens == 1023 + 2 * 512
+    assert plan.kv_capacity_tokens > planned(WINDOWED, placement("fp8", "l4")).kv_capacity_tokens
+
+
+def test_the_annotation_has_the_mean_of_the_longest_request():
+    plan = planned(WINDOWED, placement("fp8", "l4"))
+
+    assert json.loads(plan.to_annotation())["kvBytesPerToken"] == 64 * 1024 * (32768 + 1024) / 32768
+
+
+@pytest.mark.parametrize(("context", "fits"), [(32768, True), (131072, False)])
+def test_what_starts_holds_one_request_of_the_longest_context(context, fits):
+    plan = planned(LLAMA_8B, placement("fp8", "l4"), engine=Engine(max_model_len=context))
+
+    assert plan.fits is fits
+    assert (plan.max_concurrency >= 1) is fits
+    assert plan.max_concurrency == plan.concurrency(context)
 
 
 def test_without_a_limit_the_models_own_context_has_to_fit():

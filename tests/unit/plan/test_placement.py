@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 import pytest
 
 from mixserve.api.engine import EngineType
@@ -25,7 +27,24 @@ def test_a_name_that_is_not_in_the_catalogue_is_an_error(names):
 
 
 def test_an_engine_that_is_not_listed_does_not_run_the_format():
-    weights = built_in_catalog().formats["fp8"].spec
+    catalog = built_in_catalog()
+    weights = catalog.formats["fp8"].spec
 
     assert engine_row(weights, EngineType.VLLM) is not None
     assert engine_row(weights.model_copy(update={"engines": ()}), EngineType.VLLM) is None
+    assert engine_row(catalog.formats["kv-fp8"].spec, EngineType.VLLM) is None
+
+
+@pytest.mark.parametrize(("written", "bits"), [("auto", "16"), ("fp8", "8"), ("nvfp4", "4.5")])
+def test_keys_and_values_have_the_bits_of_their_format(written, bits):
+    manifest = pool(engine={"kvCache": {"format": written}})
+    found = placement_of(manifest, variant=manifest.spec.variants[0], catalog=built_in_catalog())
+
+    assert found.kv_bits == Decimal(bits)
+
+
+def test_a_kv_cache_format_that_is_not_in_the_catalogue_is_an_error():
+    manifest = pool(engine={"kvCache": {"format": "fp9"}})
+
+    with pytest.raises(PlacementError, match="there is no QuantizationFormat kv-fp9"):
+        placement_of(manifest, variant=manifest.spec.variants[0], catalog=built_in_catalog())

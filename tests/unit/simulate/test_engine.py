@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mixserve.simulate.engine import RequestTooLongError, SimulatedEngineCore, Step
 from mixserve.simulate.requests import chained_block_hashes
-from mixserve.simulate.roofline import Roofline
+from mixserve.simulate.roofline import roofline_of
 from mixserve.simulate.startup_errors import ContextDoesNotFitError
 from support.simulation import engine_settings, request, run_until_idle
 
@@ -32,7 +32,7 @@ def test_each_step_takes_what_the_roofline_says() -> None:
     engine = SimulatedEngineCore(engine_settings())
     engine.submit(request(prompt=10, answer=2), 0.0)
     prefill, decode, over = run_until_idle(engine)
-    roofline = Roofline.of(engine.settings.hardware, engine.settings.model)
+    roofline = roofline_of(engine.settings.hardware, engine.settings.model)
     assert prefill.duration_s == roofline.step_s(batch_tokens=10, context_tokens=10)
     assert decode.duration_s == roofline.step_s(batch_tokens=1, context_tokens=11)
     assert over.duration_s == 0.0

@@ -5,6 +5,8 @@ import pytest
 from mixserve.api.names import Reason
 from mixserve.catalog.built_in import Catalog
 from mixserve.validate.catalog_checks import (
+    engine_too_old,
+    more_gpus_than_a_node,
     owned_by_format,
     unknown_accelerator,
     unknown_quantization,
@@ -39,14 +41,23 @@ class TestUnknownNames:
         assert found.reason is Reason.UNKNOWN_QUANTIZATION
         assert found.field_path == "spec.variants[1].quantization"
         assert found.cause == "there is no QuantizationFormat int4-awk"
-        assert found.remedy.startswith("did you mean int4-awq? choose one of bf16, fp8, int4-awq")
+        assert found.remedy.startswith("did you mean int4-awq? choose one of bf16, fp16, fp8, ")
+        assert "kv-fp8" not in found.remedy
+
+    def test_the_beginning_of_a_name_is_recognised(self):
+        (found,) = unknown_accelerator(subject(accelerator="h100"))
+
+        assert found.remedy.startswith("did you mean h100-80gb? choose one of a100-40gb, ")
 
     def test_a_name_like_no_other_gets_the_list(self):
         (found,) = unknown_accelerator(subject(accelerator="tpu-v7"))
 
         assert found.reason is Reason.UNKNOWN_ACCELERATOR
         assert found.field_path == "spec.variants[1].accelerator"
-        assert found.remedy == "choose one of a100-80gb, h100-80gb, l4, or apply a manifest for tpu-v7"
+        assert found.remedy == (
+            "choose one of a100-40gb, a100-80gb, a10g, b200, h100-80gb, h200, l4, l40s, rtx-pro-6000, or apply a "
+            "manifest for tpu-v7"
+        )
 
     @pytest.mark.parametrize(
         ("check", "remedy"),
@@ -73,7 +84,13 @@ class TestEngine:
         assert found.reason is Reason.UNSUPPORTED_QUANTIZATION
         assert found.field_path == "spec.variants[1].quantization"
         assert found.cause == "vllm does not run other"
-        assert found.remedy == "choose one that it runs: bf16, fp8, int4-awq"
+        assert found.remedy.startswith("choose one that it runs: bf16, fp16, fp8, ")
+
+    def test_a_format_of_the_kv_cache_is_none_of_weights(self):
+        (found,) = unsupported_by_engine(subject(quantization="kv-fp8"))
+
+        assert found.cause == "kv-fp8 is a format of the KV cache, not of weights"
+        assert "kv-" not in found.remedy
 
     def test_where_it_runs_none_of_the_catalogue_one_has_to_be_applied(self):
         alone = Catalog(formats={"other": foreign()}, accelerators={})
@@ -94,8 +111,29 @@ class TestAccelerator:
         assert found.reason is Reason.UNSUPPORTED_QUANTIZATION
         assert found.field_path == "spec.variants[1].quantization"
         assert found.cause == "bf16 needs compute capability 8.0 with vllm, and t4 has 7.5"
-        assert "a quantization that t4 runs (fp8, int4-awq)" in found.remedy
-        assert "an accelerator that runs bf16 (a100-80gb, h100-80gb, l4)" in found.remedy
+        assert "a quantization that t4 runs (fp16, fp8, " in found.remedy
+        assert "an accelerator that runs bf16 (a100-40gb, a100-80gb, a10g, b200, " in found.remedy
+
+    def test_int8_on_blackwell_is_refused_with_the_reason(self):
+        (found,) = unsupported_by_accelerator(subject(quantization="int8-smoothquant", accelerator="b200"))
+
+        assert found.reason is Reason.UNSUPPORTED_QUANTIZATION
+        assert found.field_path == "spec.variants[1].quantization"
+        assert found.cause == (
+            "vllm does not run int8-smoothquant on b200 (compute capability 10.0): vLLM has no INT8 kernels for "
+            "Blackwell, and fails with the first request"
+        )
+        assert "(a100-40gb, a100-80gb, a10g, h100-80gb, h200, l4, l40s)" in found.remedy
+        assert "int8-smoothquant, " not in found.remedy
+
+    @pytest.mark.parametrize("accelerator", ["h100-80gb", "l4"])
+    def test_it_runs_elsewhere(self, accelerator):
+        mine = subject(quantization="int8-smoothquant", accelerator=accelerator)
+
+        assert list(unsupported_by_accelerator(mine)) == []
+
+    def test_nvfp4_is_allowed_where_it_saves_only_memory(self):
+        assert list(unsupported_by_accelerator(subject(quantization="nvfp4", accelerator="l4"))) == []
 
     def test_a_gpu_that_runs_nothing_says_so(self):
         (found,) = unsupported_by_accelerator(subject(foreign(), OLD_GPU, quantization="fp8", accelerator="v100"))
@@ -103,9 +141,7 @@ class TestAccelerator:
         assert "a quantization that v100 runs (none in the catalogue)" in found.remedy
 
     def test_capabilities_compare_as_numbers(self):
-        new = accelerator_like("b200", computeCapability="10.0")
-
-        assert list(unsupported_by_accelerator(subject(new, quantization="bf16", accelerator="b200"))) == []
+        assert list(unsupported_by_accelerator(subject(quantization="bf16", accelerator="b200"))) == []
 
     def test_the_minimum_itself_runs(self):
         assert list(unsupported_by_accelerator(subject(T4, quantization="fp8", accelerator="t4"))) == []
@@ -116,6 +152,48 @@ class TestAccelerator:
     @pytest.mark.parametrize("names", [{"quantization": "fp9"}, {"accelerator": "h999"}])
     def test_what_does_not_exist_is_not_its_business(self, names):
         assert list(unsupported_by_accelerator(subject(**names))) == []
+
+
+class TestVersion:
+    @staticmethod
+    def found(version, **fields):
+        manifest = pool(variant(**fields), engine={"version": version})
+        return list(engine_too_old(subjects(manifest)[0]))
+
+    def test_an_engine_without_the_format_is_too_old(self):
+        (found,) = self.found("0.29.1", quantization="fp8-online")
+
+        assert found.reason is Reason.UNSUPPORTED_QUANTIZATION
+        assert found.field_path == "spec.engine.version"
+        assert found.cause == "fp8-online in variant main needs vllm 0.30.0, and this is 0.29.1"
+        assert found.remedy == (
+            "set it to 0.30.0 or newer, or choose another quantization in spec.variants[0].quantization"
+        )
+
+    @pytest.mark.parametrize(
+        ("version", "quantization"), [("0.30.0", "fp8-online"), ("0.1.0", "fp8"), ("0.1.0", "no-such-format")]
+    )
+    def test_a_newer_one_and_a_format_of_every_version_are_right(self, version, quantization):
+        assert self.found(version, quantization=quantization) == []
+
+
+class TestGpusOfANode:
+    def test_a_replica_has_no_more_gpus_than_a_node(self):
+        small = accelerator_like("workstation", gpusPerNode=2)
+
+        (found,) = more_gpus_than_a_node(subject(small, accelerator="workstation", tensorParallel=4))
+
+        assert found.reason is Reason.INVALID_SPEC
+        assert found.field_path == "spec.variants[1].tensorParallel"
+        assert found.cause == "one replica's GPUs are on one node, and nodes with workstation have 2 at most, not 4"
+        assert found.remedy == (
+            "set it to 2 or less, choose another accelerator, or correct gpusPerNode of the AcceleratorClass "
+            "workstation"
+        )
+
+    @pytest.mark.parametrize("fields", [{"tensorParallel": 8}, {"accelerator": "h999", "tensorParallel": 64}])
+    def test_a_whole_node_is_right_and_an_unknown_gpu_not_its_business(self, fields):
+        assert list(more_gpus_than_a_node(subject(**fields))) == []
 
 
 class TestArguments:

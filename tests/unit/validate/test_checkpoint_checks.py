@@ -5,18 +5,6 @@ from mixserve.plan.quant_method import UNQUANTIZED
 from mixserve.validate.checkpoint_checks import checkpoint_in_another_format, checkpoint_in_two_formats
 from support.manifests import format_like, pool, subjects, variant
 
-ONLINE = format_like(
-    "fp8-online",
-    "bf16",
-    engines=[
-        {
-            "type": "vllm",
-            "minimumComputeCapability": "7.5",
-            "nativeComputeCapability": "8.9",
-            "arguments": ["--quantization=fp8_per_tensor"],
-        }
-    ],
-)
 UNDESCRIBED = format_like("mine", checkpoint=None)
 
 
@@ -33,10 +21,11 @@ class TestAnotherFormat:
         assert violation.field_path == "spec.variants[0].quantization"
         assert violation.cause == (
             "the config.json of host:///models/m says that its weights are not quantized, and those of int4-awq are "
-            "stored as awq or compressed-tensors"
+            "stored as awq:w4a16 or compressed-tensors:w4a16"
         )
         assert violation.remedy == (
-            "choose a quantization for it (bf16), or name a checkpoint in int4-awq in spec.model.source"
+            "choose a quantization for it (bf16, fp16, fp8-online), or name a checkpoint in int4-awq in "
+            "spec.model.source"
         )
 
     def test_quantized_weights_are_in_no_unquantized_format(self):
@@ -48,8 +37,14 @@ class TestAnotherFormat:
         )
         assert violation.remedy.startswith("choose a quantization for it (int4-awq), or ")
 
+    def test_schemes_tell_the_formats_of_one_method_apart(self):
+        (violation,) = self.found("fp8", "compressed-tensors:w4a16")
+
+        assert "are stored as compressed-tensors:w4a16, and those of fp8 are stored as fp8:fp8 or" in violation.cause
+        assert violation.remedy.startswith("choose a quantization for it (int4-awq, int4-gptq), or ")
+
     def test_a_method_that_no_format_has_leaves_another_checkpoint(self):
-        (violation,) = self.found("bf16", "gptq")
+        (violation,) = self.found("bf16", "torchao")
 
         assert violation.remedy == "name a checkpoint in bf16 in spec.model.source"
 
@@ -59,8 +54,11 @@ class TestAnotherFormat:
             ("bf16", UNQUANTIZED),
             ("fp8-online", UNQUANTIZED),
             ("fp8", "fp8"),
-            ("fp8", "modelopt"),
+            ("fp8", "fp8:fp8"),
+            ("fp8", "modelopt:fp8"),
             ("fp8", "compressed-tensors"),
+            ("nvfp4", "modelopt:nvfp4"),
+            ("int4-gptq", "gptq:w4a16"),
             ("int4-awq", "compressed-tensors"),
             ("int4-awq", None),
             ("mine", "awq"),
@@ -68,14 +66,14 @@ class TestAnotherFormat:
         ],
     )
     def test_what_agrees_or_can_not_be_compared_is_right(self, quantization, method):
-        assert self.found(quantization, method, ONLINE, UNDESCRIBED) == []
+        assert self.found(quantization, method, UNDESCRIBED) == []
 
 
 class TestTwoFormats:
     @staticmethod
     def found(*variants, method=None):
         manifest = pool(*variants)
-        return list(checkpoint_in_two_formats(subjects(manifest, ONLINE, quant_method=method)[-1]))
+        return list(checkpoint_in_two_formats(subjects(manifest, quant_method=method)[-1]))
 
     def test_one_checkpoint_is_not_in_two_formats_whatever_is_known_of_it(self):
         (violation,) = self.found(variant("large", quantization="fp8"), variant("small", quantization="int4-awq"))

@@ -11,7 +11,7 @@ from mixserve.validate.checks import POOL_CHECKS, POOL_NOTES, VARIANT_CHECKS, VA
 from support.manifests import LLAMA_8B, facts_for, pool, variant
 
 POOL_MODULES = ("pool_checks",)
-VARIANT_MODULES = ("catalog_checks", "checkpoint_checks", "model_checks")
+VARIANT_MODULES = ("catalog_checks", "checkpoint_checks", "kv_cache_checks", "model_checks")
 MODULES = {
     name: import_module(f"mixserve.validate.{name}")
     for name in (*POOL_MODULES, *VARIANT_MODULES, "name_checks", "notes", "unreadable")

@@ -5,6 +5,7 @@ import pytest
 from mixserve.api.names import Reason
 from mixserve.plan.facts import InvalidFacts, UnknownFacts
 from mixserve.validate.model_checks import (
+    auto_without_facts,
     context_exceeds_model,
     does_not_fit,
     indivisible_heads,
@@ -66,6 +67,23 @@ class TestHeads:
         assert list(indivisible_heads(subject(NO_FACTS, tensorParallel=3))) == []
 
 
+class TestAuto:
+    def test_needs_the_models_numbers(self):
+        (found,) = auto_without_facts(subject(NO_FACTS, tensorParallel="auto"))
+
+        assert found.reason is Reason.UNKNOWN_MODEL_FACTS
+        assert found.field_path == "spec.variants[0].tensorParallel"
+        assert found.cause == "auto needs the model's numbers, and nobody knows"
+        assert found.remedy == "give them in spec.model.facts, or a number of GPUs here"
+
+    @pytest.mark.parametrize("facts", [LLAMA_8B, InvalidFacts(("wrong",))])
+    def test_is_right_with_them_and_not_told_twice_where_they_are_wrong(self, facts):
+        assert list(auto_without_facts(subject(facts, tensorParallel="auto"))) == []
+
+    def test_a_number_needs_nothing(self):
+        assert list(auto_without_facts(subject(NO_FACTS, tensorParallel=2))) == []
+
+
 class TestContextOfTheModel:
     def test_a_longer_one_is_refused(self):
         (found,) = context_exceeds_model(subject(engine={"maxModelLen": 131073}))
@@ -101,13 +119,14 @@ class TestFit:
         assert found.field_path == "spec.variants[0]"
         assert found.cause.startswith("the model does not fit: 131.4 GiB of weights and 2.5 GiB of overhead on 1 GPU")
         assert found.remedy == (
-            "choose tensorParallel 2 or quantization int4-awq (with a checkpoint in it) in spec.variants[0]"
+            "choose tensorParallel 2 or quantization int4-awq (with a checkpoint in it) or accelerator b200 in "
+            "spec.variants[0]"
         )
 
     def test_a_larger_gpu_is_a_change_that_helps(self):
         (found,) = does_not_fit(subject(LLAMA_70B, quantization="int4-awq", accelerator="l4"))
 
-        assert found.remedy == "choose tensorParallel 4 or accelerator a100-80gb in spec.variants[0]"
+        assert found.remedy == "choose tensorParallel 4 or accelerator rtx-pro-6000 in spec.variants[0]"
 
     def test_where_no_single_change_helps_the_smallest_combination_is_named(self):
         wide = LLAMA_70B.model_copy(update={"parameters": 250_000_000_000})
@@ -115,7 +134,7 @@ class TestFit:
         (found,) = does_not_fit(subject(wide, quantization="bf16", accelerator="l4"))
 
         assert found.remedy == (
-            "choose quantization int4-awq (with a checkpoint in it), accelerator a100-80gb and tensorParallel 2 in "
+            "choose quantization int4-awq (with a checkpoint in it), accelerator b200 and tensorParallel 1 in "
             "spec.variants[0]"
         )
 
@@ -125,7 +144,7 @@ class TestFit:
         (found,) = does_not_fit(subject(huge, quantization="int4-awq", accelerator="l4"))
 
         assert found.remedy == (
-            "choose quantization int4-awq, accelerator a100-80gb and tensorParallel 8 in spec.variants[0]"
+            "choose quantization int4-awq, accelerator h200 and tensorParallel 4 in spec.variants[0]"
         )
 
     def test_a_small_share_of_the_gpu_is_to_be_raised_before_anything_else(self):
@@ -136,7 +155,7 @@ class TestFit:
 
         before, percent, rest = re.split(r"(\d+), ", found.remedy, maxsplit=1)
         assert before == "raise spec.engine.kvCache.memoryUtilizationPercent to "
-        assert rest == "or choose tensorParallel 2 in spec.variants[0]"
+        assert rest == "or choose tensorParallel 2 or accelerator h200 in spec.variants[0]"
         assert list(does_not_fit(subject(engine=engine(int(percent))))) == []
         assert list(does_not_fit(subject(engine=engine(int(percent) - 1)))) != []
 
@@ -174,7 +193,7 @@ class TestFit:
         longest = int(found.remedy.removeprefix("set it to ").split(" ")[0])
         assert list(does_not_fit(subject(engine={"maxModelLen": longest}, accelerator="l4"))) == []
         assert list(does_not_fit(subject(engine={"maxModelLen": longest + 1}, accelerator="l4"))) != []
-        assert found.remedy.endswith("or less, or choose tensorParallel 2 or accelerator a100-80gb in spec.variants[0]")
+        assert found.remedy.endswith("or less, or choose tensorParallel 2 or accelerator l40s in spec.variants[0]")
 
     def test_a_context_that_nothing_holds_gets_only_the_longest_that_fits(self):
         endless = LLAMA_8B.model_copy(update={"max_position_embeddings": 10**9})

@@ -3,7 +3,7 @@ import pytest
 from mixserve.api.names import Reason
 from mixserve.plan.facts import InvalidFacts, UnknownFacts
 from mixserve.validate.notes import facts_unknown, format_falls_back, version_unknown
-from support.manifests import LLAMA_8B, pool, subjects, variant
+from support.manifests import LLAMA_8B, format_like, pool, subjects, variant
 
 
 def subject(facts=LLAMA_8B, **fields):
@@ -16,10 +16,10 @@ def test_a_version_without_a_table_is_treated_as_the_nearest():
     assert note.reason is Reason.VALID
     assert note.field_path == "spec.engine.version"
     assert note.cause == "vllm 0.40.1 is not known, and treated as 0.33"
-    assert note.remedy.startswith("choose a version of 0.32, 0.33")
+    assert note.remedy.startswith("choose a version of 0.30, 0.31, 0.32, 0.33")
 
 
-@pytest.mark.parametrize("version", ["0.32.0", "0.33.5"])
+@pytest.mark.parametrize("version", ["0.30.0", "0.31.2", "0.32.0", "0.33.5"])
 def test_a_known_version_needs_no_note(version):
     assert list(version_unknown(pool(engine={"version": version}))) == []
 
@@ -43,8 +43,25 @@ def test_a_format_that_only_saves_memory_is_noted():
 
     assert note.reason is Reason.VALID
     assert note.field_path == "spec.variants[0].quantization"
-    assert "a100-80gb (compute capability 8.0) computes fp8 in 16 bits" in note.cause
+    assert "a100-80gb (compute capability 8.0) computes fp8 in 16 bits (Marlin W8A16): it saves" in note.cause
     assert "8.9" in note.remedy
+
+
+def test_nvfp4_below_blackwell_is_allowed_and_noted():
+    (note,) = format_falls_back(subject(quantization="nvfp4", accelerator="l4"))
+
+    assert note.cause == (
+        "l4 (compute capability 8.9) computes nvfp4 in 16 bits (Marlin W4A16): it saves memory and no arithmetic"
+    )
+    assert note.remedy == "nothing has to be done; compute capability 10.0 and newer compute in the format itself"
+
+
+def test_a_format_of_ones_own_need_not_name_its_kernel():
+    row = {"type": "vllm", "minimumComputeCapability": "7.5", "nativeComputeCapability": "10.0"}
+    mine = format_like("mine", engines=[row])
+    (note,) = format_falls_back(subjects(pool(variant(quantization="mine")), mine)[0])
+
+    assert "computes mine in 16 bits: it saves" in note.cause
 
 
 @pytest.mark.parametrize("names", [{}, {"quantization": "fp9"}, {"quantization": "fp8", "accelerator": "l4"}])

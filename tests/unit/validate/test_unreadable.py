@@ -3,7 +3,7 @@ from pydantic import ValidationError
 
 from mixserve.api.names import Reason
 from mixserve.api.pool import LLMServingPool
-from mixserve.validate.unreadable import unreadable
+from mixserve.validate.unreadable import against_schema, unreadable
 from support.manifests import pool
 
 
@@ -32,3 +32,14 @@ def test_a_name_that_is_refused_is_said_to_be_the_name():
 
     assert violation.field_path == "metadata.name"
     assert "must not be default or kubernetes" in violation.cause
+
+
+def test_a_manifest_that_no_api_server_has_seen_is_pointed_to_the_reference():
+    with pytest.raises(ValidationError) as error:
+        LLMServingPool.parse({**pool().to_wire(), "spec": {"gpus": 2}})
+
+    assert [violation.message for violation in against_schema(error.value, "LLMServingPool")] == [
+        "spec.model: is needed; correct it as docs/reference/llmservingpool.md says",
+        "spec.variants: is needed; correct it as docs/reference/llmservingpool.md says",
+        "spec.gpus: there is no such field; correct it as docs/reference/llmservingpool.md says",
+    ]

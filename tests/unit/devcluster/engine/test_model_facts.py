@@ -117,8 +117,9 @@ def test_quantization_makes_weights_smaller(
     assert found.compute_bits == compute_bits
 
 
-def test_an_fp8_cache_halves_keys_and_values() -> None:
-    assert model(kv="fp8_e4m3").facts.kv_bytes_per_token * 2 == model().facts.kv_bytes_per_token
+@pytest.mark.parametrize(("kv", "bits"), [("auto", 16), ("fp8_e4m3", 8), ("nvfp4", 4.5)])
+def test_a_quantized_cache_makes_keys_and_values_smaller(kv: str, bits: float) -> None:
+    assert model(kv=kv).facts.kv_bytes_per_token == model().facts.kv_bytes_per_token * bits / 16
 
 
 def test_an_unknown_model_has_the_size_of_llama_8b_and_no_known_context() -> None:

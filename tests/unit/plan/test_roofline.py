@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixserve.simulate.roofline import STEP_OVERHEAD_S, Roofline
+from mixserve.plan.roofline import STEP_OVERHEAD_S
+from mixserve.simulate.roofline import roofline_of
 from mixserve.simulate.settings import HardwareFacts, ModelFactsForSimulation
 
 H100 = HardwareFacts(memory_bytes=85_000_000_000, memory_bandwidth_bytes_per_s=3350e9, flops=1979e12)
@@ -16,7 +17,7 @@ DENSE_8B = ModelFactsForSimulation(
     weights_bytes=8_000_000_000,
     kv_bytes_per_token=131072,
 )
-ROOFLINE = Roofline.of(H100, DENSE_8B)
+ROOFLINE = roofline_of(H100, DENSE_8B)
 TOKENS = st.integers(1, 100_000)
 
 
@@ -45,8 +46,20 @@ def test_compute_takes_over_at_the_batch_that_hardware_and_precision_imply() -> 
 
 def test_experts_that_a_token_does_not_use_cost_no_time() -> None:
     mixture = dataclasses.replace(DENSE_8B, active_parameters=1_000_000_000)
-    step_s = Roofline.of(H100, mixture).step_s(batch_tokens=1, context_tokens=0)
+    step_s = roofline_of(H100, mixture).step_s(batch_tokens=1, context_tokens=0)
     assert step_s == pytest.approx(1e9 / (3350e9 * 0.7) + STEP_OVERHEAD_S)
+
+
+def test_a_batch_reads_the_experts_that_any_of_its_tokens_uses() -> None:
+    mixture = roofline_of(H100, dataclasses.replace(DENSE_8B, active_parameters=1_000_000_000))
+    bandwidth = 3350e9 * 0.7
+
+    def read_bytes(batch_tokens: int) -> float:
+        return (mixture.step_s(batch_tokens=batch_tokens, context_tokens=0) - STEP_OVERHEAD_S) * bandwidth
+
+    # Of the seven eighths that the first token left alone, the second one leaves seven eighths.
+    assert read_bytes(2) == pytest.approx(1e9 + 7e9 / 8)
+    assert read_bytes(100) == pytest.approx(8e9, rel=1e-4)
 
 
 @given(batch=TOKENS, more=TOKENS, context=TOKENS, longer=TOKENS)
@@ -64,4 +77,4 @@ def test_more_or_faster_gpus_never_take_more_time(batch: int, context: int, gpus
         dataclasses.replace(H100, flops=H100.flops * gpus),
         dataclasses.replace(H100, memory_bandwidth_bytes_per_s=H100.memory_bandwidth_bytes_per_s * gpus),
     ):
-        assert Roofline.of(faster, DENSE_8B).step_s(batch_tokens=batch, context_tokens=context) <= step_s
+        assert roofline_of(faster, DENSE_8B).step_s(batch_tokens=batch, context_tokens=context) <= step_s

@@ -1,0 +1,123 @@
+"""What `mixserve plan` has to say, before it is given a form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from mixserve.plan.forecast import forecast
+from mixserve.plan.model_source import source_of
+from mixserve.validate.judgement import findings_together, judge
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Mapping
+
+    from mixserve.api.pool import LLMServingPool
+    from mixserve.cli.manifests import Manifests, Named, Refused
+    from mixserve.observe.model_files import ModelConfigReader
+    from mixserve.plan.facts import Configs
+    from mixserve.plan.forecast import PoolForecast, Question
+    from mixserve.validate.judgement import Findings, Judgement
+    from mixserve.validate.violation import Violation
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolReport:
+    """One pool that could be read.
+
+    Attributes:
+        what: where it is.
+        pool: as it was read.
+        findings: violations and notes.
+        by_variant: the violations of each variant, by its name.
+        forecast: what becomes of it.
+    """
+
+    what: Named
+    pool: LLMServingPool
+    findings: Findings
+    by_variant: Mapping[str, tuple[Violation, ...]]
+    forecast: PoolForecast
+
+    @property
+    def usd_per_hour(self) -> tuple[Decimal, Decimal] | None:
+        """On demand, with the fewest and the most replicas of all variants; None where a price is unknown."""
+        least = most = Decimal(0)
+        for one in self.forecast.variants:
+            if one.price is None:
+                return None
+            least += one.price.on_demand * one.variant.replicas.min
+            most += one.price.on_demand * one.variant.replicas.max
+        return least, most
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Everything.
+
+    Attributes:
+        question: what was asked.
+        pools: those that could be read, in the order of the files.
+        refused: manifests and files that could not.
+        ignored: for each file, how many objects of which other kinds it has.
+    """
+
+    question: Question
+    pools: tuple[PoolReport, ...]
+    refused: tuple[Refused, ...]
+    ignored: Mapping[str, Counter[str]]
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.refused and not any(one.findings.violations for one in self.pools)
+
+
+def report_on(
+    manifests: Manifests,
+    *,
+    configs: ModelConfigReader,
+    question: Question,
+) -> Report:
+    """Judge and forecast everything that was read."""
+    catalog = manifests.catalog
+    judgements = [judge(pool, catalog=catalog, configs=_read(pool, configs)) for _, pool in manifests.pools]
+    found = zip(manifests.pools, judgements, findings_together(judgements), strict=True)
+    return Report(
+        question=question,
+        pools=tuple(
+            _pool_report(what, judgement, findings=findings, question=question)
+            for (what, _), judgement, findings in found
+        ),
+        refused=tuple(manifests.refused),
+        ignored=manifests.ignored,
+    )
+
+
+def _read(pool: LLMServingPool, configs: ModelConfigReader) -> Configs:
+    sources = {source_of(pool, variant) for variant in pool.spec.variants}
+    return {source: configs.read_now(source) for source in sources}
+
+
+def _pool_report(
+    what: Named,
+    judgement: Judgement,
+    *,
+    findings: Findings,
+    question: Question,
+) -> PoolReport:
+    return PoolReport(
+        what=what,
+        pool=judgement.pool,
+        findings=findings,
+        by_variant=judgement.by_variant,
+        forecast=forecast(
+            judgement.resolved,
+            catalog=judgement.catalog,
+            facts_by_variant=judgement.facts,
+            wrong_variants=frozenset(name for name, wrong in judgement.by_variant.items() if wrong),
+            question=question,
+        ),
+    )

@@ -1,0 +1,62 @@
+"""The report of `mixserve plan` for a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mixserve.cli.plan_words import COLUMNS, FITS, costs, ignored, legend, pool_name, rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from mixserve.cli.plan_report import Report
+    from mixserve.validate.violation import Finding
+
+    Paint = Callable[[str], str]
+    """Colours a cell of the column FITS, after it was padded."""
+
+
+def table(report: Report, paint: Paint) -> str:
+    """Everything, ending with a new line."""
+    sections = (_variants(report, paint), _violations(report), _notes(report), _costs(report))
+    return "\n".join("".join(f"{line}\n" for line in section) for section in sections if section)
+
+
+def _variants(report: Report, paint: Paint) -> list[str]:
+    found = rows(report)
+    return [*_aligned([COLUMNS, *found], paint), "", *legend(report)] if found else []
+
+
+def _aligned(lines: Sequence[Sequence[str]], paint: Paint) -> Iterator[str]:
+    widths = [max(len(line[index]) for line in lines) for index in range(len(COLUMNS))]
+    for line in lines:
+        cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
+        cells[FITS] = paint(cells[FITS])
+        yield "  ".join(cells).rstrip()
+
+
+def _violations(report: Report) -> list[str]:
+    pools = (line for one in report.pools for line in _section(str(one.what), one.what.place, one.findings.violations))
+    refused = (line for one in report.refused for line in _section(str(one.what), one.what.place, one.violations))
+    found = [*pools, *refused]
+    return ["Violations", *found] if found else []
+
+
+def _notes(report: Report) -> list[str]:
+    pools = (line for one in report.pools for line in _section(str(one.what), one.what.place, one.findings.notes))
+    found = [*pools, *(f"  {line}" for line in ignored(report))]
+    return ["Notes", *found] if found else []
+
+
+def _section(what: str, place: object, found: Iterable[Finding]) -> Iterator[str]:
+    messages = [one.message if one.field_path else f"{one.cause}; {one.remedy}" for one in found]
+    if messages:
+        yield f"  {what} ({place})" if what else f"  {place}"
+        yield from (f"    {message}" for message in messages)
+
+
+def _costs(report: Report) -> list[str]:
+    lines = []
+    for pool in report.pools:
+        lines += [f"  {pool_name(pool)}", *(f"    {sentence}" for sentence in costs(pool, report.question))]
+    return ["Costs (predicted)", *lines] if lines else []

@@ -1,0 +1,24 @@
+"""What to do about a name that is not in the catalogue."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+
+def choose(
+    name: str,
+    known: Collection[str],
+    *,
+    kind: str,
+) -> str:
+    """An instruction for a name that is in no catalogue: likely what was meant, what there is, or to add it."""
+    if not known:
+        return f"apply a manifest for {name}: there is no {kind} at all yet"
+    longer = [each for each in sorted(known) if each.startswith(f"{name}-")]
+    close = longer or get_close_matches(name, sorted(known), n=1)
+    guess = f"did you mean {close[0]}? " if close else ""
+    return f"{guess}choose one of {', '.join(sorted(known))}, or apply a manifest for {name}"

@@ -1,0 +1,69 @@
+"""Runs in vLLM's own environment: put command lines through its argument parser and its configuration classes.
+
+Reads a JSON list of argument lists (what follows `vllm`) from stdin and writes a JSON list of objects to the file that
+its argument names: `error` is what was refused, or null; the other members are what was understood.
+It must import nothing of Mixserve, which that environment does not have.
+"""
+
+import argparse
+import json
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from vllm.engine.arg_utils import AsyncEngineArgs
+
+# Where the two are defined differs from version to version.
+from vllm.entrypoints.cli.serve import make_arg_parser, validate_parsed_serve_args
+from vllm.usage.usage_lib import UsageContext
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+
+class _Parser(FlexibleArgumentParser):
+    def error(self, message: str) -> Any:
+        """Raise, where argparse ends the process."""
+        raise argparse.ArgumentError(None, message)
+
+
+def main() -> None:
+    cases = json.load(sys.stdin)
+    parser = make_arg_parser(_Parser())
+    results = [_checked(parser, arguments) for arguments in cases]
+    Path(sys.argv[1]).write_text(json.dumps(results))
+
+
+def _checked(parser: FlexibleArgumentParser, arguments: list[str]) -> dict[str, Any]:
+    try:
+        return _understood(parser, arguments)
+    except Exception as error:  # noqa: BLE001 - whatever vLLM raises is a refusal
+        traceback.print_exc()
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+def _understood(parser: FlexibleArgumentParser, arguments: list[str]) -> dict[str, Any]:
+    command, model, *flags = arguments
+    if command != "serve":
+        raise ValueError(f"not vllm serve: {arguments}")
+    parsed = parser.parse_args([model, *flags])
+    parsed.model = parsed.model_tag
+    validate_parsed_serve_args(parsed)
+    config = AsyncEngineArgs.from_cli_args(parsed).create_engine_config(usage_context=UsageContext.OPENAI_API_SERVER)
+    quantization = config.quant_config
+    return {
+        "error": None,
+        "quantization": config.model_config.quantization,
+        # In tenths: 89 is 8.9. Of the method as a whole; single layers may need more.
+        "minimum_capability": None if quantization is None else quantization.get_min_capability(),
+        "dtype": str(config.model_config.dtype),
+        "kv_cache_dtype": config.cache_config.cache_dtype,
+        "max_model_len": config.model_config.max_model_len,
+        "prefix_caching": config.cache_config.enable_prefix_caching,
+        "max_num_seqs": config.scheduler_config.max_num_seqs,
+        "max_num_batched_tokens": config.scheduler_config.max_num_batched_tokens,
+        "tensor_parallel_size": config.parallel_config.tensor_parallel_size,
+    }
+
+
+if __name__ == "__main__":
+    main()

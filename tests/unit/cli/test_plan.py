@@ -1,0 +1,238 @@
+"""The command as a whole, in this process. Its forms for examples/ are golden files, see tests/golden/README.md."""
+
+from __future__ import annotations
+
+import json
+import os
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from mixserve.cli import app
+from mixserve.cli.plan import _is_colourful, _painted
+from support import pool_manifests
+
+if TYPE_CHECKING:
+    from click.testing import Result
+
+ROOT = Path(__file__).parents[3]
+GOLDEN = ROOT / "tests" / "golden" / "plan"
+UPDATE = os.environ.get("MIXSERVE_UPDATE_GOLDEN") == "1"
+OPTIONS = ("--rate", "5", "--api-price", "0.15,0.60")
+
+
+def plan(*arguments: str, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(app, ["plan", *arguments], input=stdin)
+
+
+def planned(*manifests: dict[str, Any], options: tuple[str, ...] = (), output: str = "json") -> Any:
+    result = plan("-f", "-", "-o", output, *options, stdin=yaml.safe_dump_all(manifests))
+    assert result.exit_code in {0, 1}, result.output
+    return json.loads(result.stdout) if output == "json" else result.stdout
+
+
+WRONG = pool_manifests.pool("wrong", pool_manifests.variant(quantization="fp9"), pool_manifests.variant("fits"))
+BROKEN = pool_manifests.pool("broken", replicas=3)
+SERVICE = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}}
+FORMS = (("table", "examples.txt"), ("markdown", "examples.md"), ("json", "examples.json"), ("yaml", "examples.yaml"))
+
+
+@pytest.mark.parametrize(("output", "file"), FORMS)
+def test_the_examples_are_planned_as_written(output: str, file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    result = plan("-f", "examples", "-o", output, *OPTIONS)
+    if UPDATE:
+        (GOLDEN / file).write_text(result.stdout)
+
+    assert result.exit_code == 0
+    assert result.stdout == (GOLDEN / file).read_text()
+
+
+def test_the_documentation_shows_what_the_command_says() -> None:
+    shown = textwrap.indent((GOLDEN / "examples.txt").read_text(), "    ")
+    assert shown in (ROOT / "docs" / "plan.md").read_text(), "paste tests/golden/plan/examples.txt into docs/plan.md"
+
+
+def test_json_and_yaml_say_the_same() -> None:
+    manifests = (pool_manifests.pool(), WRONG, BROKEN, SERVICE)
+    assert yaml.safe_load(planned(*manifests, output="yaml")) == planned(*manifests)
+
+
+def test_the_numbers_of_a_variant() -> None:
+    (pool,) = planned(pool_manifests.pool(engine={"maxModelLen": 4096}))["pools"]
+    (variant,) = pool["variants"]
+
+    assert pool["parameters"] == 8_030_261_248
+    assert (variant["fits"], variant["tensor_parallel"], variant["violations"]) == (True, 1, [])
+    assert variant["weights_bytes"] == 2 * 8_030_261_248
+    assert variant["kv_bytes_per_token"] == 2 * 32 * 8 * 128 * 2
+    assert variant["max_concurrency"] == round(variant["kv_capacity_tokens"] / 4096, 2)
+    assert variant["predicted"]["concurrency"] == variant["kv_capacity_tokens"] // (1155 + 211)
+    assert (variant["gpus"], variant["usd_per_hour"]) == ({"min": 1, "max": 4}, 6.88)
+    assert variant["predicted"]["month"] is None
+
+
+def test_lengths_decide_speed_and_concurrency() -> None:
+    short, long = (
+        planned(pool_manifests.pool(), options=("--prompt-tokens", prompt, "--answer-tokens", "100"))["pools"][0]
+        for prompt in ("100", "4000")
+    )
+    quick, slow = (pool["variants"][0]["predicted"] for pool in (short, long))
+    assert quick["concurrency"] > slow["concurrency"]
+    assert quick["ttft_s"] < slow["ttft_s"]
+
+
+def test_violations_are_in_the_pool_and_in_their_variant() -> None:
+    report = planned(WRONG)
+
+    (pool,) = report["pools"]
+    assert report["valid"] is False
+    assert [one["field_path"] for one in pool["violations"]] == ["spec.variants[0].quantization"]
+    assert [one["violations"] for one in pool["variants"]] == [pool["violations"], []]
+    assert [one["fits"] for one in pool["variants"]] == [False, True]
+    assert (pool["best_variant"], pool["usd_per_hour"]) == ("fits", None)
+
+
+def test_pools_of_one_namespace_share_no_name() -> None:
+    report = planned(*(pool_manifests.pool(name, servedNames=["chat"]) for name in ("a", "b")))
+
+    assert [[one["reason"] for one in pool["violations"]] for pool in report["pools"]] == [[], ["ServedNameTaken"]]
+
+
+def test_a_pool_that_can_not_be_read_is_a_pool_all_the_same() -> None:
+    (pool,) = planned(BROKEN)["pools"]
+
+    assert (pool["name"], pool["variants"], pool["parameters"]) == ("broken", [], None)
+    assert [one["field_path"] for one in pool["violations"]] == ["spec.replicas"]
+
+
+def test_what_is_no_pool_is_refused_apart() -> None:
+    report = planned({"apiVersion": "mixserve.dev/v1alpha1", "kind": "Pool"}, SERVICE)
+
+    assert report["pools"] == []
+    assert [one["kind"] for one in report["refused"]] == ["Pool"]
+    assert report["ignored"] == [{"file": "-", "kinds": {"Service": 1}}]
+
+
+def test_numbers_of_a_model_come_from_a_directory_as_well(tmp_path: Path) -> None:
+    config = {
+        "model_type": "llama",
+        "hidden_size": 4096,
+        "intermediate_size": 14336,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "vocab_size": 128256,
+        "max_position_embeddings": 131072,
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    manifest = pool_manifests.pool(engine={"maxModelLen": 8192})
+    manifest["spec"]["model"] = {"source": f"host://{tmp_path}"}
+
+    (pool,) = planned(manifest)["pools"]
+
+    assert (pool["parameters"], pool["variants"][0]["fits"]) == (8_030_261_248, True)
+
+
+def without_facts() -> dict[str, Any]:
+    manifest = pool_manifests.pool()
+    del manifest["spec"]["model"]["facts"]
+    return manifest
+
+
+def test_without_numbers_the_row_says_unknown_and_a_note_says_why() -> None:
+    text = planned(without_facts(), output="table")
+
+    assert "unknown" in text.splitlines()[1]
+    assert "FITS unknown: the model's numbers are not known" in text
+    assert "spec.model.source: config.json of hf://example/model can't be read" in text
+    assert "no variant can be chosen (main: the model's numbers are unknown)" in text
+    (pool,) = planned(without_facts())["pools"]
+    assert (pool["variants"][0]["fits"], pool["variants"][0]["max_concurrency"]) == (None, None)
+
+
+@pytest.mark.parametrize("output", ["table", "markdown"])
+def test_people_read_violations_notes_and_costs(output: str) -> None:
+    text = planned(WRONG, BROKEN, SERVICE, without_facts(), output=output)
+
+    for words in (
+        "default/broken",
+        "there is no QuantizationFormat fp9",
+        "there is no such field",
+        "1 Service",
+        "best by cost: fits",
+        "not chosen: main: it has violations",
+    ):
+        assert words in text.replace("\\", "")
+
+
+@pytest.mark.parametrize("output", ["table", "markdown"])
+def test_without_pools_there_is_no_table(output: str) -> None:
+    text = planned({"apiVersion": "mixserve.dev/v1alpha1", "kind": "Pool"}, output=output)
+
+    assert "CONCURRENCY" not in text
+    assert "there is no such kind" in text
+
+
+def test_markdown_takes_nothing_of_a_manifest_for_markup() -> None:
+    text = planned({"apiVersion": "mixserve.dev/v1alpha1", "kind": "<img src=x>|`a`\n# b"}, output="markdown")
+
+    assert "\\<img src=x\\>\\|\\`a\\` \\# b" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--rate", "0.5"), "best by cost at 0.5 requests/s: main, 1 replica, 5022.40 USD a month of 730 h"),
+        (("--rate", "1", "--api-price", "1,2"), "730 h; the API: 4144.36 USD"),
+        (
+            ("--api-price", "1,2"),
+            "a replica is cheaper than the API from 3.2 million requests (4.4 billion tokens) a month",
+        ),
+        (("--api-price", "0.001,0.002"), "the API is always cheaper: a replica would have to serve"),
+        (("--api-price", "0,0"), "the API is free, and so always cheaper"),
+        (("--tpot", "1ms"), "no variant can be chosen (main: its TPOT is longer than 1 ms)"),
+        (("--ttft", "0.5s"), "best by cost: main"),
+    ],
+)
+def test_options_ask_for_more(options: tuple[str, ...], words: str) -> None:
+    assert words in planned(pool_manifests.pool(), options=options, output="table")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "Missing option"),
+        (("-f", "none.yaml"), "none.yaml: No such file"),
+        (("-f", "."), "there is nothing of Mixserve in ."),
+        (("-f", "-", "--rate", "nan"), "'nan' is not a number above 0"),
+        (("-f", "-", "--rate", "0"), "'0' is not a number above 0"),
+        (("-f", "-", "--api-price", "1"), "'1' is not INPUT,OUTPUT"),
+        (("-f", "-", "--ttft", "5"), "'5' is not a time"),
+        (("-f", "-", "--prompt-tokens", "0"), "--prompt-tokens"),
+        (("-f", "-", "-o", "xml"), "xml"),
+    ],
+)
+def test_what_the_command_can_not_do_is_a_usage_error(
+    arguments: tuple[str, ...], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = plan(*arguments, stdin="")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert words in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _painted("yes  ") == "\x1b[32myes  \x1b[0m"
+    assert _painted("FITS ") == "FITS "
+    assert not _is_colourful()
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert _is_colourful()
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not _is_colourful()
