@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import ssl
 import subprocess
@@ -22,7 +21,7 @@ from mixserve_devcluster import binaries, kubectl
 from mixserve_devcluster.api_connection import ApiError
 from mixserve_devcluster.control_plane import ControlPlane
 from mixserve_devcluster.errors import KubectlError
-from mixserve_devcluster.installation import NAMESPACE, Installation, _started_port, installed
+from mixserve_devcluster.installation import NAMESPACE, Installation, _local_command, _started_port, installed
 from mixserve_devcluster.processes import GuardedProcess
 from support.admission import review_of
 from support.pool_manifests import pool, variant
@@ -83,6 +82,7 @@ def _no_pools_left(plane: ControlPlane) -> Iterator[None]:
 
 
 def restart(installation: Installation, plane: ControlPlane) -> None:
+    installation.stop_operator()
     installation.start_operator()
     eventually(lambda: refuses(plane), "an API server that asks the webhook")
 
@@ -222,7 +222,7 @@ def test_an_operator_that_stands_by_answers_with_the_same_certificate(
     log = tmp_path / "second.log"
     second = GuardedProcess.start(
         "the second operator",
-        [*installation.operator.command],
+        _local_command(installation._program.command),
         log_file=log,
         environment={**installation._environment(), "MIXSERVE_IDENTITY": "second"},
     )
@@ -235,13 +235,9 @@ def test_an_operator_that_stands_by_answers_with_the_same_certificate(
         with urllib.request.urlopen(request, context=trust, timeout=10) as answer:  # noqa: S310 - the same
             response = json.loads(answer.read())["response"]
         assert [cause["field"] for cause in response["status"]["details"]["causes"]] == list(PATHS)
-        with (
-            contextlib.closing(urllib.error.HTTPError("", 0, "", None, None)),
-            pytest.raises(  # type: ignore[arg-type]
-                urllib.error.HTTPError, match="400"
-            ),
-        ):
-            urllib.request.urlopen(f"https://127.0.0.1:{port}{PATH}", data=b"[" * 10_000, context=trust, timeout=10)
+        with pytest.raises(urllib.error.HTTPError, match="400") as refused:
+            urllib.request.urlopen(request.full_url, data=b"[" * 10_000, context=trust, timeout=10)  # noqa: S310
+        refused.value.close()
         assert "lease_acquired" not in log.read_text()
     finally:
         second.stop(10.0)
