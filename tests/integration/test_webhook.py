@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import ssl
@@ -14,8 +15,17 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from kubernetes.aio.client import ApiClient
+from kubernetes.aio.dynamic import DynamicClient
 
+from mixserve.apply.connection import Connection
+from mixserve.apply.errors import Conflict
 from mixserve.catalog.built_in import FORMATS_FOLDER, manifests
+from mixserve.controller.running import connect_to
+from mixserve.controller.settings import Settings
+from mixserve.controller.webhook.errors import CertificateError
+from mixserve.controller.webhook.issuing import ServingPair
+from mixserve.controller.webhook.self_signed import SelfSigned
 from mixserve.controller.webhook.serving import PATH
 from mixserve_devcluster import binaries, kubectl
 from mixserve_devcluster.api_connection import ApiError
@@ -190,10 +200,7 @@ def test_a_certificate_is_renewed_without_a_creation_that_fails(
     fails_closed: Installation, plane: ControlPlane
 ) -> None:
     before, logged = plane.api.get(SECRET)["data"], fails_closed.operator_log.stat().st_size
-    empty = '--patch=[{"op": "remove", "path": "/data"}]'
-    kubectl.run(
-        plane.kubeconfig, "patch", "secret", "mixserve-webhook", f"--namespace={NAMESPACE}", "--type=json", empty
-    )
+    empty_secret(plane)
     deadline, after = time.monotonic() + 30, 0
     while after < 20:
         assert created(plane, pool("new")) == 201
@@ -241,6 +248,38 @@ def test_an_operator_that_stands_by_answers_with_the_same_certificate(
         assert "lease_acquired" not in log.read_text()
     finally:
         second.stop(10.0)
+
+
+async def test_replicas_that_begin_at_the_same_moment_agree_on_one_certificate(
+    stopped: Installation, plane: ControlPlane
+) -> None:
+    empty_secret(plane)
+    configuration = await connect_to(Settings(kubeconfig=plane.kubeconfig))
+    async with ApiClient(configuration) as client:
+        connection = Connection(DynamicClient(client), lambda *_: None)
+        replicas = [
+            SelfSigned(
+                connection,
+                namespace=NAMESPACE,
+                secret="mixserve-webhook",
+                configuration="mixserve-system-mixserve",
+                names=["127.0.0.1"],
+            )
+            for _ in range(5)
+        ]
+        first = await asyncio.gather(*(replica.pair() for replica in replicas), return_exceptions=True)
+        assert sum(isinstance(found, ServingPair) for found in first) >= 1
+        pairs = [await replica.pair() for replica in replicas]
+    assert all(isinstance(found, ServingPair | CertificateError | Conflict) for found in first)
+    assert {found for found in first if isinstance(found, ServingPair)} | set(pairs) == {pairs[0]}
+    [webhook] = plane.api.get(CONFIGURATION)["webhooks"]
+    assert pairs[0].authority in pem(webhook["clientConfig"]["caBundle"])
+
+
+def empty_secret(plane: ControlPlane) -> None:
+    patch = '--patch=[{"op": "remove", "path": "/data"}]'
+    where = ("secret", "mixserve-webhook", f"--namespace={NAMESPACE}")
+    kubectl.run(plane.kubeconfig, "patch", *where, "--type=json", patch)
 
 
 def served(installation: Installation) -> bytes:
