@@ -1,7 +1,8 @@
 """Mixserve on an embedded cluster, installed as its chart installs it, but with the operator as a local process.
 
 There are no images here, so the chart's Deployment is the one object that is not applied: its command, environment and
-ServiceAccount are used to start the operator beside the cluster.
+ServiceAccount are used to start the operator beside the cluster. There is no way through a Service either, so the API
+server is told the operator's own address for the webhook.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ _OPERATOR_START_S = 60.0
 # On SIGTERM it gives the Lease back and finishes what it is doing.
 _OPERATOR_STOP_S = 10.0
 _POLL_S = 0.05
+_LOOPBACK = "127.0.0.1"
+# Any one, until the operator has been started and says its own.
+_NO_PORT_YET = 9443
 # The API server reads a new CRD within a second.
 _ESTABLISHED_S = 30
 
@@ -80,13 +84,21 @@ class Installation:
         operator_log: what the operator says, one JSON object per line, over all its restarts.
     """
 
-    def __init__(self, kubeconfig: Path, program: OperatorProgram, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        kubeconfig: Path,
+        program: OperatorProgram,
+        *,
+        webhooks: Sequence[Mapping[str, Any]],
+        settings: Mapping[str, str],
+    ) -> None:
         self.kubeconfig = kubeconfig
         self.operator_kubeconfig = service_account.write_kubeconfig(
             ApiConnection.from_kubeconfig(kubeconfig), kubeconfig, namespace=NAMESPACE, name=program.service_account
         )
         self.operator_log = kubeconfig.with_name("operator.log")
         self._program = program
+        self._webhooks = webhooks
         self._settings = settings
         self._process: GuardedProcess | None = None
         self._address = ""
@@ -123,6 +135,11 @@ class Installation:
             if time.monotonic() > deadline:
                 raise InstallError(f"the operator does not get ready; its log ends with:\n{self._process.log_tail()}")
             time.sleep(_POLL_S)
+        if self._webhooks:
+            # The port is another one after each start.
+            port = _started_port(self.operator_log, before, "webhook_started")
+            configurations = [_at_loopback(each, port or _NO_PORT_YET) for each in self._webhooks]
+            kubectl.apply(self.kubeconfig, configurations, namespace=NAMESPACE)
 
     def stop_operator(self) -> None:
         """End the operator as Kubernetes would: SIGTERM, then SIGKILL after its grace."""
@@ -139,8 +156,10 @@ class Installation:
     def _environment(self) -> dict[str, str]:
         own = {
             "MIXSERVE_KUBECONFIG": str(self.operator_kubeconfig),
-            "MIXSERVE_HTTP_HOST": "127.0.0.1",
+            "MIXSERVE_HTTP_HOST": _LOOPBACK,
             "MIXSERVE_HTTP_PORT": "0",
+            "MIXSERVE_WEBHOOK_PORT": "0",
+            "MIXSERVE_WEBHOOK_NAMES": _LOOPBACK,
             "MIXSERVE_LOG_FORMAT": "json",
         }
         return {**_without_settings(os.environ), **self._program.environment, **own, **self._settings}
@@ -157,6 +176,7 @@ class Installation:
 def installed(
     kubeconfig: Path,
     *,
+    webhook: bool = False,
     values: Mapping[str, Any] | None = None,
     settings: Mapping[str, str] | None = None,
 ) -> Iterator[Installation]:
@@ -166,7 +186,8 @@ def installed(
 
     Args:
         kubeconfig: the cluster administrator's, in a directory that the operator's files may go into.
-        values: the chart's.
+        webhook: whether pools that can't work are refused when they are applied; else their conditions say so.
+        values: the chart's, but whether there is a webhook.
         settings: environment variables of the operator (MIXSERVE_...) besides the chart's; they win.
 
     Raises:
@@ -174,10 +195,14 @@ def installed(
         KubectlError: the API server refuses an object of the chart.
         ProcessError: the operator ended.
     """
-    manifests = chart.render(values or {}, namespace=NAMESPACE)
+    chosen = dict(values or {})
+    chosen["webhook"] = {**chosen.get("webhook", {}), "enabled": webhook}
+    manifests = chart.render(chosen, namespace=NAMESPACE)
     [deployment] = [manifest for manifest in manifests if manifest["kind"] == "Deployment"]
-    _apply(kubeconfig, [manifest for manifest in manifests if manifest is not deployment])
-    installation = Installation(kubeconfig, OperatorProgram.of(deployment), settings or {})
+    webhooks = [manifest for manifest in manifests if manifest["kind"] == "ValidatingWebhookConfiguration"]
+    as_they_are = [manifest for manifest in manifests if manifest is not deployment and manifest not in webhooks]
+    _apply(kubeconfig, [*as_they_are, *(_at_loopback(each, _NO_PORT_YET) for each in webhooks)])
+    installation = Installation(kubeconfig, OperatorProgram.of(deployment), webhooks=webhooks, settings=settings or {})
     try:
         installation.start_operator()
         yield installation
@@ -209,6 +234,15 @@ def _apply(kubeconfig: Path, manifests: Sequence[Mapping[str, Any]]) -> None:
     kubectl.apply(kubeconfig, others, namespace=NAMESPACE)
 
 
+def _at_loopback(configuration: Mapping[str, Any], port: int) -> dict[str, Any]:
+    """The configuration with the operator's address instead of its Service."""
+    webhooks = [
+        {**webhook, "clientConfig": {"url": f"https://{_LOOPBACK}:{port}{webhook['clientConfig']['service']['path']}"}}
+        for webhook in configuration["webhooks"]
+    ]
+    return {**configuration, "webhooks": webhooks}
+
+
 def _local_command(command: Sequence[str]) -> list[str]:
     """The container's command, with the `mixserve` of this environment."""
     program = shutil.which(command[0], path=str(Path(sys.executable).parent))
@@ -223,13 +257,19 @@ def _without_settings(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _web_address(log: Path, offset: int) -> str | None:
     """Where the operator that began to log at `offset` serves its metrics; None if it has not said so yet."""
+    port = _started_port(log, offset, "web_started")
+    return None if port is None else f"{_LOOPBACK}:{port}"
+
+
+def _started_port(log: Path, offset: int, event: str) -> int | None:
+    """The port of the event that an operator logs when it begins to listen; None if it has not logged it yet."""
     with log.open() as lines:
         lines.seek(offset)
         for line in lines:
             if line.startswith("{") and line.endswith("}\n"):
                 entry = json.loads(line)
-                if entry.get("event") == "web_started":
-                    return f"127.0.0.1:{entry['port']}"
+                if entry.get("event") == event:
+                    return int(entry["port"])
     return None
 
 

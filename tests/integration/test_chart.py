@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import datetime as dt
 import json
 import os
 import re
@@ -13,6 +15,8 @@ import yaml
 
 from mixserve.catalog.built_in import built_in_catalog
 from mixserve.controller.settings import Settings
+from mixserve.controller.webhook.issuing import issue
+from mixserve.controller.webhook.serving import LIMIT_S, PATH
 from mixserve_devcluster import binaries, kubectl
 from mixserve_devcluster.chart import CHART
 from mixserve_devcluster.control_plane import ControlPlane
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 CLUSTER_ROLE = "mixserve-system-mixserve"
+CERTIFICATE = base64.b64encode(issue(["a"], dt.datetime.now(dt.UTC)).authority).decode()
 
 
 def helm(*arguments: str, values: Mapping[str, Any] | None = None, home: Path | None = None) -> str:
@@ -80,6 +85,11 @@ VALUES: dict[str, dict[str, Any]] = {
         "runAsUser": 1000650000,
     },
     "own names, no catalogue": {"fullnameOverride": "llm", "catalog": {"install": False}},
+    "no webhook": {"webhook": {"enabled": False}},
+    "a webhook that fails closed": {
+        "operator": {"watchNamespaces": ["kube-public"]},
+        "webhook": {"failurePolicy": "Fail", "timeoutSeconds": 30},
+    },
     "settings": {
         "operator": {
             "scrapeIntervalSeconds": 0.5,
@@ -131,6 +141,9 @@ def test_an_api_server_takes_all_of_it(values: dict[str, Any], control_plane: Co
         ({"operator": {"logLevel": "loud"}}, "value must be one of 'debug'"),
         ({"operator": {"leaseDurationSeconds": 1}}, "minimum: got 1, want 3"),
         ({"resources": {"limit": {}}}, "additional properties 'limit' not allowed"),
+        ({"webhook": {"failurePolicy": "Open"}}, "value must be one of 'Ignore', 'Fail'"),
+        ({"webhook": {"timeoutSeconds": 3}}, "minimum: got 3, want 4"),
+        ({"webhook": {"certificates": "none"}}, "value must be one of 'SelfSigned', 'CertManager'"),
         ({"runAsUser": 0}, "minimum: got 0, want 1"),
         ({"fullnameOverride": "0-digit"}, "does not match pattern"),
     ],
@@ -146,7 +159,8 @@ def test_every_value_is_in_the_schema() -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     schema = json.loads((CHART / "values.schema.json").read_text())
     assert set(values) == set(schema["properties"]) - {"global"}
-    assert set(values["operator"]) == set(schema["properties"]["operator"]["properties"])
+    for part in ("operator", "webhook"):
+        assert set(values[part]) == set(schema["properties"][part]["properties"])
 
 
 def test_the_deployment_sets_only_what_the_operator_reads() -> None:
@@ -168,6 +182,65 @@ def test_settings_reach_the_operator(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.watch_namespaces == ("a", "b")
     assert (settings.scrape_interval_s, settings.resync_interval_s) == (0.5, 86400)
     assert (settings.workers, settings.lease_duration_s, settings.log_level) == (64, 60, "debug")
+
+
+def test_the_webhook_is_where_the_api_server_looks_for_it() -> None:
+    manifests = render("mixserve-system")
+    [configuration] = of_kind(manifests, "ValidatingWebhookConfiguration")
+    [webhook] = configuration["webhooks"]
+    service = webhook["clientConfig"]["service"]
+    [found] = [each for each in of_kind(manifests, "Service") if each["metadata"]["name"] == service["name"]]
+    [port] = found["spec"]["ports"]
+    variables, pod_ports = environment_and_ports(manifests)
+    assert (service["path"], service["port"]) == (PATH, port["port"])
+    assert pod_ports[port["targetPort"]] == int(variables["MIXSERVE_WEBHOOK_PORT"])
+    assert variables["MIXSERVE_WEBHOOK_NAMES"] == f"{service['name']}.{service['namespace']}.svc"
+    assert variables["MIXSERVE_WEBHOOK_CONFIGURATION"] == configuration["metadata"]["name"]
+    assert [each["metadata"]["name"] for each in of_kind(manifests, "Secret")] == [variables["MIXSERVE_WEBHOOK_SECRET"]]
+    assert webhook["timeoutSeconds"] > LIMIT_S
+
+
+def test_the_webhook_is_asked_about_new_and_changed_pools_where_the_operator_looks() -> None:
+    values = {"operator": {"watchNamespaces": ["team-a", "team-b"]}}
+    [configuration] = of_kind(render("mixserve-system", values), "ValidatingWebhookConfiguration")
+    [webhook] = configuration["webhooks"]
+    [rule] = webhook["rules"]
+    assert (rule["resources"], rule["operations"]) == (["llmservingpools"], ["CREATE", "UPDATE"])
+    [expression] = webhook["namespaceSelector"]["matchExpressions"]
+    assert expression["values"] == ["team-a", "team-b"]
+
+
+def test_nothing_is_left_of_a_webhook_that_is_switched_off() -> None:
+    text = helm("template", "mixserve", str(CHART), values={"webhook": {"enabled": False}})
+    assert "webhook" not in text.lower()
+
+
+def test_cert_manager_makes_the_certificate_where_it_shall() -> None:
+    manifests = render("mixserve-system", {"webhook": {"certificates": "CertManager"}})
+    [configuration] = of_kind(manifests, "ValidatingWebhookConfiguration")
+    authority, certificate = of_kind(manifests, "Certificate")
+    issuers = {each["metadata"]["name"]: each["spec"] for each in of_kind(manifests, "Issuer")}
+    name = certificate["metadata"]["name"]
+    assert configuration["metadata"]["annotations"] == {"cert-manager.io/inject-ca-from": f"mixserve-system/{name}"}
+    assert certificate["spec"]["dnsNames"] == ["mixserve-webhook.mixserve-system.svc"]
+    assert issuers[certificate["spec"]["issuerRef"]["name"]] == {"ca": {"secretName": authority["spec"]["secretName"]}}
+    assert issuers[authority["spec"]["issuerRef"]["name"]] == {"selfSigned": {}}
+    [deployment] = of_kind(manifests, "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    [volume], [mount] = pod["volumes"], pod["containers"][0]["volumeMounts"]
+    assert volume["secret"]["secretName"] == certificate["spec"]["secretName"]
+    assert environment_and_ports(manifests)[0]["MIXSERVE_WEBHOOK_CERTIFICATE_DIRECTORY"] == mount["mountPath"]
+    # Then the operator needs no Secret of its own, and no right to one.
+    assert of_kind(manifests, "Secret") == []
+    assert "secrets" not in json.dumps(of_kind(manifests, "Role") + of_kind(manifests, "ClusterRole"))
+
+
+def environment_and_ports(manifests: list[dict[str, Any]]) -> tuple[dict[str, str], dict[str, int]]:
+    """The operator's variables that have values, and its ports by name."""
+    [deployment] = of_kind(manifests, "Deployment")
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    variables = {each["name"]: each["value"] for each in container["env"] if "value" in each}
+    return variables, {each["name"]: each["containerPort"] for each in container["ports"]}
 
 
 POOL_RIGHTS = (
@@ -268,6 +341,20 @@ def test_the_operator_may_hold_one_lease_in_its_own_namespace(control_plane: Con
     assert not may(control_plane, account, "update coordination.k8s.io/leases", namespace, lease)
 
 
+def test_the_operator_may_write_one_secret_and_one_configuration(control_plane: ControlPlane, namespace: str) -> None:
+    account = install_rights(control_plane, namespace, {})
+    configurations = "admissionregistration.k8s.io/validatingwebhookconfigurations"
+    for verb in ("get", "patch"):
+        assert may(control_plane, account, f"{verb} secrets", namespace, "mixserve-webhook")
+        assert not may(control_plane, account, f"{verb} secrets", namespace, "another")
+        assert not may(control_plane, account, f"{verb} secrets", "kube-system", "mixserve-webhook")
+        assert may(control_plane, account, f"{verb} {configurations}", "", f"{namespace}-mixserve")
+        assert not may(control_plane, account, f"{verb} {configurations}", "", "another")
+    for verb in ("create", "update", "delete", "list"):
+        assert not may(control_plane, account, f"{verb} secrets", namespace, "mixserve-webhook")
+        assert not may(control_plane, account, f"{verb} {configurations}", "", f"{namespace}-mixserve")
+
+
 def test_named_namespaces_bound_the_rights(control_plane: ControlPlane, namespace: str) -> None:
     account = install_rights(control_plane, namespace, {"operator": {"watchNamespaces": ["kube-public"]}})
     eventually(lambda: may(control_plane, account, POOL_RIGHTS[0], "kube-public"), "rights in a named namespace")
@@ -309,11 +396,22 @@ def test_helm_installs_upgrades_and_uninstalls_it(fresh_plane: ControlPlane, tmp
     catalog = built_in_catalog()
     assert names("qf,ac") == {*catalog.formats, *catalog.accelerators}
     assert names("deployments") == {"mixserve"}
+    data = {"data": {"tls.key": "a2V5"}}
+    bundle = [{"op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": CERTIFICATE}]
+    secret = ("secret", "mixserve-webhook", "--namespace=mixserve-system")
+    configuration = ("validatingwebhookconfiguration", CLUSTER_ROLE)
+    kubectl.run(kubeconfig, "patch", *secret, "--type=merge", f"--patch={json.dumps(data)}")
+    kubectl.run(kubeconfig, "patch", *configuration, "--type=json", f"--patch={json.dumps(bundle)}")
     kubectl.apply(kubeconfig, [SMALLEST_POOL], namespace="default")
 
     release("upgrade", str(CHART), values={"catalog": {"install": False}})
     assert names("qf,ac") == set()
+    # What the operator has written stays: else no pool would be checked until it has written it again.
+    assert json.loads(kubectl.run(kubeconfig, "get", *secret, "--output=json"))["data"] == data["data"]
+    [webhook] = json.loads(kubectl.run(kubeconfig, "get", *configuration, "--output=json"))["webhooks"]
+    assert webhook["clientConfig"]["caBundle"] == CERTIFICATE
 
     release("uninstall")
-    assert names("deployments,services,clusterroles,clusterrolebindings") & {"mixserve", CLUSTER_ROLE} == set()
+    left = names("deployments,services,clusterroles,clusterrolebindings,validatingwebhookconfigurations")
+    assert left & {"mixserve", CLUSTER_ROLE} == set()
     assert names("lsp") == {"kept"}

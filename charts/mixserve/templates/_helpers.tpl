@@ -25,6 +25,19 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
+{{/* The Service of the webhook, its certificate and the Secret with that; also the name in the certificate. */}}
+{{- define "mixserve.webhookName" -}}
+{{ include "mixserve.fullname" . }}-webhook
+{{- end -}}
+{{- define "mixserve.webhookHost" -}}
+{{ include "mixserve.webhookName" . }}.{{ .Release.Namespace }}.svc
+{{- end -}}
+
+{{/* Name of what is not in a namespace, of which each release has its own. */}}
+{{- define "mixserve.clusterName" -}}
+{{ .Release.Namespace }}-{{ include "mixserve.fullname" . }}
+{{- end -}}
+
 {{/* What the operator may do where it looks after pools. It reads no Secrets: engine pods name them themselves. */}}
 {{- define "mixserve.poolRules" -}}
 - apiGroups: [mixserve.dev]

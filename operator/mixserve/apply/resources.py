@@ -34,6 +34,14 @@ PODS = Resource("v1", "Pod", "pods")
 EVENTS = Resource("events.k8s.io/v1", "Event", "events")
 LEASES = Resource("coordination.k8s.io/v1", "Lease", "leases")
 
+SECRETS = Resource("v1", "Secret", "secrets")
+WEBHOOK_CONFIGURATIONS = Resource(
+    "admissionregistration.k8s.io/v1",
+    "ValidatingWebhookConfiguration",
+    "validatingwebhookconfigurations",
+    namespaced=False,
+)
+
 SERVICE_ACCOUNTS = Resource("v1", "ServiceAccount", "serviceaccounts")
 DEPLOYMENTS = Resource("apps/v1", "Deployment", "deployments")
 SERVICES = Resource("v1", "Service", "services")

@@ -19,7 +19,11 @@ def install(name: Annotated[str, typer.Option("--name", help="Name of the cluste
         from mixserve_devcluster.installation import installed, sole_operator
 
         paths, _ = records.find(name)
-        with ended_by_signals(), sole_operator(paths.kubeconfig), installed(paths.kubeconfig) as mixserve:
+        with (
+            ended_by_signals(),
+            sole_operator(paths.kubeconfig),
+            installed(paths.kubeconfig, webhook=True) as mixserve,
+        ):
             note(f"Mixserve is on cluster {name!r}; its operator logs to {mixserve.operator_log}; end it with Ctrl-C")
             while records.read(paths) is not None:
                 mixserve.operator.ensure_running()

@@ -11,6 +11,9 @@ import structlog
 if TYPE_CHECKING:
     from mixserve.controller.settings import LogFormat, LogLevel
 
+# Without the values of variables, one of which may be a private key.
+_tracebacks = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+
 # They report each request, or each event, of which there are hundreds per second.
 _TALKATIVE = ("kopf", "aiohttp", "kubernetes", "asyncio", "urllib3")
 
@@ -25,9 +28,9 @@ def configure_logs(level: LogLevel, log_format: LogFormat) -> None:
     ]
     as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
     final: list[Any] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(default=str)]
+        [_tracebacks, structlog.processors.JSONRenderer(default=str)]
         if as_json
-        else [structlog.dev.ConsoleRenderer()]
+        else [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     )
     structlog.configure(
         processors=[

@@ -18,17 +18,20 @@ from mixserve.controller.operator import Operator
 from mixserve.controller.stopping import StopSignals, cancel_all, first_to_end
 from mixserve.controller.telemetry import Telemetry
 from mixserve.controller.web import serve_web
+from mixserve.controller.webhook.running import Webhook
 from mixserve.observe.scrape import scrape_session
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mixserve.controller.settings import Settings
 
 _log = structlog.get_logger(__name__)
 
 # A worker writes a pool's objects at the same time; with two variants these are five.
 _CONNECTIONS_PER_WORKER = 4
-# Beside those of the workers: the Lease, the lists, events and logs.
-_SPARE_CONNECTIONS = 8
+# Beside those of the workers: the Lease, the lists, events and logs, and what the webhook reads.
+_SPARE_CONNECTIONS = 20
 
 
 class StartError(Exception):
@@ -40,7 +43,7 @@ async def run_operator(settings: Settings) -> None:
 
     Raises:
         StartError: there is no cluster to connect to.
-        ListenError: the port for /metrics is taken.
+        ListenError: the port for /metrics or for the webhook is taken.
         LeadershipLostError: the Lease was lost.
     """
     signals = StopSignals()
@@ -60,33 +63,44 @@ async def run_operator(settings: Settings) -> None:
             session=session,
             telemetry=telemetry,
         )
+        webhook = Webhook(settings, connection=connection, telemetry=telemetry)
 
         def unready() -> str | None:
-            return None if operator.synced or leadership.stands_by else "the first lists are not there yet"
+            listed = operator.synced or leadership.stands_by
+            return webhook.problem() if listed else "the first lists are not there yet"
 
-        async with serve_web(
-            host=settings.http_host,
-            port=settings.http_port,
-            registry=telemetry.registry,
-            healthy=operator.problem,
-            ready=unready,
+        async with (
+            serve_web(
+                host=settings.http_host,
+                port=settings.http_port,
+                registry=telemetry.registry,
+                healthy=operator.problem,
+                ready=unready,
+            ),
+            webhook.serve() as beside,
         ):
-            await _lead(leadership, operator, signals)
+            await _lead(leadership, operator, signals=signals, beside=beside)
     _log.info("operator_stopped")
 
 
-async def _lead(leadership: Leadership, operator: Operator, signals: StopSignals) -> None:
-    """Work while the Lease is ours. It is given back when nothing is written any more."""
+async def _lead(
+    leadership: Leadership,
+    operator: Operator,
+    *,
+    signals: StopSignals,
+    beside: Iterable[asyncio.Task[None]],
+) -> None:
+    """Work while the Lease is ours and nothing beside it ends. It is given back when nothing is written any more."""
     stopped = asyncio.create_task(signals.received.wait(), name="stop signal")
     election = asyncio.create_task(leadership.keep(), name="leader election")
     acquired = asyncio.create_task(leadership.acquired.wait(), name="wait for the lease")
-    tasks = [stopped, election, acquired]
+    tasks = [stopped, election, acquired, *beside]
     try:
         await first_to_end(tasks)
         if acquired.done() and not stopped.done():
             work = asyncio.create_task(operator.run(watching=signals.install), name="work")
             tasks.append(work)
-            await first_to_end([stopped, election, work])
+            await first_to_end([stopped, election, work, *beside])
     finally:
         await cancel_all(reversed(tasks))
         await leadership.release()

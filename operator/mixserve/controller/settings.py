@@ -53,12 +53,26 @@ class Settings(BaseSettings):
     """Address of /metrics, /healthz and /readyz."""
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8080
     """Port of /metrics, /healthz and /readyz; 0 takes a free one, which the log names."""
+    webhook_enabled: bool = False
+    """Whether to answer the API server's questions about pools that are applied; the chart tells it to ask."""
+    webhook_port: Annotated[int, Field(ge=0, le=65535)] = 9443
+    """Port of the webhook, at the same address; 0 takes a free one, which the log names."""
+    webhook_names: Annotated[tuple[str, ...], NoDecode] = ("localhost",)
+    """DNS names and IP addresses, separated by commas, by which the API server calls the webhook."""
+    webhook_secret: Annotated[str, Field(min_length=1)] = "mixserve-webhook"  # noqa: S105 - its name
+    """Name of the Secret, in `namespace`, with the certificate that operators make themselves."""
+    webhook_configuration: Annotated[str, Field(min_length=1)] = "mixserve"
+    """Name of the ValidatingWebhookConfiguration that has to know who signed that certificate."""
+    webhook_certificate_directory: Path | None = None
+    """Directory with tls.crt and tls.key, from cert-manager for example; unset: operators make their own."""
+    webhook_certificate_interval_s: Annotated[float, Field(ge=0.1, le=3600)] = 30.0
+    """Seconds between two looks at whether the certificate was renewed or has to be."""
     log_level: LogLevel = "info"
     """Lowest level that is logged."""
     log_format: LogFormat = "auto"
     """auto: for people on a terminal, else one JSON object per line."""
 
-    @field_validator("watch_namespaces", mode="before")
+    @field_validator("watch_namespaces", "webhook_names", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):

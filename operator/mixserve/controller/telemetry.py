@@ -148,6 +148,12 @@ class Telemetry:
         self.retries = Counter(
             "mixserve_queue_retries_total", "Looks at a pool that failed and are repeated.", registry=self.registry
         )
+        self.reviews = Counter(
+            "mixserve_webhook_reviews_total",
+            "Pools about which the API server asked the webhook, by answer.",
+            ("outcome",),
+            registry=self.registry,
+        )
         self.objects = Counter(
             "mixserve_objects_total",
             "Owned objects looked at, by kind and by what had to be done.",

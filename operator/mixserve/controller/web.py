@@ -10,6 +10,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable
 
 _log = structlog.get_logger(__name__)
@@ -57,7 +58,7 @@ async def serve_web(
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
     await runner.setup()
     try:
-        await _listen(runner, host, port)
+        await listen(runner, host=host, port=port, variable="MIXSERVE_HTTP_PORT")
         bound = int(runner.addresses[0][1])
         _log.info("web_started", host=host, port=bound)
         yield bound
@@ -65,11 +66,23 @@ async def serve_web(
         await runner.cleanup()
 
 
-async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
+async def listen(
+    runner: web.AppRunner,
+    *,
+    host: str,
+    port: int,
+    variable: str,
+    context: ssl.SSLContext | None = None,
+) -> None:
+    """Begin to take requests; with a context by HTTPS.
+
+    Raises:
+        ListenError: it can't; says which variable to set.
+    """
     try:
-        await web.TCPSite(runner, host, port).start()
+        await web.TCPSite(runner, host, port, ssl_context=context).start()
     except OSError as error:
-        advice = "set MIXSERVE_HTTP_PORT to a free port (0: any), or MIXSERVE_HTTP_HOST to an address of this machine"
+        advice = f"set {variable} to a free port (0: any), or MIXSERVE_HTTP_HOST to an address of this machine"
         raise ListenError(f"can't listen on {host}:{port}: {error.strerror}; {advice}") from error
 
 

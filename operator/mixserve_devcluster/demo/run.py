@@ -151,7 +151,7 @@ class _Run:
         """
         what = "Installing CRDs, catalogue and RBAC of the chart; starting the operator under its ServiceAccount"
         console.print(what, soft_wrap=True)
-        with installed(cluster.kubeconfig):
+        with installed(cluster.kubeconfig, webhook=True):
             window = format_duration(self.profile.stabilization)
             command = f"kubectl apply -f {shlex.quote(str(self.manifest))}"
             console.print(f"{command}  (with scaleDown.stabilization {window})", soft_wrap=True)

@@ -45,11 +45,14 @@ def test_the_libraries_go_the_same_way_but_only_with_warnings(capsys: pytest.Cap
 
 def test_an_error_has_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs("info", "json")
+    secret = "hunter2"
     try:
         int("broken")
     except ValueError:
         structlog.get_logger("mixserve.x").exception("pool_failed")
     (line,) = logged(capsys)
+    # No values of variables, which may be secret.
+    assert secret not in json.dumps(line)
     assert line["exception"][0]["exc_type"] == "ValueError"
 
 

@@ -12,6 +12,14 @@ def test_it_starts_without_any_setting() -> None:
     assert settings.watch_namespaces == ()
 
 
+def test_there_is_no_webhook_unless_the_chart_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not Settings().webhook_enabled
+    monkeypatch.setenv("MIXSERVE_WEBHOOK_ENABLED", "true")
+    monkeypatch.setenv("MIXSERVE_WEBHOOK_NAMES", "mixserve-webhook.ns.svc, 127.0.0.1")
+    assert Settings().webhook_enabled
+    assert Settings().webhook_names == ("mixserve-webhook.ns.svc", "127.0.0.1")
+
+
 def test_two_processes_have_two_identities() -> None:
     assert Settings().identity != Settings().identity
 

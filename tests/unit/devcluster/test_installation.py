@@ -72,6 +72,15 @@ def test_the_address_is_what_the_latest_start_says(tmp_path: Path) -> None:
     assert installation._web_address(log, offset) == "127.0.0.1:2222"
 
 
+def test_the_api_server_is_sent_to_where_the_operator_listens() -> None:
+    service = {"service": {"name": "mixserve-webhook", "namespace": NAMESPACE, "path": "/validate"}}
+    chart = {"kind": "ValidatingWebhookConfiguration", "webhooks": [{"name": "a", "clientConfig": service}]}
+
+    [webhook] = installation._at_loopback(chart, 1234)["webhooks"]
+
+    assert webhook == {"name": "a", "clientConfig": {"url": "https://127.0.0.1:1234/validate"}}
+
+
 def test_half_a_line_is_none_yet(tmp_path: Path) -> None:
     log = tmp_path / "operator.log"
     log.write_text(started(1111)[:-8])
