@@ -26,6 +26,10 @@ class RecordingConnection:
         assert (field_manager, body["kind"]) == ("mixserve", resource.kind)
         return self._answer("apply", body)
 
+    async def try_apply(self, resource: Resource, body: Any, *, field_manager: str) -> Any:
+        assert (field_manager, body["kind"]) == ("mixserve-plan", resource.kind)
+        return self._answer("try_apply", body)
+
     async def patch(self, resource: Resource, body: Any, *, field_manager: str, **where: str) -> Any:
         assert field_manager == "mixserve"
         return self._answer("patch", ({"resource": resource.plural, **where}, body))

@@ -61,16 +61,23 @@ class Connection:
 
     async def apply(self, resource: Resource, body: Mapping[str, Any], *, field_manager: str) -> dict[str, Any]:
         """Server-side apply, taking fields from whoever has them."""
+        return await self._apply("apply", resource, body, field_manager=field_manager)
+
+    async def try_apply(self, resource: Resource, body: Mapping[str, Any], *, field_manager: str) -> dict[str, Any]:
+        """The same as a dry run: everything is checked, admission included, and nothing is written."""
+        return await self._apply("dry-run", resource, body, field_manager=field_manager, dry_run="All")
+
+    async def _apply(self, verb: str, resource: Resource, body: Mapping[str, Any], **options: str) -> dict[str, Any]:
         path = resource.path(namespace=_namespace(resource, body), name=body["metadata"]["name"])
         return await self._json(
-            "apply",
+            verb,
             resource,
             "patch",
             path,
             body=body,
             content_type=APPLY_PATCH,
-            field_manager=field_manager,
             force_conflicts=True,
+            **options,
         )
 
     async def patch(

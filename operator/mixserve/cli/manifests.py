@@ -90,13 +90,12 @@ class Manifests:
     formats: dict[str, QuantizationFormat] = field(default_factory=dict)
     accelerators: dict[str, AcceleratorClass] = field(default_factory=dict)
 
-    @property
-    def catalog(self) -> Catalog:
-        """The built-in catalogue, and what the files have instead or on top."""
-        built_in = built_in_catalog()
+    def catalog(self, base: Catalog | None = None) -> Catalog:
+        """The built-in catalogue, or that of a cluster, and what the files have instead or on top."""
+        base = built_in_catalog() if base is None else base
         return Catalog(
-            formats={**built_in.formats, **self.formats},
-            accelerators={**built_in.accelerators, **self.accelerators},
+            formats={**base.formats, **self.formats},
+            accelerators={**base.accelerators, **self.accelerators},
         )
 
     @property

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from mixserve.cli.manifests import Manifests
+    from mixserve.cli.plan_against import Cluster
     from mixserve.cli.plan_report import Report
     from mixserve.plan.cost import ApiPrice
 
@@ -67,10 +69,19 @@ def plan(
         str | None, typer.Option(metavar="TIME", help="Longest time to the first token, as in 500ms or 2s.")
     ] = None,
     tpot: Annotated[str | None, typer.Option(metavar="TIME", help="Longest time per output token, as in 50ms.")] = None,
+    against: Annotated[
+        bool,
+        typer.Option(
+            "--against", help="Say what would change in the cluster of the kubeconfig as well, by its own catalogue."
+        ),
+    ] = False,
+    context: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The context of the kubeconfig for --against, which it implies.")
+    ] = None,
 ) -> None:
     """Say what pools would become: do they fit, how fast are they, what do they cost, what is wrong with them.
 
-    Needs no cluster. Exit code 1 where something is wrong with the manifests.
+    Needs no cluster, unless --against asks for one. Exit code 1 where something is wrong with the manifests.
     """
     from mixserve.cli.manifest_files import UnreadableError, manifest_files
     from mixserve.cli.manifests import read_manifests
@@ -92,9 +103,20 @@ def plan(
         raise typer.BadParameter(str(error), param_hint="--filename") from error
     if manifests.is_empty:
         raise typer.BadParameter(f"there is nothing of Mixserve in {', '.join(filename)}", param_hint="--filename")
-    report = report_on(manifests, configs=ModelConfigReader(), question=question)
+    cluster = _cluster(context, manifests) if against or context is not None else None
+    report = report_on(manifests, configs=ModelConfigReader(), question=question, cluster=cluster)
     typer.echo(_text(report, output), nl=False)
     raise typer.Exit(0 if report.is_valid else 1)
+
+
+def _cluster(context: str | None, manifests: Manifests) -> Cluster:
+    from mixserve.cli.plan_against import NoClusterError, look
+
+    try:
+        return look(context, [pool for _, pool in manifests.pools])
+    except NoClusterError as error:
+        # Not 1: that would say that something is wrong with the manifests.
+        raise typer.BadParameter(f"no cluster to compare with: {error}", param_hint="--against") from error
 
 
 def _text(report: Report, output: PlanOutput) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mixserve.cli.plan_words import COLUMNS, costs, ignored, legend, pool_name, rows
+from mixserve.cli.plan_words import COLUMNS, costs, differences, ignored, legend, pool_name, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +18,7 @@ _SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<
 
 def markdown(report: Report) -> str:
     """Everything, ending with a new line."""
-    sections = (_variants(report), _violations(report), _notes(report), _costs(report))
+    sections = (_variants(report), _violations(report), _notes(report), _differences(report), _costs(report))
     return "\n".join("".join(f"{line}\n" for line in section) for section in sections if section)
 
 
@@ -52,6 +52,14 @@ def _items(what: str, place: object, found: Iterable[Finding]) -> Iterator[str]:
     for one in found:
         field = f", `{one.field_path.replace('`', '')}`" if one.field_path else ""
         yield f"- {where}{field}: {_escaped(one.cause)}; {_escaped(one.remedy)}"
+
+
+def _differences(report: Report) -> list[str]:
+    lines = []
+    for pool in report.pools:
+        sentences = [f"  - {_escaped(sentence)}" for sentence in differences(pool)]
+        lines += [f"- {_escaped(pool_name(pool))}:", *sentences] if sentences else []
+    return ["**Changes in the cluster**", "", *lines] if lines else []
 
 
 def _costs(report: Report) -> list[str]:

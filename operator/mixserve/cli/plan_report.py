@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from mixserve.cli.plan_against import difference as difference_to
 from mixserve.plan.forecast import forecast
 from mixserve.plan.model_source import source_of
 from mixserve.validate.judgement import findings_together, judge
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from mixserve.api.pool import LLMServingPool
     from mixserve.cli.manifests import Manifests, Named, Refused
+    from mixserve.cli.plan_against import Cluster, Difference
     from mixserve.observe.model_files import ModelConfigReader
     from mixserve.plan.facts import Configs
     from mixserve.plan.forecast import PoolForecast, Question
@@ -33,6 +35,7 @@ class PoolReport:
         findings: violations and notes.
         by_variant: the violations of each variant, by its name.
         forecast: what becomes of it.
+        difference: what would change in a cluster, or None where it was held against none.
     """
 
     what: Named
@@ -40,6 +43,7 @@ class PoolReport:
     findings: Findings
     by_variant: Mapping[str, tuple[Violation, ...]]
     forecast: PoolForecast
+    difference: Difference | None
 
     @property
     def usd_per_hour(self) -> tuple[Decimal, Decimal] | None:
@@ -72,7 +76,9 @@ class Report:
     @property
     def is_valid(self) -> bool:
         """Whether nothing is wrong."""
-        return not self.refused and not any(one.findings.violations for one in self.pools)
+        return not self.refused and not any(
+            one.findings.violations or (one.difference is not None and one.difference.refusal) for one in self.pools
+        )
 
 
 def report_on(
@@ -80,16 +86,24 @@ def report_on(
     *,
     configs: ModelConfigReader,
     question: Question,
+    cluster: Cluster | None = None,
 ) -> Report:
-    """Judge and forecast everything that was read."""
-    catalog = manifests.catalog
+    """Judge and forecast everything that was read, and hold it against a cluster if there is one."""
+    catalog = manifests.catalog(None if cluster is None else cluster.catalog)
     judgements = [judge(pool, catalog=catalog, configs=_read(pool, configs)) for _, pool in manifests.pools]
-    found = zip(manifests.pools, judgements, findings_together(judgements), strict=True)
+    live_pools = [None] * len(judgements) if cluster is None else cluster.pools
+    found = zip(manifests.pools, judgements, findings_together(judgements), live_pools, strict=True)
     return Report(
         question=question,
         pools=tuple(
-            _pool_report(what, judgement, findings=findings, question=question)
-            for (what, _), judgement, findings in found
+            _pool_report(
+                what,
+                judgement,
+                findings=findings,
+                question=question,
+                difference=None if live is None else difference_to(judgement, live, is_valid=not findings.violations),
+            )
+            for (what, _), judgement, findings, live in found
         ),
         refused=tuple(manifests.refused),
         ignored=manifests.ignored,
@@ -107,6 +121,7 @@ def _pool_report(
     *,
     findings: Findings,
     question: Question,
+    difference: Difference | None,
 ) -> PoolReport:
     return PoolReport(
         what=what,
@@ -120,4 +135,5 @@ def _pool_report(
             wrong_variants=frozenset(name for name, wrong in judgement.by_variant.items() if wrong),
             question=question,
         ),
+        difference=difference,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mixserve.cli.plan_words import COLUMNS, FITS, costs, ignored, legend, pool_name, rows
+from mixserve.cli.plan_words import COLUMNS, FITS, costs, differences, ignored, legend, pool_name, rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def table(report: Report, paint: Paint) -> str:
     """Everything, ending with a new line."""
-    sections = (_variants(report, paint), _violations(report), _notes(report), _costs(report))
+    sections = (_variants(report, paint), _violations(report), _notes(report), _differences(report), _costs(report))
     return "\n".join("".join(f"{line}\n" for line in section) for section in sections if section)
 
 
@@ -53,6 +53,14 @@ def _section(what: str, place: object, found: Iterable[Finding]) -> Iterator[str
     if messages:
         yield f"  {what} ({place})" if what else f"  {place}"
         yield from (f"    {message}" for message in messages)
+
+
+def _differences(report: Report) -> list[str]:
+    lines = []
+    for pool in report.pools:
+        sentences = [f"    {sentence}" for sentence in differences(pool)]
+        lines += [f"  {pool_name(pool)}", *sentences] if sentences else []
+    return ["Changes in the cluster", *lines] if lines else []
 
 
 def _costs(report: Report) -> list[str]:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from mixserve.cli.manifests import Named, Refused
+    from mixserve.cli.plan_against import Difference
     from mixserve.cli.plan_report import PoolReport, Report
     from mixserve.plan.cost import BreakEven, Month
     from mixserve.plan.forecast import Outlook, Question, VariantForecast
@@ -57,18 +58,19 @@ def _pool(one: PoolReport) -> dict[str, Any]:
         "usd_per_hour": None if bounds is None else {"min": _number(bounds[0]), "max": _number(bounds[1])},
         "best_variant": None if best is None else best.variant.name,
         "variants": [_variant(each, one.by_variant[each.variant.name]) for each in one.forecast.variants],
+        "against": None if one.difference is None else _difference(one.difference),
     }
 
 
 def _broken_pool(one: Refused) -> dict[str, Any]:
-    nothing: dict[str, Any] = {
-        "engine": None,
-        "parameters": None,
+    nothing = ("engine", "parameters", "usd_per_hour", "best_variant", "against")
+    return {
+        **_origin(one.what),
+        **dict.fromkeys(nothing),
+        "violations": _findings(one.violations),
         "notes": [],
-        "usd_per_hour": None,
-        "best_variant": None,
+        "variants": [],
     }
-    return {**_origin(one.what), **nothing, "violations": _findings(one.violations), "variants": []}
 
 
 def _refused(one: Refused) -> dict[str, Any]:
@@ -143,6 +145,25 @@ def _outlook(outlook: Outlook) -> dict[str, Any]:
         "month": None if outlook.month is None else _month(outlook.month),
         "break_even": None if outlook.break_even is None else _break_even(outlook.break_even),
     }
+
+
+def _difference(found: Difference) -> dict[str, Any]:
+    return {
+        "new": found.is_new,
+        "refused": found.refusal or None,
+        "objects": [
+            {"action": one.action.value, "kind": one.kind, "name": one.name, "field_path": one.field_path or None}
+            for one in found.changes
+        ],
+        "replicas": [
+            {"variant": one.variant, "before": _bounds(one.before), "after": _bounds(one.after), "running": one.running}
+            for one in found.bounds
+        ],
+    }
+
+
+def _bounds(found: tuple[int, int] | None) -> dict[str, int] | None:
+    return None if found is None else {"min": found[0], "max": found[1]}
 
 
 def _month(month: Month) -> dict[str, Any]:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from decimal import Decimal
 
+    from mixserve.cli.plan_against import Bounds
     from mixserve.cli.plan_report import PoolReport, Report
     from mixserve.plan.cost import BreakEven, HourlyPrice, Month
     from mixserve.plan.forecast import Outlook, Question, VariantForecast
@@ -177,3 +178,25 @@ def _break_even(point: BreakEven | None) -> str:
         f"a replica is cheaper than the API from {amount(point.requests_per_month)} requests "
         f"({amount(point.tokens_per_month)} tokens) a month on, {point.utilization_percent} % of what it can serve"
     )
+
+
+def differences(pool: PoolReport) -> Iterator[str]:
+    """Sentences about what would change in the cluster; none where the pool was held against none."""
+    found = pool.difference
+    if found is None:
+        return
+    if found.refusal:
+        yield f"the API server refuses it: {found.refusal}"
+    if pool.findings.violations:
+        yield "the operator would report its violations, and leave what runs as it is"
+    for change in found.changes:
+        yield f"{change.action} {change.kind} {change.name}{f' ({change.field_path})' if change.field_path else ''}"
+    if not found.is_new:
+        yield from (_bounds(one) for one in found.bounds)
+    if not (found.refusal or found.changes or found.bounds or pool.findings.violations):
+        yield "nothing would change"
+
+
+def _bounds(one: Bounds) -> str:
+    before, after = ("none" if bounds is None else _range(*bounds) for bounds in (one.before, one.after))
+    return f"replicas of {one.variant}: {before} -> {after}{'' if one.running is None else f', {one.running} run now'}"

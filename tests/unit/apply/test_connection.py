@@ -71,6 +71,14 @@ async def test_a_patch_is_what_its_form_says(body: Any, content_type: str) -> No
     assert client.requests[0][2]["content_type"] == content_type
 
 
+async def test_a_dry_run_is_an_apply_that_writes_nothing() -> None:
+    connection, client, calls = connect(b"{}")
+    await connection.try_apply(DEPLOYMENTS, DEPLOYMENT, field_manager="me")
+    [(method, _, options)] = client.requests
+    assert (method, options["content_type"], options["dry_run"]) == ("patch", APPLY_PATCH, "All")
+    assert calls == [("dry-run", "deployments", "200")]
+
+
 async def test_lists_and_reads() -> None:
     connection, client, calls = connect({"items": []})
     await connection.get(ACCELERATORS)

@@ -50,7 +50,7 @@ def test_entries_of_the_catalogue_come_on_top_and_win() -> None:
     mine = accelerator_like("mine").to_wire()
     found = read([mine, accelerator_like("l4", "l4", pricePerHour="0.10").to_wire(), format_like("fp9").to_wire()])
 
-    catalog = found.catalog
+    catalog = found.catalog()
     assert {"mine", "l4", "h100-80gb"} <= catalog.accelerators.keys()
     assert {"fp9", "bf16"} <= catalog.formats.keys()
     assert catalog.accelerators["l4"].spec.price_per_hour == Decimal("0.10")

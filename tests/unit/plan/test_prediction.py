@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixserve.api.engine import Batching, Engine, KVCache
-from mixserve.api.pool import SlidingWindow
+from mixserve.api.model_facts import SlidingWindow
 from mixserve.plan.memory import MEAN_CONTEXT_TOKENS, memory_plan
 from mixserve.plan.prediction import Workload, predict
 from mixserve.plan.roofline import STEP_OVERHEAD_S

@@ -1,0 +1,128 @@
+"""What a plan says of a cluster; the cluster itself is in tests/integration/operator."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from mixserve.api.pool import LLMServingPool
+from mixserve.catalog.built_in import built_in_catalog
+from mixserve.cli import app, plan_against
+from mixserve.cli.plan_against import Cluster, NoClusterError
+from mixserve.observe.live_pools import LivePool
+from mixserve.plan.objects import desired_objects
+from support import pool_manifests
+from support.manifests import facts_for
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from click.testing import Result
+
+BEFORE = pool_manifests.pool("chat", pool_manifests.variant(), pool_manifests.variant("old"))
+
+
+def live(written: dict[str, Any], *, replicas: int = 1, refusal: str = "") -> LivePool:
+    """A pool as the operator has made it."""
+    parsed = LLMServingPool.parse({**written, "metadata": {"name": "chat", "namespace": "default", "uid": "u"}})
+    facts = facts_for(parsed, parsed.spec.model.facts)
+    objects = [
+        copy.deepcopy(dict(one.body))
+        for one in desired_objects(parsed, catalog=built_in_catalog(), facts_by_variant=facts).objects
+    ]
+    for one in objects:
+        if one["kind"] == "Deployment":
+            one["spec"]["replicas"] = replicas
+    return LivePool({**written, "metadata": {"uid": "u"}}, tuple(objects), refusal)
+
+
+@pytest.fixture
+def plan(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def run(found: LivePool | Exception, written: dict[str, Any], *options: str) -> Result:
+        def look(context: str | None, pools: Sequence[LLMServingPool]) -> Cluster:
+            if isinstance(found, Exception):
+                raise found
+            return Cluster(built_in_catalog(), (found,))
+
+        monkeypatch.setattr(plan_against, "look", look)
+        return CliRunner().invoke(app, ["plan", "-f", "-", "--against", *options], input=yaml.safe_dump(written))
+
+    return run
+
+
+def test_an_unchanged_pool_changes_nothing(plan: Any) -> None:
+    result = plan(live(BEFORE), BEFORE)
+
+    assert result.exit_code == 0
+    assert "Changes in the cluster\n  default/chat\n    nothing would change\n" in result.stdout
+
+
+def test_roll_outs_deletions_and_bounds_are_told(plan: Any) -> None:
+    after = pool_manifests.pool("chat", pool_manifests.variant(most=2), engine={"prefixCaching": False})
+
+    against = json.loads(plan(live(BEFORE, replicas=3), after, "-o", "json").stdout)["pools"][0]["against"]
+
+    assert (against["new"], against["refused"]) == (False, None)
+    assert [(one["action"], one["kind"], one["name"]) for one in against["objects"]] == [
+        ("roll out", "Deployment", "chat-main"),
+        ("delete", "Deployment", "chat-old"),
+        ("delete", "PodDisruptionBudget", "chat-old"),
+    ]
+    assert against["replicas"] == [
+        {"variant": "main", "before": {"min": 1, "max": 4}, "after": {"min": 1, "max": 2}, "running": 3},
+        {"variant": "old", "before": {"min": 1, "max": 4}, "after": None, "running": 3},
+    ]
+
+
+@pytest.mark.parametrize("output", ["table", "markdown"])
+def test_people_read_the_same(plan: Any, output: str) -> None:
+    after = pool_manifests.pool("chat", pool_manifests.variant(most=2), engine={"prefixCaching": False})
+
+    text = plan(live(BEFORE, replicas=3), after, "-o", output).stdout.replace("\\", "")
+
+    assert "roll out Deployment chat-main (spec.template" in text
+    assert "replicas of main: 1-4 -> 1-2, 3 run now" in text
+    assert "replicas of old: 1-4 -> none, 3 run now" in text
+
+
+def test_a_new_pool_is_made(plan: Any) -> None:
+    text = plan(LivePool(None, (), ""), BEFORE).stdout
+
+    assert "create Deployment chat-main\n" in text
+    assert "replicas of" not in text
+
+
+def test_what_the_api_server_refuses_is_a_violation(plan: Any) -> None:
+    result = plan(live(BEFORE, refusal="a webhook says no"), BEFORE)
+
+    assert result.exit_code == 1
+    assert "the API server refuses it: a webhook says no" in result.stdout
+
+
+def test_a_pool_with_violations_changes_nothing(plan: Any) -> None:
+    wrong = pool_manifests.pool("chat", pool_manifests.variant(quantization="fp9"))
+
+    text = plan(live(BEFORE), wrong).stdout
+
+    assert "the operator would report its violations, and leave what runs as it is" in text
+    assert "create" not in text
+
+
+def test_without_a_cluster_there_is_no_answer(plan: Any) -> None:
+    result = plan(NoClusterError("nobody there"), BEFORE)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "no cluster to compare with: nobody there" in result.stderr
+
+
+def test_a_kubeconfig_without_the_context_is_no_cluster(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config").write_text("apiVersion: v1\nkind: Config\ncontexts: []\nclusters: []\nusers: []\n")
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+
+    with pytest.raises(NoClusterError):
+        plan_against.look("none", [])
