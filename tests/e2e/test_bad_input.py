@@ -111,7 +111,7 @@ MAIN = ("spec", "variants", 0)
         (("spec", "engine", "maxModelLength"), 4096, 'unknown field "spec.engine.maxModelLength"'),
         ((*MAIN, "gpus"), 2, 'unknown field "spec.variants[0].gpus"'),
         # wrong types
-        ((*MAIN, "tensorParallel"), "2", "spec.variants[0].tensorParallel in body must be of type integer"),
+        ((*MAIN, "tensorParallel"), "2", "spec.variants[0].tensorParallel in body should match '^auto$'"),
         (("spec", "engine", "version"), 0.33, "spec.engine.version in body must be of type string"),
         (("spec", "engine"), "vllm", "spec.engine in body must be of type object"),
         (("spec", "engine", "args"), "--enforce-eager", "spec.engine.args in body must be of type array"),
