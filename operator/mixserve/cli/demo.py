@@ -34,6 +34,10 @@ def demo(
 ) -> None:
     """Send a ramp of requests to a pool on the embedded cluster; fails if the pool does not grow and shrink again."""
     with clear_errors():
+        from mixserve_devcluster.processes import require_linux
+
+        # Before the import of what draws the picture, which looks for fonts and writes down what it has found.
+        require_linux()
         from rich.console import Console
 
         from mixserve_devcluster.demo.profiles import PROFILES
