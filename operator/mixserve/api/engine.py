@@ -17,6 +17,7 @@ class EngineType(StrEnum):
     """An inference engine that has an adapter in `engines/`."""
 
     VLLM = "vllm"
+    TENSORRT_LLM = "tensorrt-llm"
 
 
 class KVCacheFormat(StrEnum):
@@ -53,7 +54,8 @@ class KVCache(StrictModel):
     """auto keeps the model's own precision; fp8 halves the memory per token."""
     memory_utilization_percent: Annotated[int, Field(ge=10, le=99)] = 92
     """Share of a GPU's memory that the engine may take, in percent. What weights and the engine's own needs leave of it
-    becomes KV cache."""
+    becomes KV cache. The same for all engines: for TensorRT-LLM, which counts what is free after the weights, it is
+    converted with the model's numbers."""
 
 
 class Engine(StrictModel):
@@ -62,7 +64,8 @@ class Engine(StrictModel):
     type: EngineType = EngineType.VLLM
     """The inference engine."""
     version: Annotated[str, Field(max_length=32, pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")] = "0.33.0"
-    """The engine's version, in quotes. It decides flags, metric names and the container image."""
+    """The engine's version, in quotes. It decides flags, metric names and the container image. The default is vLLM's;
+    TensorRT-LLM needs one, such as "1.2.1"."""
     image: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$")] | None = (
         None
     )
@@ -80,3 +83,11 @@ class Engine(StrictModel):
     refused, with the name of the field."""
     startup_timeout: PositiveDuration = timedelta(minutes=30)
     """How long a replica may take to download, load and warm up before it is restarted, from 1s to 24h."""
+
+    cel_rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
+            rule="self.type != 'tensorrt-llm' || !self.version.startsWith('0.')",
+            message='version must be one of TensorRT-LLM, such as "1.2.1": the default is vLLM\'s',
+            holds=lambda e: e.type is not EngineType.TENSORRT_LLM or not e.version.startswith("0."),
+        ),
+    )

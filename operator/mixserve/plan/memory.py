@@ -35,9 +35,6 @@ UNQUANTIZED_BYTES = 2
 KV_BYTES = {KVCacheFormat.AUTO: 2, KVCacheFormat.FP8: 1}
 """Bytes of one number in the KV cache; the models here compute in 16 bits."""
 
-BLOCK_TOKENS = 16
-"""Tokens of a KV block; vLLM's default."""
-
 MEAN_CONTEXT_TOKENS = 1400
 """What a request holds on average before anything is known of the load: 1155 tokens of prompt and 211 of answer in the
 conversations of Azure's LLM inference traces of 2023, the answer counted in full."""
@@ -134,6 +131,7 @@ def memory_plan(
     weights = weights_bytes(facts, placement)
     kv_per_token = kv_bytes_per_token(facts, kv_format=engine.kv_cache.format, tensor_parallel=gpus)
     budget = usable - weights - OVERHEAD_BYTES_PER_GPU * gpus
+    block = adapter_for(engine.type).kv_block_tokens
     return MemoryPlan(
         parameters=facts.parameters,
         tensor_parallel=gpus,
@@ -144,7 +142,7 @@ def memory_plan(
         kv_bytes_per_token=kv_per_token,
         kv_budget_bytes=budget,
         context_tokens=engine.max_model_len or facts.max_position_embeddings,
-        kv_capacity_tokens=max(0, budget // (kv_per_token * BLOCK_TOKENS)) * BLOCK_TOKENS,
+        kv_capacity_tokens=max(0, budget // (kv_per_token * block)) * block,
     )
 
 

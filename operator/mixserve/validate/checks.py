@@ -11,7 +11,11 @@ from mixserve.validate.catalog_checks import (
     unsupported_by_accelerator,
     unsupported_by_engine,
 )
-from mixserve.validate.checkpoint_checks import checkpoint_in_another_format, checkpoint_in_two_formats
+from mixserve.validate.checkpoint_checks import (
+    checkpoint_in_another_format,
+    checkpoint_in_two_formats,
+    checkpoint_not_read,
+)
 from mixserve.validate.model_checks import (
     context_exceeds_model,
     does_not_fit,
@@ -19,7 +23,7 @@ from mixserve.validate.model_checks import (
     invalid_facts,
     step_too_narrow,
 )
-from mixserve.validate.notes import facts_unknown, format_falls_back, version_unknown
+from mixserve.validate.notes import engine_caveats, facts_unknown, format_falls_back, version_unknown
 from mixserve.validate.pool_checks import owned_flags
 from mixserve.validate.subject import subjects_of
 
@@ -41,6 +45,7 @@ VARIANT_CHECKS = (
     owned_by_format,
     checkpoint_in_another_format,
     checkpoint_in_two_formats,
+    checkpoint_not_read,
     step_too_narrow,
     invalid_facts,
     indivisible_heads,
@@ -48,7 +53,7 @@ VARIANT_CHECKS = (
     does_not_fit,
 )
 
-POOL_NOTES = (version_unknown,)
+POOL_NOTES = (version_unknown, engine_caveats)
 VARIANT_NOTES = (facts_unknown, format_falls_back)
 
 

@@ -19,9 +19,9 @@ from mixserve.controller.planning import PoolPlan
 from mixserve.controller.refusals import Refusals
 from mixserve.controller.scraping import MetricsEndpoint
 from mixserve.controller.telemetry import Telemetry
-from mixserve.engines.protocol import MetricNames
 from mixserve.plan.objects import DesiredObject
 from support.kube_objects import deployment, pod
+from support.metrics_pages import GAUGES
 from support.pools import pod as pod_observation
 from support.pools import pool as pool_spec
 from support.pools import sample, seen, variant
@@ -58,7 +58,7 @@ def plan(*objects: DesiredObject) -> PoolPlan:
         deployments={"main": "p-main"},
         priors={"main": 8.0},
         prices={},
-        endpoint=MetricsEndpoint(port=8000, path="/metrics", names=MetricNames((), (), ())),
+        endpoint=MetricsEndpoint(port=8000, page=GAUGES),
     )
 
 
