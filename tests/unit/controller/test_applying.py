@@ -184,7 +184,7 @@ async def test_a_namespace_that_goes_ends_it(shop: Shop) -> None:
 
 async def test_a_bug_is_not_taken_for_a_refusal(shop: Shop) -> None:
     with pytest.raises(KeyError):
-        await shop.apply(desired("ConfigMap"))
+        await shop.apply(desired("Secret"))
 
 
 async def test_an_edit_by_hand_is_repaired_and_told_once(shop: Shop) -> None:

@@ -33,7 +33,7 @@ class TestAnotherFormat:
         assert violation.field_path == "spec.variants[0].quantization"
         assert violation.cause == (
             "the config.json of host:///models/m says that its weights are not quantized, and those of int4-awq are "
-            "stored as awq or compressed-tensors"
+            "stored as awq or compressed-tensors or modelopt_w4a16_awq"
         )
         assert violation.remedy == (
             "choose a quantization for it (bf16), or name a checkpoint in int4-awq in spec.model.source"
