@@ -152,6 +152,8 @@ def companions(field: str, value: Any) -> Mapping[Path, Any]:
             return {(*prefix, "revision"): REMOVED}
         if field == f"{where}.revision" and value in (None, REMOVED):
             return {(*prefix, "source"): "pvc://models"}
+    if field == "spec.engine.type" and value == "tensorrt-llm":
+        return {("spec", "engine", "version"): "1.2.1"}
     if field in _AT_THE_BOUND and value == _AT_THE_BOUND[field][0]:
         return _AT_THE_BOUND[field][1]
     requirement = ("spec", "nodeRequirements", 0)
@@ -239,6 +241,15 @@ RULES: Mapping[str, tuple[tuple[Patches, Patches], ...]] = {
         ({("maxSequences",): 64, ("maxBatchedTokens",): 64}, {("maxSequences",): 64, ("maxBatchedTokens",): 63}),
         ({("maxSequences",): 65536, ("maxBatchedTokens",): REMOVED}, {("maxSequences",): 8193}),
         ({("maxSequences",): REMOVED, ("maxBatchedTokens",): 1}, {("maxBatchedTokens",): 1}),
+    ),
+    'version must be one of TensorRT-LLM, such as "1.2.1": the default is vLLM\'s': (
+        (
+            {("type",): "tensorrt-llm", ("version",): "1.2.1"},
+            {("type",): "tensorrt-llm", ("version",): "0.33.0"},
+        ),
+        # The default counts as well.
+        ({("type",): "vllm", ("version",): REMOVED}, {("type",): "tensorrt-llm", ("version",): REMOVED}),
+        ({("type",): REMOVED, ("version",): "1.0.0"}, {("type",): "tensorrt-llm", ("version",): "0.1.0"}),
     ),
     "key must have at most 253 characters before the slash": (
         ({("key",): "a" * 253 + "/b"}, {("key",): "a" * 254 + "/b"}),

@@ -35,8 +35,9 @@ _STATISTICS = MetricsPage(
         kv_cache_usage=("kvCacheStats",),
     ),
     format=MetricsFormat.ITERATION_STATISTICS,
-    # The server answers once no iteration has come for 2 s (`get_stats_async(2)`), and then has to write the list.
-    timeout_s=4.0,
+    # The server answers once no iteration has come for 2 s (`get_stats_async(2)`); where it asks its workers first, it
+    # may wait for them for as long again. And the next scrape is due after 5 s.
+    timeout_s=4.8,
 )
 _GAUGES = MetricsPage(
     path="/prometheus/metrics",

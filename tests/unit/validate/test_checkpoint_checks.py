@@ -2,7 +2,11 @@ import pytest
 
 from mixserve.api.names import Reason
 from mixserve.plan.quant_method import UNQUANTIZED
-from mixserve.validate.checkpoint_checks import checkpoint_in_another_format, checkpoint_in_two_formats
+from mixserve.validate.checkpoint_checks import (
+    checkpoint_in_another_format,
+    checkpoint_in_two_formats,
+    checkpoint_not_read,
+)
 from support.manifests import format_like, pool, subjects, variant
 
 ONLINE = format_like(
@@ -17,6 +21,7 @@ ONLINE = format_like(
         }
     ],
 )
+TENSORRT_LLM = {"type": "tensorrt-llm", "version": "1.2.1"}
 UNDESCRIBED = format_like("mine", checkpoint=None)
 
 
@@ -120,3 +125,24 @@ class TestTwoFormats:
 
         assert self.found(*variants, method="awq") == []
         assert self.found(*variants, method="fp8") == []
+
+
+class TestNotRead:
+    @staticmethod
+    def found(method, engine):
+        manifest = pool(variant(quantization="int4-awq"), model={"source": "host:///models/m"}, engine=engine)
+        return list(checkpoint_not_read(subjects(manifest, quant_method=method)[0]))
+
+    def test_tensorrt_llm_reads_no_checkpoint_of_autoawq(self):
+        (violation,) = self.found("awq", TENSORRT_LLM)
+
+        assert violation.reason is Reason.CHECKPOINT_MISMATCH
+        assert violation.field_path == "spec.model.source"
+        assert violation.cause == "tensorrt-llm does not read weights that are stored as awq"
+        assert "ModelOpt" in violation.remedy
+
+    @pytest.mark.parametrize(
+        ("method", "engine"), [("awq", {}), ("modelopt_w4a16_awq", TENSORRT_LLM), (None, TENSORRT_LLM)]
+    )
+    def test_what_is_read_or_unknown_is_right(self, method, engine):
+        assert self.found(method, engine) == []
