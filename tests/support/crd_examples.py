@@ -152,8 +152,6 @@ def companions(field: str, value: Any) -> Mapping[Path, Any]:
             return {(*prefix, "revision"): REMOVED}
         if field == f"{where}.revision" and value in (None, REMOVED):
             return {(*prefix, "source"): "pvc://models"}
-    if field == "spec.engine.type" and value == "tensorrt-llm":
-        return {("spec", "engine", "version"): "1.2.1"}
     if field in _AT_THE_BOUND and value == _AT_THE_BOUND[field][0]:
         return _AT_THE_BOUND[field][1]
     requirement = ("spec", "nodeRequirements", 0)
@@ -168,9 +166,10 @@ _NAME: Path = ("metadata", "name")
 _FACTS: Path = ("spec", "model", "facts")
 _BATCHING: Path = ("spec", "engine", "batching")
 
-_AT_THE_BOUND: Mapping[str, tuple[int, Mapping[Path, Any]]] = {
+_AT_THE_BOUND: Mapping[str, tuple[int | str, Mapping[Path, Any]]] = {
     "spec.model.facts.parameters": (2, {(*_FACTS, "hiddenSize"): 1, (*_FACTS, "vocabularySize"): 1}),
     "spec.engine.batching.maxSequences": (65536, {(*_BATCHING, "maxBatchedTokens"): 65536}),
+    "spec.engine.type": ("tensorrt-llm", {("spec", "engine", "version"): "1.2.1"}),
     "spec.engine.batching.maxBatchedTokens": (1, {(*_BATCHING, "maxSequences"): 1}),
 }
 """By field: a value that most others do not go with, and what goes with it."""
