@@ -241,7 +241,7 @@ RULES: Mapping[str, tuple[tuple[Patches, Patches], ...]] = {
         ({("maxSequences",): 65536, ("maxBatchedTokens",): REMOVED}, {("maxSequences",): 8193}),
         ({("maxSequences",): REMOVED, ("maxBatchedTokens",): 1}, {("maxBatchedTokens",): 1}),
     ),
-    'version must be one of TensorRT-LLM, such as "1.2.1": the default is vLLM\'s': (
+    "version must be one of TensorRT-LLM, such as 1.2.1: the default is a version of vLLM": (
         (
             {("type",): "tensorrt-llm", ("version",): "1.2.1"},
             {("type",): "tensorrt-llm", ("version",): "0.33.0"},

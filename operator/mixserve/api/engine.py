@@ -87,7 +87,7 @@ class Engine(StrictModel):
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
             rule="self.type != 'tensorrt-llm' || !self.version.startsWith('0.')",
-            message='version must be one of TensorRT-LLM, such as "1.2.1": the default is vLLM\'s',
+            message="version must be one of TensorRT-LLM, such as 1.2.1: the default is a version of vLLM",
             holds=lambda e: e.type is not EngineType.TENSORRT_LLM or not e.version.startswith("0."),
         ),
     )
