@@ -177,6 +177,9 @@ _AT_THE_BOUND: Mapping[str, tuple[int | str, Mapping[Path, Any]]] = {
 _VOLUME = {("model", "source"): "pvc://models", ("model", "revision"): REMOVED}
 _OWN_VOLUME = {("variants", 0, "source"): "pvc://models", ("variants", 0, "revision"): REMOVED}
 
+_TYPE: Path = ("engine", "type")
+_VERSION: Path = ("engine", "version")
+
 Patches = dict[Path, Any]
 
 RULES: Mapping[str, tuple[tuple[Patches, Patches], ...]] = {
@@ -241,14 +244,11 @@ RULES: Mapping[str, tuple[tuple[Patches, Patches], ...]] = {
         ({("maxSequences",): 65536, ("maxBatchedTokens",): REMOVED}, {("maxSequences",): 8193}),
         ({("maxSequences",): REMOVED, ("maxBatchedTokens",): 1}, {("maxBatchedTokens",): 1}),
     ),
-    "version must be one of TensorRT-LLM, such as 1.2.1: the default is a version of vLLM": (
-        (
-            {("type",): "tensorrt-llm", ("version",): "1.2.1"},
-            {("type",): "tensorrt-llm", ("version",): "0.33.0"},
-        ),
+    "engine.version must be one of TensorRT-LLM, such as 1.2.1: the default is a version of vLLM": (
+        ({_TYPE: "tensorrt-llm", _VERSION: "1.2.1"}, {_TYPE: "tensorrt-llm", _VERSION: "0.33.0"}),
         # The default counts as well.
-        ({("type",): "vllm", ("version",): REMOVED}, {("type",): "tensorrt-llm", ("version",): REMOVED}),
-        ({("type",): REMOVED, ("version",): "1.0.0"}, {("type",): "tensorrt-llm", ("version",): "0.1.0"}),
+        ({_TYPE: "vllm", _VERSION: REMOVED}, {_TYPE: "tensorrt-llm", _VERSION: REMOVED}),
+        ({_TYPE: REMOVED, _VERSION: "1.0.0"}, {_TYPE: "tensorrt-llm", _VERSION: "0.1.0"}),
     ),
     "key must have at most 253 characters before the slash": (
         ({("key",): "a" * 253 + "/b"}, {("key",): "a" * 254 + "/b"}),

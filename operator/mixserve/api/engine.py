@@ -83,11 +83,3 @@ class Engine(StrictModel):
     refused, with the name of the field."""
     startup_timeout: PositiveDuration = timedelta(minutes=30)
     """How long a replica may take to download, load and warm up before it is restarted, from 1s to 24h."""
-
-    cel_rules: ClassVar[tuple[CelRule, ...]] = (
-        CelRule(
-            rule="self.type != 'tensorrt-llm' || !self.version.startsWith('0.')",
-            message="version must be one of TensorRT-LLM, such as 1.2.1: the default is a version of vLLM",
-            holds=lambda e: e.type is not EngineType.TENSORRT_LLM or not e.version.startswith("0."),
-        ),
-    )
