@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixserve.api.engine import Batching, Engine, KVCache
+from mixserve.api.engine import Batching, Engine, EngineType, KVCache
 from mixserve.api.model_facts import ModelFacts, SlidingWindow
 from mixserve.api.scalars import GIB
 from mixserve.catalog.built_in import built_in_catalog
+from mixserve.engines.registry import adapter_for
 from mixserve.plan.facts import InvalidFacts, UnknownFacts
 from mixserve.plan.memory import (
-    BLOCK_TOKENS,
     MEAN_CONTEXT_TOKENS,
     OVERHEAD_BYTES_PER_GPU,
     batch_prior,
@@ -23,6 +23,7 @@ from mixserve.simulate.memory import kv_budget
 from mixserve.simulate.settings import EngineSettings, HardwareFacts, ModelFactsForSimulation
 from support.manifests import LLAMA_8B, LLAMA_70B, accelerator_like, placement
 
+BLOCK_TOKENS = adapter_for(EngineType.VLLM).kv_block_tokens
 FOR_32K = Engine(max_model_len=32768)
 GPUS = {
     "l4": "l4",
