@@ -169,7 +169,7 @@ def test_no_version_needs_a_warning():
 
 
 def test_int4_of_modelopt_is_the_other_engines():
-    assert "LLM Compressor" in ADAPTER.refused_checkpoint("modelopt_w4a16_awq")
+    assert "LLM Compressor" in ADAPTER.refused_checkpoint("modelopt:w4a16")
     assert ADAPTER.refused_checkpoint("modelopt") is None
 
 
