@@ -62,6 +62,14 @@ def test_the_plan_adds_up():
     assert plan.fits
 
 
+def test_the_cache_has_the_blocks_of_the_engine():
+    engine = Engine(type=EngineType.TENSORRT_LLM, version="1.2.1", max_model_len=32768)
+    plan = planned(LLAMA_8B, placement("bf16", "h100-80gb", 1), engine=engine)
+
+    assert plan.kv_block_tokens == adapter_for(EngineType.TENSORRT_LLM).kv_block_tokens != BLOCK_TOKENS
+    assert plan.kv_capacity_tokens % plan.kv_block_tokens == 0
+
+
 def test_latent_attention_needs_more_beside_weights_and_kv_cache():
     plan = planned(DEEPSEEK_LITE, placement("bf16", "h100-80gb", 2))
 
