@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 # vLLM's image has a Python beside it, and its entrypoint is the first two words of every command line.
 _IMAGE = {"pattern": "vllm/vllm-openai:*", "entrypoint": ["vllm", "serve"]}
 _PYTHON = {"python3": [sys.executable]}
+# TensorRT-LLM's image has no entrypoint of its own that pools would use.
+_TRTLLM_IMAGE = {"pattern": "nvcr.io/nvidia/tensorrt-llm/release:*"}
 
 
 def simulated_images(*, time_scale: float = 1.0, cold_start_s: float | None = None) -> list[dict[str, Any]]:
-    """Run the simulated engine.
+    """Run the simulated engine, in place of vLLM and of TensorRT-LLM.
 
     Args:
         time_scale: real seconds per simulated second, above 0: 0.1 is ten times as fast as real time.
@@ -31,7 +33,12 @@ def simulated_images(*, time_scale: float = 1.0, cold_start_s: float | None = No
     settings = {environment.TIME_SCALE: f"{time_scale:g}"}
     if cold_start_s is not None:
         settings[environment.COLD_START_S] = f"{cold_start_s:g}"
-    return [{**_IMAGE, "executables": {"vllm": command, **_PYTHON}, "env": settings, "simulated": True}]
+    vllm = {"vllm": command, **_PYTHON}
+    trtllm = {"trtllm-serve": [*command, "trtllm-serve"], **_PYTHON}
+    return [
+        {**_IMAGE, "executables": vllm, "env": settings, "simulated": True},
+        {**_TRTLLM_IMAGE, "executables": trtllm, "env": settings, "simulated": True},
+    ]
 
 
 def real_vllm_images(installation: Installation) -> list[dict[str, Any]]:

@@ -41,6 +41,8 @@ def test_the_simulated_engine_takes_every_flag_that_the_adapter_writes(quantizat
         tensor_parallel=2,
         shutdown_timeout_s=15,
         cache_path="/cache",
+        options_path="/options.yaml",
+        occupied_share=None,
     )
     program, *arguments = VLLM.command(launch)
     options = command_line.parse(arguments)

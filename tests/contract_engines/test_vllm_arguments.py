@@ -10,6 +10,7 @@ import pytest
 
 from mixserve.api.engine import EngineType
 from mixserve.catalog.built_in import built_in_catalog
+from mixserve.engines.registry import adapter_for
 from mixserve.plan.kv_cache import is_for_kv_cache
 from mixserve.plan.objects import desired_objects
 from mixserve.plan.placement import engine_row
@@ -62,7 +63,9 @@ class Case:
 def methods_of(quantization: str) -> tuple[str | None, ...]:
     described = CATALOG.formats[quantization].spec.checkpoint
     assert described is not None
-    return described.quant_methods or (None,)
+    refused = adapter_for(EngineType.VLLM).refused_checkpoint
+    # What is left out here is ModelOpt's INT4, which TensorRT-LLM reads.
+    return tuple(method for method in described.quant_methods if refused(method) is None) or (None,)
 
 
 def accelerator_for(quantization: str) -> str:

@@ -35,7 +35,7 @@ def gpu_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 def failing_image(failure: ForcedFailure) -> dict[str, Any]:
     """The image local/failing:FAILURE: a simulated engine that fails to start."""
-    [image] = simulated_images(time_scale=_TIME_SCALE)
+    image, *_ = simulated_images(time_scale=_TIME_SCALE)
     return {**image, "pattern": f"local/failing:{failure}", "env": {**image["env"], FAILURE: failure.value}}
 
 

@@ -250,6 +250,7 @@ POOL_RIGHTS = (
     "patch apps/deployments/scale",
     "delete services",
     "patch serviceaccounts",
+    "create configmaps",
     "watch policy/poddisruptionbudgets",
     "patch pods",
     "get pods/log",
@@ -259,7 +260,7 @@ CATALOGUE_RIGHTS = ("watch mixserve.dev/acceleratorclasses", "list mixserve.dev/
 NO_RIGHTS = (
     "get secrets",
     "list secrets",
-    "get configmaps",
+    "deletecollection configmaps",
     "create pods",
     "delete pods",
     "create pods/exec",

@@ -177,6 +177,7 @@ _COMPANIONS: Mapping[str, tuple[tuple[Any, ...], Mapping[Path, Any]]] = {
     ),
     "spec.model.facts.slidingWindow.layers": ((10000,), {(*_FACTS, "layers"): 10000}),
     "spec.engine.batching.maxSequences": ((65536,), {(*_BATCHING, "maxBatchedTokens"): 65536}),
+    "spec.engine.type": (("tensorrt-llm",), {("spec", "engine", "version"): "1.2.1"}),
     "spec.engine.batching.maxBatchedTokens": ((1,), {(*_BATCHING, "maxSequences"): 1}),
     "spec.target": (("KVCache",), {_NAME: "kv-corpus", ("spec", "checkpoint"): REMOVED}),
     "spec.engines[0].nativeComputeCapability": (
@@ -194,6 +195,9 @@ _KV_CACHE_SPEC: Mapping[str, Any] = {
 
 _VOLUME = {("model", "source"): "pvc://models", ("model", "revision"): REMOVED}
 _OWN_VOLUME = {("variants", 0, "source"): "pvc://models", ("variants", 0, "revision"): REMOVED}
+
+_TYPE: Path = ("engine", "type")
+_VERSION: Path = ("engine", "version")
 
 Patches = dict[Path, Any]
 
@@ -293,6 +297,12 @@ RULES: Mapping[str, tuple[tuple[Patches, Patches], ...]] = {
         ({("maxSequences",): 64, ("maxBatchedTokens",): 64}, {("maxSequences",): 64, ("maxBatchedTokens",): 63}),
         ({("maxSequences",): 65536, ("maxBatchedTokens",): REMOVED}, {("maxSequences",): 8193}),
         ({("maxSequences",): REMOVED, ("maxBatchedTokens",): 1}, {("maxBatchedTokens",): 1}),
+    ),
+    "engine.version must be one of TensorRT-LLM, such as 1.2.1: the default is a version of vLLM": (
+        ({_TYPE: "tensorrt-llm", _VERSION: "1.2.1"}, {_TYPE: "tensorrt-llm", _VERSION: "0.33.0"}),
+        # The default counts as well.
+        ({_TYPE: "vllm", _VERSION: REMOVED}, {_TYPE: "tensorrt-llm", _VERSION: REMOVED}),
+        ({_TYPE: REMOVED, _VERSION: "1.0.0"}, {_TYPE: "tensorrt-llm", _VERSION: "0.1.0"}),
     ),
     "key must have at most 253 characters before the slash": (
         ({("key",): "a" * 253 + "/b"}, {("key",): "a" * 254 + "/b"}),

@@ -1,12 +1,13 @@
 """A metrics page of an engine, cut down to what tests look at."""
 
-from mixserve.engines.protocol import MetricNames
+from mixserve.engines.protocol import MetricNames, MetricsPage
 
 NAMES = MetricNames(
     running=("vllm:num_requests_running",),
     waiting=("vllm:num_requests_waiting",),
     kv_cache_usage=("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"),
 )
+GAUGES = MetricsPage(path="/metrics", names=NAMES)
 
 PAGE = """\
 # HELP vllm:num_requests_running Number of requests in model execution batches.

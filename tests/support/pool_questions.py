@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from support.pool_sandbox import PoolSandbox
 
 # What the operator applies; Kubernetes makes the rest of it.
-APPLIED = "deployments,services,serviceaccounts,poddisruptionbudgets"
+APPLIED = "deployments,services,serviceaccounts,configmaps,poddisruptionbudgets"
 
 
 def condition(sandbox: PoolSandbox, name: str, kind: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 POOLS = "llmservingpools.mixserve.dev"
 # Every kind that a pool owns, directly or through others.
-OWNED = "deployments,replicasets,pods,services,serviceaccounts,poddisruptionbudgets"
+OWNED = "deployments,replicasets,pods,services,serviceaccounts,configmaps,poddisruptionbudgets"
 
 
 @dataclass(frozen=True)

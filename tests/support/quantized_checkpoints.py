@@ -98,6 +98,7 @@ QUANTIZATION_CONFIGS: Mapping[str, dict[str, Any]] = {
     "modelopt:fp8-block": _modelopt("FP8_PB_WO"),
     "modelopt:mxfp8": _modelopt("MXFP8"),
     "modelopt:nvfp4": _modelopt("NVFP4", group_size=16),
+    "modelopt:w4a16": _modelopt("W4A16_AWQ", group_size=128, has_zero_point=False, pre_quant_scale=True),
     "quark:fp8": _quark({"dtype": "fp8_e4m3", **_QUARK_TENSOR}, {"dtype": "fp8_e4m3", **_QUARK_TENSOR}),
     "quark:w8a8": _quark({"dtype": "int8", **_QUARK_CHANNEL}, {"dtype": "int8", **_QUARK_TENSOR}),
     "mxfp4": {"quant_method": "mxfp4", "modules_to_not_convert": ["model.layers.*.self_attn", "lm_head"]},

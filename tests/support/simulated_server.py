@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from aiohttp.test_utils import TestClient, TestServer
 
 from mixserve.simulate.engine import SimulatedEngineCore
-from mixserve_devcluster.engine import command_line, deployment
+from mixserve_devcluster.engine import command_line, deployment, trtllm_command_line
 from mixserve_devcluster.engine.engine_loop import EngineLoop
 from mixserve_devcluster.engine.environment import SimulationEnvironment
+from mixserve_devcluster.engine.lifecycle import trtllm_metrics
 from mixserve_devcluster.engine.metrics import EngineMetrics
 from mixserve_devcluster.engine.server import Server
 from support.waiting import eventually
@@ -38,13 +39,15 @@ def annotations(**changes: Any) -> dict[str, str]:
     return {"mixserve.dev/memory-plan": json.dumps({**SMALL_PLAN, **changes})}
 
 
-def resolved(*flags: str, **environment: Any) -> Deployment:
-    """What the server would run with these flags; fast, unless told otherwise."""
+def resolved(*flags: str, trtllm: bool = False, **environment: Any) -> Deployment:
+    """What the server would run with these flags, of vLLM or TensorRT-LLM; fast, unless told otherwise."""
     chosen: dict[str, Any] = {"node_labels": {}, "pod_annotations": annotations(), "time_scale": 0.01}
-    return deployment.resolve(
-        command_line.parse(["serve", "some/model", "--max-model-len", "2048", *flags]),
-        SimulationEnvironment(**{**chosen, **environment}),
+    options = (
+        trtllm_command_line.parse(["some/model", "--max_seq_len", "2048", *flags])
+        if trtllm
+        else command_line.parse(["serve", "some/model", "--max-model-len", "2048", *flags])
     )
+    return deployment.resolve(options, SimulationEnvironment(**{**chosen, **environment}))
 
 
 @dataclass
@@ -91,8 +94,9 @@ async def served(*flags: str, **environment: Any) -> AsyncIterator[Served]:
         time_scale=chosen.time_scale,
         cache_config=chosen.cache_config(core.kv_budget.blocks),
     )
-    loop = EngineLoop(core, time_scale=chosen.time_scale, on_step=metrics.step_done)
-    server = Server(chosen, loop, metrics)
+    trtllm = trtllm_metrics(chosen, core)
+    loop = EngineLoop(core, time_scale=chosen.time_scale, on_step=(trtllm or metrics).step_done)
+    server = Server(chosen, loop, metrics, trtllm=trtllm)
     steps = asyncio.create_task(loop.run())
     test_server = TestServer(server.application())
     try:

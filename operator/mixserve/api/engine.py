@@ -17,6 +17,7 @@ class EngineType(StrEnum):
     """An inference engine that has an adapter in `engines/`."""
 
     VLLM = "vllm"
+    TENSORRT_LLM = "tensorrt-llm"
 
 
 EngineVersion = Annotated[str, Field(max_length=32, pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
@@ -59,7 +60,8 @@ class KVCache(StrictModel):
     without its kv-, such as fp8, which halves the memory per token, or nvfp4."""
     memory_utilization_percent: Annotated[int, Field(ge=10, le=99)] = 92
     """Share of a GPU's memory that the engine may take, in percent. What weights and the engine's own needs leave of it
-    becomes KV cache."""
+    becomes KV cache. The same for all engines: for TensorRT-LLM, which counts what is free after the weights, it is
+    converted with the model's numbers."""
 
 
 class Engine(StrictModel):
@@ -68,7 +70,8 @@ class Engine(StrictModel):
     type: EngineType = EngineType.VLLM
     """The inference engine."""
     version: EngineVersion = "0.33.0"
-    """The engine's version, in quotes. It decides flags, metric names and the container image."""
+    """The engine's version, in quotes. It decides flags, metric names and the container image. The default is vLLM's;
+    TensorRT-LLM needs one, such as "1.2.1"."""
     image: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$")] | None = (
         None
     )

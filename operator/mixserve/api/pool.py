@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from mixserve.api.base import CelRule, ObjectMeta, StrictModel
-from mixserve.api.engine import Engine
+from mixserve.api.engine import Engine, EngineType
 from mixserve.api.lists import ListMap, ListSet
 from mixserve.api.model_facts import ModelFacts
 from mixserve.api.pool_status import PoolStatus
@@ -178,6 +178,14 @@ class LLMServingPoolSpec(StrictModel):
             rule="self.variants.exists(v, v.replicas.min >= 1)",
             message="at least one variant needs replicas.min of 1 or more",
             holds=lambda spec: any(v.replicas.min >= 1 for v in spec.variants),
+        ),
+        # Here and not in the engine: there the API server would write out the whole default of that field.
+        CelRule(
+            rule="self.engine.type != 'tensorrt-llm' || !self.engine.version.startsWith('0.')",
+            message="engine.version must be one of TensorRT-LLM, such as 1.2.1: the default is a version of vLLM",
+            holds=lambda spec: (
+                spec.engine.type is not EngineType.TENSORRT_LLM or not spec.engine.version.startswith("0.")
+            ),
         ),
         CelRule(
             rule="!has(self.model.tokenSecretRef) || self.variants.exists(v, "

@@ -41,10 +41,10 @@ class QuantizationEngine(StrictModel):
     """GPUs that are new enough and don't run the format all the same. A pool that puts the format on one is refused
     with the reason."""
     arguments: Annotated[tuple[EngineArgument, ...], Field(max_length=16)] = ()
-    """Engine arguments that the format needs, each as --flag or --flag=value: --quantization (or --kv-cache-dtype for a
-    format of the KV cache), and flags that neither a field of the pool nor the operator stands for. Leave it empty for
-    checkpoints that are quantized already: their config.json says how, and a flag that contradicts it stops the
-    engine."""
+    """Engine arguments that the format needs, each as --flag or --flag=value: --quantization (or, for a format of the
+    KV cache, vLLM's --kv-cache-dtype and TensorRT-LLM's --kv_cache_dtype), and flags that neither a field of the pool
+    nor the operator stands for. Leave it empty for checkpoints that are quantized already: their config.json says how,
+    and a flag that contradicts it stops the engine."""
 
     # As numbers compute capabilities compare rightly, because the minor part has one digit.
     cel_rules: ClassVar[tuple[CelRule, ...]] = (

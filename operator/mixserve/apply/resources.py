@@ -43,11 +43,12 @@ WEBHOOK_CONFIGURATIONS = Resource(
 )
 
 SERVICE_ACCOUNTS = Resource("v1", "ServiceAccount", "serviceaccounts")
+CONFIG_MAPS = Resource("v1", "ConfigMap", "configmaps")
 DEPLOYMENTS = Resource("apps/v1", "Deployment", "deployments")
 SERVICES = Resource("v1", "Service", "services")
 DISRUPTION_BUDGETS = Resource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 
-OWNED = (SERVICE_ACCOUNTS, DEPLOYMENTS, SERVICES, DISRUPTION_BUDGETS)
+OWNED = (SERVICE_ACCOUNTS, CONFIG_MAPS, DEPLOYMENTS, SERVICES, DISRUPTION_BUDGETS)
 """What a pool consists of, in the order in which it is made."""
 
 OWNED_BY_KIND = {resource.kind: resource for resource in OWNED}

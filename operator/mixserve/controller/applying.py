@@ -12,7 +12,7 @@ import structlog
 from mixserve.api.names import LABEL_VARIANT, Reason
 from mixserve.apply.errors import ApiError
 from mixserve.apply.objects import ObjectWriter, Outcome
-from mixserve.apply.resources import DEPLOYMENTS, OWNED_BY_KIND, SERVICE_ACCOUNTS
+from mixserve.apply.resources import CONFIG_MAPS, DEPLOYMENTS, OWNED_BY_KIND, SERVICE_ACCOUNTS
 from mixserve.controller.gathering import owned_by
 from mixserve.observe.pods import takes_requests
 from mixserve.status.events import Event
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     Name = tuple[str, str]
 
 _log = structlog.get_logger(__name__)
+
+_NEEDED_BY_PODS = frozenset({SERVICE_ACCOUNTS.kind, CONFIG_MAPS.kind})
 
 # Of an object that somebody else's controller changes again and again, people are told once in this time.
 _TOLD_AGAIN_S = 60.0
@@ -85,8 +87,9 @@ class Applier:
         """
         live = {_name(obj): obj for obj in self._view.owned(key)}
         wrong = [one for one in plan.objects if not self._is_right(plan, one, live.get((one.kind, one.name)))]
-        # Without its ServiceAccount a Deployment gets no pods, and tries again only after a while; all else can wait.
-        first = [one for one in wrong if one.kind == SERVICE_ACCOUNTS.kind]
+        # Without its ServiceAccount a Deployment gets no pods, and without its ConfigMap they do not start; both are
+        # tried again only after a while. All else can wait.
+        first = [one for one in wrong if one.kind in _NEEDED_BY_PODS]
         done: list[tuple[DesiredObject, Outcome | BaseException]] = []
         for group in (first, [one for one in wrong if one not in first]):
             calls = (self._bring(plan, one, live.get((one.kind, one.name)), decision) for one in group)

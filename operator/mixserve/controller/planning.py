@@ -260,11 +260,7 @@ def _plan(
         deployments={variant.name: deployment_name(pool, variant) for variant in variants},
         priors={v.name: _prior(pool, v, catalog=catalog, facts=facts[v.name]) for v in variants},
         prices={v.accelerator: catalog.accelerators[v.accelerator].spec.price_per_hour for v in variants},
-        endpoint=MetricsEndpoint(
-            port=adapter.port,
-            path=adapter.metrics_path,
-            names=adapter.metric_names(pool.spec.engine.version),
-        ),
+        endpoint=MetricsEndpoint(port=adapter.port, page=adapter.metrics_page(pool.spec.engine.version)),
     )
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mixserve.controller.cluster_view import ClusterView
     from mixserve.controller.object_cache import PoolKey
     from mixserve.controller.samples import Samples
-    from mixserve.engines.protocol import MetricNames
+    from mixserve.engines.protocol import MetricsPage
 
     RawObject = Mapping[str, Any]
 
@@ -35,11 +35,10 @@ _TURNS = 20
 
 @dataclass(frozen=True)
 class MetricsEndpoint:
-    """Where the engines of a pool have their metrics page."""
+    """Where the engines of a pool have their metrics page, and what is on it."""
 
     port: int
-    path: str
-    names: MetricNames
+    page: MetricsPage
 
 
 class Scraper:
@@ -127,11 +126,14 @@ class Scraper:
                 self._samples.take(_uid(pod), sample)
 
     async def _scrape(self, pod: RawObject, endpoint: MetricsEndpoint) -> EngineSample | Missing:
-        url = metrics_url(address=pod["status"]["podIP"], port=endpoint.port, path=endpoint.path)
-        return await scrape(self._session, url=url, names=endpoint.names, now_s=time.time())
+        url = metrics_url(address=pod["status"]["podIP"], port=endpoint.port, path=endpoint.page.path)
+        return await scrape(self._session, url=url, page=endpoint.page, now_s=time.time())
 
     def _is_worth_it(self, pod: RawObject) -> bool:
-        """An engine that still loads has no metrics yet; one that was ready once, or drains, is still of interest."""
+        """An engine that still loads has no metrics yet; one that was ready once, or drains, is still of interest.
+
+        That of a terminating pod is left to its preStop hook, which may be the only reader then.
+        """
         metadata, status = pod["metadata"], pod.get("status", {})
         if "deletionTimestamp" in metadata or not status.get("podIP"):
             return False

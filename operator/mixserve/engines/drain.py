@@ -3,14 +3,21 @@
 It runs in the engine's container with the image's `python3` (3.9 or newer) and the standard library. All that it knows
 are its arguments and the variable POD_IP: a pod's loopback address may be shared by pods where a cluster runs them as
 plain processes.
+
+Statistics that can be read once only are the operator's while a pod serves, and this program's once it terminates: from
+then on the operator does not read them any more. A probe's restart runs the program, too; what it takes away then is
+missing from one scrape.
 """
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from mixserve.engines.protocol import MetricsFormat
+
 if TYPE_CHECKING:
-    from mixserve.engines.protocol import EngineAdapter
+    from mixserve.engines.protocol import EngineAdapter, MetricsPage
 
 ADDRESS_VARIABLE = "POD_IP"
 
@@ -20,15 +27,7 @@ SETTLE_S = 5.0
 POLL_S = 1.0
 """Requests that arrive between two reads are why an engine has to be idle in several of them."""
 
-# Exit is always 0: a failed hook would only add an event, and the pod has to go either way.
-PROGRAM = """\
-import http.client, math, os, sys, time
-
-port, path, running, waiting = int(sys.argv[1]), sys.argv[2], sys.argv[3].split(","), sys.argv[4].split(",")
-timeout_s, settle_s, poll_s = map(float, sys.argv[5:8])
-READS = 3
-
-
+_READ_GAUGES = """\
 def value(line):
     return float(line.rpartition("}")[2].split()[0] if "}" in line else line.split()[1])
 
@@ -39,11 +38,33 @@ def total(lines, names):
         if found:
             return sum(found)
     return math.nan
+"""
+
+_READ_STATISTICS = """\
+def total(lines, names):
+    iterations = json.loads("".join(lines))
+    if not isinstance(iterations, list):
+        return math.nan
+    newest = iterations[-1] if iterations else dict.fromkeys(names, 0)
+    found = newest.get(names[0]) if isinstance(newest, dict) else None
+    return found if type(found) is int else math.nan
+"""
+
+# Exit is always 0: a failed hook would only add an event, and the pod has to go either way.
+_PROGRAM = """\
+import http.client, math, os, sys, time
+
+port, path, running, waiting = int(sys.argv[1]), sys.argv[2], sys.argv[3].split(","), sys.argv[4].split(",")
+timeout_s, settle_s, poll_s = map(float, sys.argv[5:8])
+READS = 3
+
+
+READ
 
 
 def state():
     try:
-        connection = http.client.HTTPConnection(os.environ["POD_IP"], port, timeout=2)
+        connection = http.client.HTTPConnection(os.environ["POD_IP"], port, timeout=TIMEOUT)
         connection.request("GET", path)
         answer = connection.getresponse()
         lines = answer.read().decode(errors="replace").splitlines()
@@ -70,6 +91,21 @@ while time.monotonic() - began < timeout_s:
 print("drained after %.0f s: %s" % (time.monotonic() - began, last))
 """
 
+_READERS = MappingProxyType(
+    {
+        MetricsFormat.PROMETHEUS: _READ_GAUGES,
+        MetricsFormat.ITERATION_STATISTICS: _READ_STATISTICS,
+    }
+)
+
+
+def program(page: MetricsPage) -> str:
+    """The program that reads such a page."""
+    text = _PROGRAM.replace("READ\n", _READERS[page.format], 1).replace("TIMEOUT", f"{page.timeout_s:g}", 1)
+    if page.format is MetricsFormat.ITERATION_STATISTICS:
+        return text.replace("import http.client, math", "import http.client, json, math", 1)
+    return text
+
 
 def drain_command(
     adapter: EngineAdapter,
@@ -85,14 +121,14 @@ def drain_command(
     answer, or one without these metrics, counts as busy; three refused connections in a row mean that there is no
     engine.
     """
-    names = adapter.metric_names(version)
+    page = adapter.metrics_page(version)
     return (
         "python3",
         "-c",
-        PROGRAM,
+        program(page),
         str(adapter.port),
-        adapter.metrics_path,
-        ",".join(names.running),
-        ",".join(names.waiting),
+        page.path,
+        ",".join(page.names.running),
+        ",".join(page.names.waiting),
         *(f"{seconds:g}" for seconds in (timeout_s, settle_s, poll_s)),
     )

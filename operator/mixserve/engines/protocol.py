@@ -1,6 +1,7 @@
 """What the rest of Mixserve may ask of an engine."""
 
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ class Launch:
         tensor_parallel: GPUs of one replica, >= 1.
         shutdown_timeout_s: how long the engine may finish requests after SIGTERM.
         cache_path: a writable directory inside the container, for downloads and compiled kernels.
+        options_path: where the engine finds what `options_file` says, inside the container.
+        occupied_share: share of the memory of its GPUs that weights and the engine's own needs take, from 0 to below 1;
+            None where the model's numbers are not known.
     """
 
     engine: "Engine"
@@ -35,6 +39,8 @@ class Launch:
     tensor_parallel: int
     shutdown_timeout_s: int
     cache_path: str
+    options_path: str
+    occupied_share: float | None
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,34 @@ class MetricNames:
     running: tuple[str, ...]
     waiting: tuple[str, ...]
     kv_cache_usage: tuple[str, ...]
+
+
+class MetricsFormat(Enum):
+    """How a page is written."""
+
+    PROMETHEUS = auto()
+    """Prometheus' text format."""
+    ITERATION_STATISTICS = auto()
+    """TensorRT-LLM's JSON list with an object for each iteration since the last read, the newest last. Reading takes
+    them away, so there may be one reader only; an empty list means that there was no iteration."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricsPage:
+    """Where the signals are, and how to read them.
+
+    Attributes:
+        path: of the page at the engine's port.
+        names: where the signals are on it.
+        format: how it is written.
+        timeout_s: how long a healthy engine may take to answer, > 0.
+    """
+
+    path: str
+    names: MetricNames
+    format: MetricsFormat = MetricsFormat.PROMETHEUS
+    # An engine on a local network answers in milliseconds; one that needs longer has no news worth waiting for.
+    timeout_s: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -59,12 +93,24 @@ class StartupAdvice:
     remedy: str
 
 
+@dataclass(frozen=True)
+class Caveat:
+    """Something that an engine's version does not do.
+
+    Attributes:
+        cause: a clause, such as "it answers for every model name".
+        remedy: an instruction.
+    """
+
+    cause: str
+    remedy: str
+
+
 class EngineAdapter(Protocol):
     """One engine. Implementations hold data and pure functions only."""
 
     port: int
     """HTTP port of API, health and metrics."""
-    metrics_path: str
     health_path: str
     """Answers 200 once the model is loaded and the engine lives."""
     token_variable: str
@@ -76,6 +122,8 @@ class EngineAdapter(Protocol):
     dashes."""
     kv_cache_flags: frozenset[str]
     """The same for QuantizationFormats of the KV cache."""
+    kv_block_tokens: int
+    """Tokens of a block of the KV cache."""
 
     def image(self, version: str) -> str:
         """The engine's own container image for a version."""
@@ -83,6 +131,10 @@ class EngineAdapter(Protocol):
 
     def command(self, launch: Launch) -> tuple[str, ...]:
         """The container's command and arguments: what a process would be started with."""
+        ...
+
+    def options_file(self, launch: Launch) -> str | None:
+        """The content of the file at `launch.options_path`; None for an engine that takes all on its command line."""
         ...
 
     def environment(self, launch: Launch) -> "Mapping[str, str]":
@@ -97,8 +149,20 @@ class EngineAdapter(Protocol):
         """
         ...
 
-    def metric_names(self, version: str) -> MetricNames:
-        """Where the signals are on the metrics page of this version, or of the nearest one that is known."""
+    def metrics_page(self, version: str) -> MetricsPage:
+        """Where the signals of this version are, or of the nearest one that is known."""
+        ...
+
+    def caveats(self, version: str) -> "tuple[Caveat, ...]":
+        """What users of this version, or of the nearest one that is known, should know before they choose it."""
+        ...
+
+    def refused_checkpoint(self, quant_method: str) -> str | None:
+        """What to do instead of serving a checkpoint that says it is quantized so (see `Checkpoint.quant_methods`).
+
+        Returns:
+            An instruction, or None for a checkpoint that the engine reads, or may read.
+        """
         ...
 
     def default_max_sequences(self, *, memory_bytes: int, compute_capability: str) -> int:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mixserve.api.scalars import GIB
-from mixserve.engines.protocol import MetricNames
+from mixserve.engines.protocol import MetricNames, MetricsPage
 from mixserve.engines.versions import nearest_line
 from mixserve.engines.vllm_errors import startup_advice
 from mixserve.engines.vllm_flags import may_stand_for, owner_of
@@ -18,17 +18,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mixserve.api.engine import Engine
-    from mixserve.engines.protocol import Launch, StartupAdvice
+    from mixserve.engines.protocol import Caveat, Launch, StartupAdvice
 
-_GAUGES = MetricNames(
-    running=("vllm:num_requests_running",),
-    waiting=("vllm:num_requests_waiting",),
-    # The second name was the first one's until about 0.11: images of one's own may be older than they say.
-    kv_cache_usage=("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"),
+_GAUGES = MetricsPage(
+    path="/metrics",
+    names=MetricNames(
+        running=("vllm:num_requests_running",),
+        waiting=("vllm:num_requests_waiting",),
+        # The second name was the first one's until about 0.11: images of one's own may be older than they say.
+        kv_cache_usage=("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"),
+    ),
 )
 # One table per line, oldest first. All that is written and read here is the same in the four: 0.31 only adds names for
 # flags (see vllm_flags), and what formats need is in their QuantizationFormat, with a minimumVersion where it matters.
-_METRIC_NAMES = MappingProxyType({"0.30": _GAUGES, "0.31": _GAUGES, "0.32": _GAUGES, "0.33": _GAUGES})
+_METRICS_PAGES = MappingProxyType({"0.30": _GAUGES, "0.31": _GAUGES, "0.32": _GAUGES, "0.33": _GAUGES})
 
 # vLLM gives up on its own engine process after this variable's time (600 s by default). The startup probe should be the
 # one to end a slow start, because it says so in an event.
@@ -40,17 +43,19 @@ _SLOW_FOR_THEIR_MEMORY = frozenset({"8.0", "12.1"})
 # context's.
 _FLAGS_OF_BATCHED_TOKENS = ("performance-mode", "enable-chunked-prefill")
 
+_USE_LLM_COMPRESSOR = "use a checkpoint that AutoAWQ or LLM Compressor has made"
+
 
 class VLLMAdapter:
     """vLLM 0.30 to 0.33; other versions are treated as the nearest of them."""
 
     port = 8000
-    metrics_path = "/metrics"
     health_path = "/health"
     token_variable = "HF_TOKEN"  # noqa: S105 - the name of a variable
-    supported_versions = tuple(_METRIC_NAMES)
+    supported_versions = tuple(_METRICS_PAGES)
     format_flags = frozenset({"--quantization"})
     kv_cache_flags = frozenset({"--kv-cache-dtype"})
+    kv_block_tokens = 16
 
     def image(self, version: str) -> str:
         """The project's own image."""
@@ -69,6 +74,10 @@ class VLLMAdapter:
             *launch.quantization.arguments,
             *launch.engine.args,
         )
+
+    def options_file(self, _launch: Launch) -> str | None:
+        """All options are on the command line."""
+        return None
 
     def environment(self, launch: Launch) -> Mapping[str, str]:
         """Time to start, no usage statistics, and caches in the writable directory."""
@@ -90,9 +99,17 @@ class VLLMAdapter:
         """What to use instead of `argument`, also where it is abbreviated or negated."""
         return owner_of(argument)
 
-    def metric_names(self, version: str) -> MetricNames:
+    def metrics_page(self, version: str) -> MetricsPage:
         """The gauges; the same in all four versions."""
-        return _METRIC_NAMES[nearest_line(version, self.supported_versions)]
+        return _METRICS_PAGES[nearest_line(version, self.supported_versions)]
+
+    def caveats(self, _version: str) -> tuple[Caveat, ...]:
+        """None."""
+        return ()
+
+    def refused_checkpoint(self, quant_method: str) -> str | None:
+        """ModelOpt's own INT4, which vLLM's `modelopt` does not read."""
+        return _USE_LLM_COMPRESSOR if quant_method == "modelopt:w4a16" else None
 
     def default_max_sequences(self, *, memory_bytes: int, compute_capability: str) -> int:
         """The API server's `max_num_seqs`."""

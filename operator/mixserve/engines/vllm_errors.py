@@ -6,17 +6,10 @@ The wordings are those of vLLM 0.32 and 0.33, PyTorch, transformers and huggingf
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from mixserve.api.engine import SHORTEST_CONTEXT
 from mixserve.engines.protocol import StartupAdvice
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-# A message of a condition should stay readable whatever the log says.
-_LONGEST_QUOTE = 200
+from mixserve.engines.startup_errors import HUB_ERRORS, StartupError, always, first_advice
 
 _LESS_KV = (
     "or make room: spec.engine.kvCache.format fp8, a larger spec.engine.kvCache.memoryUtilizationPercent, or a larger "
@@ -24,36 +17,9 @@ _LESS_KV = (
 )
 
 
-@dataclass(frozen=True)
-class StartupError:
-    """One known error.
-
-    Attributes:
-        pattern: what the log contains.
-        advice: from the match to cause and remedy.
-    """
-
-    pattern: re.Pattern[str]
-    advice: Callable[[re.Match[str]], StartupAdvice]
-
-
 def startup_advice(log: str) -> StartupAdvice | None:
     """The advice for the first known error, the more telling ones first; None if there is none."""
-    for error in STARTUP_ERRORS:
-        found = error.pattern.search(log)
-        if found:
-            return error.advice(found)
-    return None
-
-
-def _always(pattern: str, cause: str, remedy: str) -> StartupError:
-    """An error whose advice takes nothing from the log but the groups that `cause` and `remedy` name as {1}, {2}."""
-
-    def advice(found: re.Match[str]) -> StartupAdvice:
-        words = ("", *((group or "")[:_LONGEST_QUOTE] for group in found.groups()))
-        return StartupAdvice(cause=cause.format(*words), remedy=remedy.format(*words))
-
-    return StartupError(re.compile(pattern), advice)
+    return first_advice(log, STARTUP_ERRORS)
 
 
 def _context_exceeds_cache(found: re.Match[str]) -> StartupAdvice:
@@ -76,24 +42,24 @@ MEMORY_ERRORS = (
         ),
         _context_exceeds_cache,
     ),
-    _always(
+    always(
         r"No available memory for the cache blocks",
         "the weights and the engine's own needs leave no memory for the KV cache",
         "raise spec.engine.kvCache.memoryUtilizationPercent, or choose a larger tensorParallel, another quantization "
         "or another accelerator in the variant",
     ),
-    _always(
+    always(
         r"Free memory on device .* on startup is less than desired GPU memory utilization",
         "another process holds some of the GPU's memory",
         "if a pod that is going still holds it, the next restart succeeds; otherwise find what else uses the GPU, or "
         "lower spec.engine.kvCache.memoryUtilizationPercent",
     ),
-    _always(
+    always(
         r"Available memory on node .* on startup is less than desired CPU memory utilization",
         "the node has less memory free than the engine may take",
         "lower spec.engine.kvCache.memoryUtilizationPercent, or free memory on the node",
     ),
-    _always(
+    always(
         r"OutOfMemoryError|CUDA out of memory",
         "the GPU's memory ran out while the model was loaded or warmed up",
         "choose a larger tensorParallel, another quantization or another accelerator in the variant, or lower "
@@ -104,52 +70,28 @@ MEMORY_ERRORS = (
 """The GPU's memory is not enough."""
 
 SOURCE_ERRORS = (
-    _always(
-        r"GatedRepoError|access a gated repo|is restricted and you are not in the authorized list",
-        "the repository is gated, and its licence was not accepted for the token, or there is no token",
-        "accept the licence on the repository's page and name a token of that account in spec.model.tokenSecretRef",
-    ),
-    _always(
-        r"Invalid (?:user token|credentials|username or password)",
-        "the Hugging Face Hub refuses the token",
-        "put a valid token into the Secret of spec.model.tokenSecretRef",
-    ),
-    _always(
-        r"Revision Not Found|RevisionNotFoundError|(\S+) is not a valid git identifier",
-        "the repository has no such revision",
-        "set spec.model.revision, or the variant's revision, to a commit of the repository",
-    ),
-    _always(
-        r"Repository Not Found|RepositoryNotFoundError|is not a valid model identifier listed on",
-        "the Hugging Face Hub has no such repository, or it is private and the token may not see it",
-        "correct spec.model.source, or the variant's source, or name a token in spec.model.tokenSecretRef",
-    ),
-    _always(
-        r"couldn't connect to '([^']+)'|LocalEntryNotFoundError|thrown while requesting (?:HEAD|GET) (https?://[^/\s]+)",
-        "the pod can't reach the Hugging Face Hub",
-        "allow it in the network, or put the files on a volume and use a pvc:// source",
-    ),
-    _always(
+    *HUB_ERRORS,
+    always(
         r"Invalid repository ID or local directory specified: '([^']+)'|Repo id must be in the form .*?: '([^']+)'",
         "there is no model at {1}{2}",
         "correct the path in spec.model.source, or the variant's source: its directory needs a config.json",
     ),
-    _always(
+    always(
         r"Cannot find any model weights with `([^`]+)`",
         "there are no weights at {1}",
         "put the model's *.safetensors files beside its config.json, or correct spec.model.source",
     ),
-    _always(
+    always(
         r"config file at '([^']+)' is not a valid JSON file",
         "{1} is not JSON",
         "put the model's own config.json there",
     ),
-    _always(
+    always(
         r"has model type `([^`]+)` but Transformers does not recognize",
         "this version of the engine does not know the model type {1}",
         "choose a newer spec.engine.version, or another model in spec.model.source",
     ),
-    _always(
+    always(
         r"Model architectures \[([^\]]+)\] are not supported",
         "this version of the engine does not run the architecture {1}",
         "choose a newer spec.engine.version, or another model in spec.model.source",
@@ -158,73 +100,73 @@ SOURCE_ERRORS = (
 """The model is not where, or not what, the pool says."""
 
 CONFIGURATION_ERRORS = (
-    _always(
+    always(
         r"VLLM_PORT '([^']+)' appears to be a URI",
         "the variable VLLM_PORT is {1}: Kubernetes sets it for a Service named vllm",
         "set enableServiceLinks of the pod to false again (Mixserve sets it so), or rename the Service",
     ),
-    _always(
+    always(
         r"not supported for the current GPU\. (?:Min(?:imum)?|Required) capability: (\d+)\. Current capability: (\d+)",
         "the checkpoint's quantization needs compute capability {1} (in tenths) and the GPU has {2}",
         "choose another quantization or another accelerator in the variant",
     ),
-    _always(
+    always(
         r"Bfloat16 is only supported on GPUs with compute capability of at least 8\.0",
         "the GPU has no BF16",
         "choose another accelerator in the variant, or add --dtype=half to spec.engine.args",
     ),
-    _always(
+    always(
         r"specified in the model config \(([^)]+)\) does not match the quantization method specified in the "
         r"`quantization` argument \(([^)]+)\)",
         "the checkpoint is quantized with {1}, and the quantization format says {2}",
         "choose the QuantizationFormat of the checkpoint in the variant's quantization, or another source",
     ),
-    _always(
+    always(
         r"Cannot find the config file for (\S+)",
         "the quantization format says {1}, and the checkpoint is not quantized",
         "choose the QuantizationFormat of the checkpoint in the variant's quantization, or another source",
     ),
-    _always(
+    always(
         r"torch\.(\S+) is not supported for quantization method (\S+?)\.",
         "the quantization method {2} does not compute in {1}",
         "take --dtype out of spec.engine.args, or choose another quantization in the variant",
     ),
-    _always(
+    always(
         r"Total number of attention heads \((\d+)\) must be divisible by tensor parallel size \((\d+)\)",
         "{2} GPUs can't share the model's {1} attention heads evenly",
         "set the variant's tensorParallel to a divisor of {1}",
     ),
-    _always(
+    always(
         r"max_model_len \((\d+)\) is greater than the derived max_model_len \([a-z_]+=(\d+)",
         "the model was made for {2} tokens, and the pool asks for {1}",
         "set spec.engine.maxModelLen to {2} or less, or leave it out",
     ),
-    _always(
+    always(
         r"max_num_batched_tokens \((\d+)\) must be greater than or equal to max_num_seqs \((\d+)\)",
         "a step of {1} tokens has no token for each of {2} requests",
         "set spec.engine.batching.maxBatchedTokens to {2} or more, or lower spec.engine.batching.maxSequences",
     ),
-    _always(
+    always(
         r"max_num_batched_tokens \((\d+)\) is smaller than max_model_len \((\d+)\)",
         "without chunked prefill a prompt of {2} tokens does not fit into a step of {1} tokens",
         "take --no-enable-chunked-prefill out of spec.engine.args, or set spec.engine.batching.maxBatchedTokens to {2}",
     ),
-    _always(
+    always(
         r"unrecognized arguments: (.+)",
         "this version of the engine does not know {1}",
         "correct or remove it in spec.engine.args, or choose another spec.engine.version",
     ),
-    _always(
+    always(
         r"vllm(?: serve)?: error: (.+)",
         "the engine refuses its arguments: {1}",
         "correct spec.engine.args, or choose another spec.engine.version",
     ),
-    _always(
+    always(
         r"Address already in use",
         "something in the pod listens on the engine's port already",
         "remove the container that was added to the pod, or give it another port",
     ),
-    _always(
+    always(
         r"Timed out waiting for (?:new )?engine core processes to start",
         "the model was not loaded in time",
         "raise spec.engine.startupTimeout, or put the files on a faster volume",

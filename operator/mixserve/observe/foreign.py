@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 WATCHED_KINDS = frozenset({"Deployment", "Service", "PodDisruptionBudget"})
-"""Kinds whose spec decides how the pool runs; a ServiceAccount has none."""
+"""Kinds whose spec decides how the pool runs; ServiceAccounts and ConfigMaps have none."""
 
 _CONTROLLERS = frozenset({"kube-controller-manager"})
 _NOT_REPORTED = frozenset(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mixserve.engines.protocol import MetricNames
 
 
-class _UnusableError(Exception):
+class UnusableError(Exception):
     """A gauge is absent or its value makes no sense; carries what to report."""
 
     def __init__(self, reason: MissingReason, detail: str) -> None:
@@ -42,21 +42,21 @@ def read_metrics_page(page: bytes, names: MetricNames, *, scraped_at_s: float) -
             waiting=_count(page, names.waiting),
             kv_cache_usage=_share(page, names.kv_cache_usage),
         )
-    except _UnusableError as error:
+    except UnusableError as error:
         return error.missing
 
 
 def _count(page: bytes, names: tuple[str, ...]) -> int:
     total = math.fsum(_values(page, names))
     if not total.is_integer():
-        raise _UnusableError(MissingReason.UNPARSABLE, f"{names[0]} is {total}, which is no number of requests")
+        raise UnusableError(MissingReason.UNPARSABLE, f"{names[0]} is {total}, which is no number of requests")
     return int(total)
 
 
 def _share(page: bytes, names: tuple[str, ...]) -> float:
     highest = max(_values(page, names))
     if highest > 1:
-        raise _UnusableError(MissingReason.UNPARSABLE, f"{names[0]} is {highest}, which is no share")
+        raise UnusableError(MissingReason.UNPARSABLE, f"{names[0]} is {highest}, which is no share")
     return highest
 
 
@@ -66,7 +66,7 @@ def _values(page: bytes, names: tuple[str, ...]) -> list[float]:
         values = [_number(text, name) for text in _samples(page, name.encode())]
         if values:
             return values
-    raise _UnusableError(MissingReason.METRIC_ABSENT, f"no {' or '.join(names)} on the metrics page")
+    raise UnusableError(MissingReason.METRIC_ABSENT, f"no {' or '.join(names)} on the metrics page")
 
 
 def _samples(page: bytes, name: bytes) -> Iterator[bytes]:
@@ -87,7 +87,7 @@ def _number(text: bytes, name: str) -> float:
     try:
         value = float(text)
     except ValueError as error:
-        raise _UnusableError(MissingReason.UNPARSABLE, f"{name} is {text[:40]!r}, which is no number") from error
+        raise UnusableError(MissingReason.UNPARSABLE, f"{name} is {text[:40]!r}, which is no number") from error
     if not math.isfinite(value) or value < 0:
-        raise _UnusableError(MissingReason.UNPARSABLE, f"{name} is {value}")
+        raise UnusableError(MissingReason.UNPARSABLE, f"{name} is {value}")
     return value

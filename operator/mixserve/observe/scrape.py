@@ -8,14 +8,19 @@ import aiohttp
 from yarl import URL
 
 from mixserve.api.observation import EngineSample, Missing, MissingReason
+from mixserve.engines.protocol import MetricsFormat
+from mixserve.observe.iteration_statistics import read_iteration_statistics
 from mixserve.observe.metrics_page import read_metrics_page
 
 if TYPE_CHECKING:
-    from mixserve.engines.protocol import MetricNames
+    from mixserve.engines.protocol import MetricsPage
 
-# An engine on a local network answers in milliseconds; one that needs longer than this has no news worth waiting for.
-SCRAPE_TIMEOUT_S = 2.0
-# vLLM's page has 50 KB; anything far beyond that is not an engine.
+_READERS = {
+    MetricsFormat.PROMETHEUS: read_metrics_page,
+    MetricsFormat.ITERATION_STATISTICS: read_iteration_statistics,
+}
+# vLLM's page has 50 KB, and a thousand iterations of TensorRT-LLM, which keeps no more, have 1 MB; anything far beyond
+# that is not an engine.
 MAX_PAGE_BYTES = 4 * 2**20
 # At a time: room for 500 pods that hang, and well below the usual limit of 1024 open files.
 MAX_CONNECTIONS = 256
@@ -25,8 +30,7 @@ def scrape_session() -> aiohttp.ClientSession:
     """A session for scrapes; no proxy, no kept connections, which would be one per pod."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, force_close=True),
-        timeout=aiohttp.ClientTimeout(total=SCRAPE_TIMEOUT_S),
-        headers={"Accept": "text/plain", "Accept-Encoding": "identity"},
+        headers={"Accept": "text/plain, application/json", "Accept-Encoding": "identity"},
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
     )
@@ -41,7 +45,7 @@ async def scrape(
     session: aiohttp.ClientSession,
     *,
     url: URL | str,
-    names: MetricNames,
+    page: MetricsPage,
     now_s: float,
 ) -> EngineSample | Missing:
     """The signals of one pod, or why there are none; never raises for what the pod does.
@@ -49,21 +53,22 @@ async def scrape(
     Args:
         session: what `scrape_session` returned.
         url: of the metrics page.
-        names: where the signals are on the page.
+        page: what is on it.
         now_s: the time that the sample is said to be of, seconds since the epoch.
     """
     try:
-        async with session.get(url, allow_redirects=False) as response:
+        timeout = aiohttp.ClientTimeout(total=page.timeout_s)
+        async with session.get(url, allow_redirects=False, timeout=timeout) as response:
             if response.status != 200:  # noqa: PLR2004 - OK
                 return Missing(MissingReason.BAD_STATUS, f"{url} answers {response.status}")
-            page = await _bounded(response)
+            content = await _bounded(response)
     except TimeoutError:
-        return Missing(MissingReason.TIMEOUT, f"{url} has not answered within {SCRAPE_TIMEOUT_S:g} s")
+        return Missing(MissingReason.TIMEOUT, f"{url} has not answered within {page.timeout_s:g} s")
     except (aiohttp.ClientError, OSError, ValueError) as error:
         return Missing(MissingReason.UNREACHABLE, f"{url}: {error}")
-    if page is None:
+    if content is None:
         return Missing(MissingReason.UNPARSABLE, f"{url} has sent more than {MAX_PAGE_BYTES} bytes")
-    return read_metrics_page(page, names, scraped_at_s=now_s)
+    return _READERS[page.format](content, page.names, scraped_at_s=now_s)
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes | None:

@@ -32,9 +32,6 @@ OVERHEAD_BYTES_PER_GPU = 5 * GIB // 2
 LATENT_OVERHEAD_BYTES_PER_GPU = 5 * GIB
 """The same with multi-head latent attention, which widens what it keeps to full heads while it reads prompts."""
 
-BLOCK_TOKENS = 16
-"""Tokens of a KV block; vLLM's default."""
-
 MEAN_CONTEXT_TOKENS = 1400
 """What a request holds on average before anything is known of the load: 1155 tokens of prompt and 211 of answer in the
 conversations of Azure's LLM inference traces of 2023, the answer counted in full."""
@@ -58,6 +55,7 @@ class MemoryPlan:
         kv: what a request's keys and values take, with the copies where there are more GPUs than KV heads.
         kv_budget_bytes: what is left for the KV cache; negative where the weights do not fit.
         context_tokens: the longest request that the engine has to promise to take.
+        kv_block_tokens: tokens of a block of the KV cache.
         kv_capacity_tokens: the longest request that the KV cache can hold, >= 0; without sliding windows also what it
             holds of shorter ones together.
     """
@@ -73,6 +71,7 @@ class MemoryPlan:
     kv: KVMemory
     kv_budget_bytes: int
     context_tokens: int
+    kv_block_tokens: int
     kv_capacity_tokens: int
 
     @property
@@ -112,7 +111,7 @@ class MemoryPlan:
     @property
     def _pool_bytes(self) -> int:
         """The KV cache in whole blocks."""
-        block = self.kv_bytes_per_token * BLOCK_TOKENS
+        block = self.kv_bytes_per_token * self.kv_block_tokens
         return max(0, self.kv_budget_bytes // block) * block
 
     def to_annotation(self) -> str:
@@ -153,6 +152,7 @@ def memory_plan(
     overhead = overhead_bytes_per_gpu(facts) * gpus
     kv = kv_memory(facts, bits=placement.kv_bits, tensor_parallel=gpus, step_tokens=_step_tokens(engine, gpu))
     budget = usable - weights - overhead
+    block = adapter_for(engine.type).kv_block_tokens
     return MemoryPlan(
         parameters=facts.parameters,
         active_parameters=facts.parameters_per_token,
@@ -165,7 +165,8 @@ def memory_plan(
         kv=kv,
         kv_budget_bytes=budget,
         context_tokens=engine.max_model_len or facts.max_position_embeddings,
-        kv_capacity_tokens=kv.longest(max(0, budget)) // BLOCK_TOKENS * BLOCK_TOKENS,
+        kv_block_tokens=block,
+        kv_capacity_tokens=kv.longest(max(0, budget)) // block * block,
     )
 
 

@@ -22,7 +22,9 @@ from mixserve.api.names import (
     MANAGED_BY,
 )
 from mixserve.engines.registry import adapter_for
+from mixserve.plan.launch import OPTIONS_FILE, engine_options, launch_of
 from mixserve.plan.memory import memory_plan_if_known
+from mixserve.plan.model_source import model_files
 from mixserve.plan.placement import placement_of
 from mixserve.plan.pod_template import pod_template
 
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from mixserve.api.pool import LLMServingPool, Variant
     from mixserve.catalog.built_in import Catalog
     from mixserve.plan.facts import Facts
+    from mixserve.plan.memory import MemoryPlan
+    from mixserve.plan.placement import Placement
 
 # 25 % is Kubernetes' own default, and what it means for GPUs is wanted here. Rounding makes it "one more first" for up
 # to 3 replicas: the old ones serve on until the new one is ready, and where there is no spare GPU they serve on without
@@ -99,13 +103,21 @@ def desired_objects(
     objects = [_service_account(pool), _service(pool)]
     for variant in pool.spec.variants:
         facts = facts_by_variant.get(variant.name)
-        objects += [_deployment(pool, variant, catalog=catalog, facts=facts), _budget(pool, variant)]
+        placement = placement_of(pool, variant=variant, catalog=catalog)
+        plan = memory_plan_if_known(facts, engine=pool.spec.engine, placement=placement)
+        objects += _options(pool, variant, placement=placement, plan=plan)
+        objects += [_deployment(pool, variant, placement=placement, plan=plan), _budget(pool, variant)]
     return DesiredPool(tuple(objects))
 
 
 def deployment_name(pool: LLMServingPool, variant: Variant) -> str:
     """The name of a variant's Deployment, at most 61 characters."""
     return f"{pool.metadata.name}-{variant.name}"
+
+
+def options_name(pool: LLMServingPool, variant: Variant) -> str:
+    """The name of the ConfigMap with the options of a variant's engine."""
+    return f"{deployment_name(pool, variant)}-engine-options"
 
 
 def _service_account(pool: LLMServingPool) -> DesiredObject:
@@ -139,16 +151,48 @@ def _service(pool: LLMServingPool) -> DesiredObject:
     return _object(pool, api_version="v1", kind="Service", spec=spec)
 
 
+def _options(
+    pool: LLMServingPool,
+    variant: Variant,
+    *,
+    placement: Placement,
+    plan: MemoryPlan | None,
+) -> list[DesiredObject]:
+    """The engine's file of options, before the pods that mount it; none for an engine that reads none.
+
+    Its name stays: a running pod does not read it again, and pods of the old template may still be made in a rollout.
+    """
+    launch = launch_of(pool, variant, placement=placement, plan=plan, files=model_files(pool, variant))
+    content = engine_options(launch)
+    if content is None:
+        return []
+    return [
+        _object(
+            pool,
+            api_version="v1",
+            kind="ConfigMap",
+            variant=variant,
+            name=options_name(pool, variant),
+            data={OPTIONS_FILE: content},
+        )
+    ]
+
+
 def _deployment(
     pool: LLMServingPool,
     variant: Variant,
     *,
-    catalog: Catalog,
-    facts: Facts | None,
+    placement: Placement,
+    plan: MemoryPlan | None,
 ) -> DesiredObject:
-    placement = placement_of(pool, variant=variant, catalog=catalog)
-    plan = memory_plan_if_known(facts, engine=pool.spec.engine, placement=placement)
-    template = pod_template(pool, variant, placement=placement, plan=plan, labels=_labels(pool, variant))
+    template = pod_template(
+        pool,
+        variant,
+        placement=placement,
+        plan=plan,
+        labels=_labels(pool, variant),
+        options_name=options_name(pool, variant),
+    )
     spec = {
         "selector": {"matchLabels": _selector(pool, variant)},
         "strategy": {"type": "RollingUpdate", "rollingUpdate": dict(_ROLLING_UPDATE)},
@@ -181,11 +225,13 @@ def _object(
     api_version: str,
     kind: str,
     variant: Variant | None = None,
+    name: str | None = None,
     annotations: Mapping[str, str] | None = None,
     **content: Any,
 ) -> DesiredObject:
+    usual_name = pool.metadata.name if variant is None else deployment_name(pool, variant)
     metadata: dict[str, Any] = {
-        "name": pool.metadata.name if variant is None else deployment_name(pool, variant),
+        "name": name or usual_name,
         "namespace": pool.metadata.namespace,
         "labels": _labels(pool, variant),
         "ownerReferences": [_owner(pool)],

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from typing import TYPE_CHECKING, Any
 
-from mixserve.api.names import ANNOTATION_MEMORY_PLAN, ENGINE_CONTAINER, ENGINE_PORT_NAME, LABEL_ROUTABLE
+from mixserve.api.names import (
+    ANNOTATION_MEMORY_PLAN,
+    ANNOTATION_OPTIONS_HASH,
+    ENGINE_CONTAINER,
+    ENGINE_PORT_NAME,
+    LABEL_ROUTABLE,
+)
 from mixserve.engines.drain import ADDRESS_VARIABLE, drain_command
-from mixserve.engines.protocol import Launch
 from mixserve.engines.registry import adapter_for
-from mixserve.plan.kv_cache import kv_cache_row
+from mixserve.plan.launch import CACHE_PATH, OPTIONS_DIRECTORY, SHUTDOWN_TIMEOUT_S, engine_options, launch_of
 from mixserve.plan.model_source import ModelFiles, model_files
 
 if TYPE_CHECKING:
     from mixserve.api.accelerator import AcceleratorClassSpec
     from mixserve.api.pool import LLMServingPool, Variant
-    from mixserve.engines.protocol import EngineAdapter
+    from mixserve.engines.protocol import EngineAdapter, Launch
     from mixserve.plan.memory import MemoryPlan
     from mixserve.plan.placement import Placement
 
-CACHE_PATH = "/var/cache/mixserve"
 _CACHE_VOLUME = "cache"
+_OPTIONS_VOLUME = "options"
 
 _SHM_VOLUME = "shared-memory"
 _SHM_SIZE = "8Gi"
 """NCCL and vLLM's worker processes exchange tensors there; the 64 MiB that containers get by default end the engine."""
-
-SHUTDOWN_TIMEOUT_S = 15
-"""For requests that arrive between the end of the drain and SIGTERM, and long enough to answer a short one."""
 
 _GRACE_MARGIN_S = 15
 """For the engine's own processes to end after their last request."""
@@ -45,6 +48,7 @@ def pod_template(
     placement: Placement,
     plan: MemoryPlan | None,
     labels: dict[str, str],
+    options_name: str,
 ) -> dict[str, Any]:
     """The template of a variant's Deployment.
 
@@ -54,11 +58,15 @@ def pod_template(
         placement: what the variant's names stand for.
         plan: the variant's memory; None where the model's numbers are unknown.
         labels: the pod's, besides the routable one.
+        options_name: the ConfigMap that has the engine's options, if it reads a file of them.
     """
-    metadata: dict[str, Any] = {"labels": {**labels, LABEL_ROUTABLE: "true"}}
-    if plan is not None:
-        metadata["annotations"] = {ANNOTATION_MEMORY_PLAN: plan.to_annotation()}
     files = model_files(pool, variant)
+    launch = launch_of(pool, variant, placement=placement, plan=plan, files=files)
+    options = engine_options(launch)
+    metadata: dict[str, Any] = {"labels": {**labels, LABEL_ROUTABLE: "true"}}
+    annotations = _annotations(plan, options)
+    if annotations:
+        metadata["annotations"] = annotations
     spec = {
         "serviceAccountName": pool.metadata.name,
         "automountServiceAccountToken": False,
@@ -68,10 +76,19 @@ def pod_template(
         "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
         "affinity": _affinity(placement.accelerator),
         "tolerations": [{"key": placement.accelerator.resource_name, "operator": "Exists", "effect": "NoSchedule"}],
-        "containers": [_container(pool, variant, placement=placement, files=files)],
-        "volumes": [*_scratch_volumes(variant), *files.volumes],
+        "containers": [_container(pool, variant, placement=placement, files=files, launch=launch)],
+        "volumes": [*_scratch_volumes(variant), *files.volumes, *_options_volumes(options, options_name)],
     }
     return {"metadata": metadata, "spec": spec}
+
+
+def _annotations(plan: MemoryPlan | None, options: str | None) -> dict[str, str]:
+    annotations = {}
+    if plan is not None:
+        annotations[ANNOTATION_MEMORY_PLAN] = plan.to_annotation()
+    if options is not None:
+        annotations[ANNOTATION_OPTIONS_HASH] = hashlib.sha256(options.encode()).hexdigest()
+    return annotations
 
 
 def grace_period_s(pool: LLMServingPool) -> int:
@@ -85,20 +102,10 @@ def _container(
     *,
     placement: Placement,
     files: ModelFiles,
+    launch: Launch,
 ) -> dict[str, Any]:
     engine = pool.spec.engine
     adapter = adapter_for(engine.type)
-    launch = Launch(
-        engine=engine,
-        model=files.model,
-        revision=files.revision,
-        served_names=pool.served_names,
-        quantization=placement.row,
-        kv_cache=kv_cache_row(placement.kv_cache, engine.type),
-        tensor_parallel=variant.gpus,
-        shutdown_timeout_s=SHUTDOWN_TIMEOUT_S,
-        cache_path=CACHE_PATH,
-    )
     command, *args = adapter.command(launch)
     drain = drain_command(
         adapter,
@@ -113,7 +120,7 @@ def _container(
         "env": _environment(pool, launch=launch, adapter=adapter),
         "ports": [{"name": ENGINE_PORT_NAME, "containerPort": adapter.port, "protocol": "TCP"}],
         "resources": {"limits": {placement.accelerator.resource_name: str(variant.gpus)}},
-        "volumeMounts": [*_scratch_mounts(variant), *files.mounts],
+        "volumeMounts": [*_scratch_mounts(variant), *files.mounts, *_options_mounts(launch)],
         **_probes(adapter, startup_timeout_s=engine.startup_timeout.total_seconds()),
         "lifecycle": {"preStop": {"exec": {"command": list(drain)}}},
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -187,3 +194,13 @@ def _scratch_mounts(variant: Variant) -> list[dict[str, Any]]:
     if variant.gpus > 1:
         mounts.append({"name": _SHM_VOLUME, "mountPath": "/dev/shm"})  # noqa: S108 - the container's own
     return mounts
+
+
+def _options_volumes(options: str | None, name: str) -> list[dict[str, Any]]:
+    return [] if options is None else [{"name": _OPTIONS_VOLUME, "configMap": {"name": name}}]
+
+
+def _options_mounts(launch: Launch) -> list[dict[str, Any]]:
+    if engine_options(launch) is None:
+        return []
+    return [{"name": _OPTIONS_VOLUME, "mountPath": OPTIONS_DIRECTORY, "readOnly": True}]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mixserve.api.names import Reason
+from mixserve.engines.registry import adapter_for
 from mixserve.plan.model_source import source_of
 from mixserve.plan.quant_method import UNQUANTIZED, is_one_of
 from mixserve.validate.violation import Violation
@@ -50,6 +51,19 @@ def checkpoint_in_two_formats(subject: Subject) -> Iterator[Violation]:
                 f"give one of them a source of its own, with a checkpoint in its format, in {subject.path}.source",
             )
             return
+
+
+def checkpoint_not_read(subject: Subject) -> Iterator[Violation]:
+    """The engine runs the format, and does not read it as this checkpoint says it."""
+    engine, method = subject.pool.spec.engine.type, subject.quant_method
+    instead = None if method is None else adapter_for(engine).refused_checkpoint(method)
+    if method is not None and instead is not None:
+        yield Violation(
+            Reason.CHECKPOINT_MISMATCH,
+            subject.source_path,
+            f"{engine} does not read weights that are {_stored(method)}",
+            instead,
+        )
 
 
 def _checkpoint_id(subject: Subject, variant: Variant) -> tuple[str, str | None]:

@@ -14,7 +14,11 @@ from mixserve.validate.catalog_checks import (
     unsupported_by_accelerator,
     unsupported_by_engine,
 )
-from mixserve.validate.checkpoint_checks import checkpoint_in_another_format, checkpoint_in_two_formats
+from mixserve.validate.checkpoint_checks import (
+    checkpoint_in_another_format,
+    checkpoint_in_two_formats,
+    checkpoint_not_read,
+)
 from mixserve.validate.kv_cache_checks import (
     kv_cache_flag_owned,
     kv_cache_unsupported_by_accelerator,
@@ -29,7 +33,7 @@ from mixserve.validate.model_checks import (
     invalid_facts,
     step_too_narrow,
 )
-from mixserve.validate.notes import facts_unknown, format_falls_back, version_unknown
+from mixserve.validate.notes import engine_caveats, facts_unknown, format_falls_back, version_unknown
 from mixserve.validate.pool_checks import owned_flags
 from mixserve.validate.subject import subjects_of
 
@@ -57,6 +61,7 @@ VARIANT_CHECKS = (
     kv_cache_flag_owned,
     checkpoint_in_another_format,
     checkpoint_in_two_formats,
+    checkpoint_not_read,
     step_too_narrow,
     invalid_facts,
     auto_without_facts,
@@ -65,7 +70,7 @@ VARIANT_CHECKS = (
     does_not_fit,
 )
 
-POOL_NOTES = (version_unknown,)
+POOL_NOTES = (version_unknown, engine_caveats)
 VARIANT_NOTES = (facts_unknown, format_falls_back)
 
 

@@ -32,6 +32,13 @@ def version_unknown(pool: LLMServingPool) -> Iterator[Note]:
         )
 
 
+def engine_caveats(pool: LLMServingPool) -> Iterator[Note]:
+    """What the engine's version does not do."""
+    engine = pool.spec.engine
+    for caveat in adapter_for(engine.type).caveats(engine.version):
+        yield Note(Reason.VALID, "spec.engine.version", caveat.cause, caveat.remedy)
+
+
 def facts_unknown(subject: Subject) -> Iterator[Note]:
     """Whether the model fits can't be checked."""
     if isinstance(subject.facts, UnknownFacts):

@@ -115,11 +115,10 @@ class Watcher:
         return f"http://{pod['status']['podIP']}:{self._target.adapter.port}"
 
     async def _scrape(self, pods: list[dict[str, Any]]) -> list[object]:
-        names = self._target.adapter.metric_names(self._target.version)
-        path = self._target.adapter.metrics_path
+        page = self._target.adapter.metrics_page(self._target.version)
         return await asyncio.gather(
             *(
-                scrape(session=self._session, url=self._url(pod) + path, names=names, now_s=time.time())
+                scrape(session=self._session, url=self._url(pod) + page.path, page=page, now_s=time.time())
                 for pod in pods
                 if _is_ready(pod)
             )

@@ -1,4 +1,4 @@
-"""`python -m mixserve_devcluster.engine serve MODEL ...`."""
+"""`python -m mixserve_devcluster.engine serve MODEL ...`, or `trtllm-serve MODEL ...`."""
 
 import sys
 

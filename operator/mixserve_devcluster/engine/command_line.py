@@ -49,6 +49,21 @@ _MULTIPLIERS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "K": 2**10, "M": 2**2
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrtllmOptions:
+    """What `trtllm-serve` is told besides what has a name in vLLM, too.
+
+    Attributes:
+        free_gpu_memory_fraction: share for the KV cache of what weights and overhead leave.
+        iteration_statistics: keep statistics of iterations.
+        performance_metrics: have a page for Prometheus.
+    """
+
+    free_gpu_memory_fraction: float
+    iteration_statistics: bool
+    performance_metrics: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class ServeOptions:
     """What the command line says; None where it says nothing.
 
@@ -57,6 +72,7 @@ class ServeOptions:
         max_num_queued_reqs: most requests in the engine, running or waiting, before new ones get a 503.
         max_num_queued_tokens: most prompt tokens whose prefill is not done before new requests get a 503.
         ignored: flags that were given and change nothing here.
+        trtllm: for an engine that behaves as TensorRT-LLM; None for vLLM.
     """
 
     model: str
@@ -81,6 +97,7 @@ class ServeOptions:
     log_level: str
     simulated_gpu: str | None
     ignored: tuple[str, ...]
+    trtllm: TrtllmOptions | None = None
 
 
 def parse(arguments: Sequence[str]) -> ServeOptions:

@@ -11,6 +11,7 @@ from mixserve_devcluster.engine import hardware, model_facts
 from mixserve_devcluster.engine.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from mixserve.simulate.settings import HardwareFacts
     from mixserve_devcluster.engine.command_line import ServeOptions
     from mixserve_devcluster.engine.environment import SimulationEnvironment
     from mixserve_devcluster.engine.model_facts import SimulatedModel
@@ -124,20 +125,29 @@ def _derived_cold_start_s(model: SimulatedModel) -> float:
 def _settings(options: ServeOptions, gpu: hardware.Gpu, model: SimulatedModel) -> EngineSettings:
     max_num_seqs, max_num_batched_tokens = _batch_limits(options, gpu)
     context = model.context_tokens or DEFAULT_CONTEXT_TOKENS
+    hardware_facts = hardware.facts(gpu, gpus=options.tensor_parallel_size, compute_bits=model.compute_bits)
     try:
         settings = EngineSettings(
-            hardware=hardware.facts(gpu, gpus=options.tensor_parallel_size, compute_bits=model.compute_bits),
+            hardware=hardware_facts,
             model=model.facts,
             max_model_len=options.max_model_len or context,
             max_num_seqs=max_num_seqs,
             max_num_batched_tokens=max_num_batched_tokens,
-            gpu_memory_utilization=options.gpu_memory_utilization,
+            gpu_memory_utilization=_utilization(options, hardware_facts, model),
             block_size=options.block_size,
             enable_prefix_caching=options.enable_prefix_caching,
         )
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
     return _longest_that_fits(settings) if options.max_model_len == 0 else settings
+
+
+def _utilization(options: ServeOptions, gpus: HardwareFacts, model: SimulatedModel) -> float:
+    """The share of all memory: with TensorRT-LLM what is occupied, and a fraction of what that leaves."""
+    if options.trtllm is None:
+        return options.gpu_memory_utilization
+    occupied = (model.facts.weights_bytes / gpus.gpus + EngineSettings.memory_overhead_bytes) / gpus.memory_bytes
+    return min(1.0, occupied + options.trtllm.free_gpu_memory_fraction * max(0.0, 1 - occupied))
 
 
 def _longest_that_fits(settings: EngineSettings) -> EngineSettings:

@@ -59,7 +59,7 @@ class Generations:
         self._loop = loop
         self._metrics = metrics
         self._limits = Limits(
-            served_names=options.served_model_name,
+            served_names=options.served_model_name if options.trtllm is None else (),
             max_model_len=loop.core.settings.max_model_len,
             force_include_usage=options.enable_force_include_usage,
         )

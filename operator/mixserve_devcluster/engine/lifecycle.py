@@ -15,12 +15,20 @@ from aiohttp import web
 from mixserve.simulate.engine import SimulatedEngineCore
 from mixserve.simulate.startup_errors import EngineStartError
 from mixserve_devcluster import open_files
-from mixserve_devcluster.engine import command_line, deployment, environment, failed_start, listening_address
+from mixserve_devcluster.engine import (
+    command_line,
+    deployment,
+    environment,
+    failed_start,
+    listening_address,
+    trtllm_command_line,
+)
 from mixserve_devcluster.engine.engine_loop import EngineLoop
 from mixserve_devcluster.engine.environment import ForcedFailure
 from mixserve_devcluster.engine.errors import AddressError, ConfigurationError
 from mixserve_devcluster.engine.metrics import EngineMetrics
 from mixserve_devcluster.engine.server import Server
+from mixserve_devcluster.engine.trtllm_metrics import TrtllmMetrics
 
 if TYPE_CHECKING:
     import socket
@@ -38,10 +46,13 @@ _ABORT_S = 0.01
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the server; returns the exit code."""
-    options = command_line.parse(sys.argv[1:] if arguments is None else arguments)
-    _configure_logs(options.log_level)
+    words = sys.argv[1:] if arguments is None else arguments
+    _configure_logs("info")
     open_files.raise_limit()
+    trtllm = words[:1] == [trtllm_command_line.PROGRAM]
     try:
+        options = trtllm_command_line.parse(words[1:]) if trtllm else command_line.parse(words)
+        _configure_logs(options.log_level)
         simulation = environment.read(os.environ)
         chosen = deployment.resolve(options, simulation)
         if simulation.failure is ForcedFailure.FREE_MEMORY:
@@ -50,12 +61,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigurationError as error:
         _LOG.error("configuration_refused", reason=str(error))
         return 2
-    except EngineStartError as error:
+    except (EngineStartError, AddressError) as error:
+        _log_failure(error, trtllm=trtllm)
+        return 1
+
+
+def _log_failure(error: EngineStartError | AddressError, *, trtllm: bool) -> None:
+    """In vLLM's words; those of TensorRT-LLM are not known here."""
+    if trtllm:
+        _LOG.error("engine_start_failed", simulated=True, reason=str(error))
+    elif isinstance(error, EngineStartError):
         failed_start.log(error)
-        return 1
-    except AddressError as error:
+    else:
         failed_start.log_address(error)
-        return 1
 
 
 async def _run(chosen: Deployment, failure: ForcedFailure | None) -> int:
@@ -82,8 +100,9 @@ async def _serve(chosen: Deployment, core: SimulatedEngineCore, address: socket.
         time_scale=chosen.time_scale,
         cache_config=chosen.cache_config(core.kv_budget.blocks),
     )
-    loop = EngineLoop(core, time_scale=chosen.time_scale, on_step=metrics.step_done)
-    server = Server(chosen, loop, metrics)
+    trtllm = trtllm_metrics(chosen, core)
+    loop = EngineLoop(core, time_scale=chosen.time_scale, on_step=(trtllm or metrics).step_done)
+    server = Server(chosen, loop, metrics, trtllm=trtllm)
     runner = web.AppRunner(server.application(), handler_cancellation=True, access_log=None, shutdown_timeout=_ABORT_S)
     await runner.setup()
     try:
@@ -99,6 +118,12 @@ async def _serve(chosen: Deployment, core: SimulatedEngineCore, address: socket.
         await runner.cleanup()
     _LOG.info("engine_stopped", simulated=True)
     return 0
+
+
+def trtllm_metrics(chosen: Deployment, core: SimulatedEngineCore) -> TrtllmMetrics | None:
+    """The metrics of an engine that behaves as TensorRT-LLM; None for vLLM."""
+    options = chosen.options.trtllm
+    return None if options is None else TrtllmMetrics(core, options, time_scale=chosen.time_scale)
 
 
 async def _drain(server: Server, timeout_s: float) -> None:

@@ -52,7 +52,7 @@ class Limits:
     """What requests are measured against.
 
     Attributes:
-        served_names: models that the server answers for.
+        served_names: models that the server answers for; empty: whatever they are called, as TensorRT-LLM does.
         max_model_len: tokens of prompt and answer together.
         force_include_usage: end every stream with the token counts.
     """
@@ -117,7 +117,7 @@ def read_completion(body: dict[str, Any], limits: Limits) -> Generation:
 
 def _check_model(body: dict[str, Any], limits: Limits) -> None:
     model = body.get("model")
-    if model is not None and model not in limits.served_names:
+    if model is not None and limits.served_names and model not in limits.served_names:
         raise RequestError(f"The model `{model}` does not exist.", param="model", status=404, kind="NotFoundError")
 
 

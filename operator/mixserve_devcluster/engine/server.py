@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from mixserve_devcluster.engine.generation import CHAT, COMPLETION, Generations
+from mixserve_devcluster.engine.generation import CHAT, COMPLETION, Api, Generations
 from mixserve_devcluster.engine.metrics import CONTENT_TYPE
 from mixserve_devcluster.engine.openai_requests import RequestError
 
@@ -18,21 +18,38 @@ if TYPE_CHECKING:
     from mixserve_devcluster.engine.deployment import Deployment
     from mixserve_devcluster.engine.engine_loop import EngineLoop
     from mixserve_devcluster.engine.metrics import EngineMetrics
+    from mixserve_devcluster.engine.trtllm_metrics import TrtllmMetrics
 
-# The vLLM that is imitated; the local part of the version says that this is not it.
+# What is imitated; the local part of the version says that this is not it.
 VERSION = "0.32.0+simulated"
+TRTLLM_VERSION = "1.2.1+simulated"
 # Prompts of a million tokens are some megabytes; aiohttp's own limit is one.
 _LARGEST_BODY_BYTES = 64 * 1024**2
 
 
 class Server:
-    """The endpoints of one simulated engine."""
+    """The endpoints of one simulated engine.
 
-    def __init__(self, deployment: Deployment, loop: EngineLoop, metrics: EngineMetrics) -> None:
+    Args:
+        deployment: what is simulated.
+        loop: answers requests.
+        metrics: counts them, and has vLLM's page.
+        trtllm: has the pages of TensorRT-LLM instead, for an engine that behaves so.
+    """
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        loop: EngineLoop,
+        metrics: EngineMetrics,
+        *,
+        trtllm: TrtllmMetrics | None = None,
+    ) -> None:
         self.generations = Generations(deployment.options, loop, metrics)
         self._deployment = deployment
         self._loop = loop
         self._metrics = metrics
+        self._trtllm = trtllm
         self._started_at = int(time.time())
 
     def application(self) -> web.Application:
@@ -46,19 +63,25 @@ class Server:
                 web.post("/v1/completions", self._completion),
                 web.get("/v1/models", self._models),
                 web.get("/health", _empty),
-                web.get("/ping", _empty),
-                web.post("/ping", _empty),
-                web.get("/version", _version),
-                web.get("/metrics", self._exposition),
+                web.get("/version", self._version),
+                *(self._vllm_routes() if self._trtllm is None else self._trtllm.routes()),
             ]
         )
         return application
 
+    def _vllm_routes(self) -> list[web.RouteDef]:
+        return [web.get("/ping", _empty), web.post("/ping", _empty), web.get("/metrics", self._exposition)]
+
+    async def _answer(self, http: web.Request, api: Api) -> web.StreamResponse:
+        if self._trtllm is not None:
+            self._trtllm.request_submitted()
+        return await self.generations.answer(http, api)
+
     async def _chat(self, http: web.Request) -> web.StreamResponse:
-        return await self.generations.answer(http, CHAT)
+        return await self._answer(http, CHAT)
 
     async def _completion(self, http: web.Request) -> web.StreamResponse:
-        return await self.generations.answer(http, COMPLETION)
+        return await self._answer(http, COMPLETION)
 
     async def _models(self, _http: web.Request) -> web.Response:
         card = {
@@ -76,6 +99,9 @@ class Server:
     async def _exposition(self, _http: web.Request) -> web.Response:
         page = self._metrics.exposition(self._loop.core)
         return web.Response(body=page, headers={"Content-Type": CONTENT_TYPE})
+
+    async def _version(self, _http: web.Request) -> web.Response:
+        return web.json_response({"version": VERSION if self._trtllm is None else TRTLLM_VERSION})
 
     @web.middleware
     async def _authenticated(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -117,7 +143,3 @@ def _unreadable(request: web.Request) -> web.Response:
 
 async def _empty(_http: web.Request) -> web.Response:
     return web.Response()
-
-
-async def _version(_http: web.Request) -> web.Response:
-    return web.json_response({"version": VERSION})

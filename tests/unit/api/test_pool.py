@@ -142,6 +142,11 @@ def test_a_step_has_a_token_for_each_request(batching: dict[str, int]) -> None:
     assert "maxBatchedTokens must not be less than maxSequences" in refusal(too_many)
 
 
+def test_the_default_version_is_no_version_of_tensorrt_llm() -> None:
+    LLMServingPool.parse(manifest(engine_type="tensorrt-llm", engine_version="1.2.1"))
+    assert "must be one of TensorRT-LLM" in refusal(manifest(engine_type="tensorrt-llm"))
+
+
 @pytest.mark.parametrize("name", ["default", "kubernetes"])
 def test_what_kubernetes_itself_is_called_no_pool_is(name: str) -> None:
     assert "must not be default or kubernetes" in refusal({**SMALLEST, "metadata": {"name": name}})

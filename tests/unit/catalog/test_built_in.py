@@ -85,6 +85,10 @@ def classes_of(node: dict[str, str]) -> list[str]:
     return [name for name, e in entries if all(satisfied(r, node) for r in e.spec.node_requirements)]
 
 
+def runs_on(engine: EngineType) -> set[str]:
+    return {name for name, e in CATALOG.formats.items() if any(row.type is engine for row in e.spec.engines)}
+
+
 def test_the_formats_and_gpus_are_there() -> None:
     assert set(CATALOG.formats) == {
         *("bf16", "fp16", "fp8", "fp8-online", "fp8-block", "mxfp8", "nvfp4", "mxfp4", "int4-awq", "int4-gptq"),
@@ -137,12 +141,35 @@ def test_only_a_checkpoint_that_needs_no_flag_is_read_from_its_config() -> None:
     """Engines refuse a flag that contradicts quantization_config, so who describes a checkpoint gives none."""
     for entry in CATALOG.formats.values():
         if entry.spec.checkpoint is not None and entry.spec.checkpoint.quant_methods:
-            assert [row.arguments for row in entry.spec.engines] == [()]
+            assert all(row.arguments == () for row in entry.spec.engines)
 
 
-def test_every_format_runs_on_every_engine() -> None:
-    for entry in CATALOG.formats.values():
-        assert {row.type for row in entry.spec.engines} == set(EngineType)
+def test_vllm_runs_every_format() -> None:
+    assert runs_on(EngineType.VLLM) == set(CATALOG.formats)
+
+
+def test_tensorrt_llm_runs_what_nvidias_support_matrix_has() -> None:
+    assert runs_on(EngineType.TENSORRT_LLM) == {
+        *("bf16", "fp8", "fp8-block", "nvfp4", "mxfp4", "int4-awq", "kv-fp8", "kv-nvfp4"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "capabilities"),
+    [
+        ("bf16", ["8.0", "8.6", "8.9", "9.0", "10.0", "10.3", "12.0"]),
+        ("fp8", ["8.9", "9.0", "10.0", "10.3", "12.0"]),
+        ("fp8-block", ["9.0", "10.0", "10.3"]),
+        ("nvfp4", ["10.0", "10.3", "12.0"]),
+        ("mxfp4", ["10.0", "10.3", "12.0"]),
+        ("int4-awq", ["8.0", "8.6", "8.9", "9.0"]),
+    ],
+)
+def test_the_rows_of_tensorrt_llm_say_what_the_matrix_says(name: str, capabilities: list[str]) -> None:
+    row = next(row for row in CATALOG.formats[name].spec.engines if row.type is EngineType.TENSORRT_LLM)
+    matrix = ["7.5", "8.0", "8.6", "8.9", "9.0", "10.0", "10.3", "12.0"]
+
+    assert [capability for capability in matrix if row.runs_on(capability)] == capabilities
 
 
 def test_a_file_is_called_as_its_object() -> None:

@@ -19,9 +19,9 @@ from mixserve.controller.planning import PoolPlan
 from mixserve.controller.refusals import Refusals
 from mixserve.controller.scraping import MetricsEndpoint
 from mixserve.controller.telemetry import Telemetry
-from mixserve.engines.protocol import MetricNames
 from mixserve.plan.objects import DesiredObject
 from support.kube_objects import deployment, pod
+from support.metrics_pages import GAUGES
 from support.pools import pod as pod_observation
 from support.pools import pool as pool_spec
 from support.pools import sample, seen, variant
@@ -58,7 +58,7 @@ def plan(*objects: DesiredObject) -> PoolPlan:
         deployments={"main": "p-main"},
         priors={"main": 8.0},
         prices={},
-        endpoint=MetricsEndpoint(port=8000, path="/metrics", names=MetricNames((), (), ())),
+        endpoint=MetricsEndpoint(port=8000, page=GAUGES),
     )
 
 
@@ -184,7 +184,7 @@ async def test_a_namespace_that_goes_ends_it(shop: Shop) -> None:
 
 async def test_a_bug_is_not_taken_for_a_refusal(shop: Shop) -> None:
     with pytest.raises(KeyError):
-        await shop.apply(desired("ConfigMap"))
+        await shop.apply(desired("Secret"))
 
 
 async def test_an_edit_by_hand_is_repaired_and_told_once(shop: Shop) -> None:

@@ -66,7 +66,7 @@ async def test_a_valid_pool_has_a_plan(planner: Planner, view: ClusterView) -> N
     assert found.plan.deployments == {"one": "chat-one", "two": "chat-two"}
     assert set(found.plan.priors) == {"one", "two"}
     assert set(found.plan.prices) == {"h100-80gb", "l4"}
-    assert found.plan.endpoint.path == "/metrics"
+    assert found.plan.endpoint.page.path == "/metrics"
     assert [each.kind for each in found.plan.objects].count("Deployment") == 2
 
 

@@ -16,7 +16,7 @@ from mixserve.controller.reconciling import Reconciler
 from mixserve.controller.refusals import Refusals, RefusedError
 from mixserve.controller.scraping import MetricsEndpoint
 from mixserve.controller.telemetry import Telemetry
-from mixserve.engines.protocol import MetricNames
+from support.metrics_pages import GAUGES
 from support.pools import NOW_S, bounds, pod, pool, seen, variant
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def plan() -> PoolPlan:
         deployments={"main": "p-main"},
         priors={"main": 8.0},
         prices={},
-        endpoint=MetricsEndpoint(port=8000, path="/metrics", names=MetricNames((), (), ())),
+        endpoint=MetricsEndpoint(port=8000, page=GAUGES),
     )
 
 

@@ -14,7 +14,7 @@ from mixserve.controller.object_cache import PoolKey
 from mixserve.controller.samples import Samples
 from mixserve.controller.scraping import MetricsEndpoint, Scraper
 from support.kube_objects import pod
-from support.metrics_pages import NAMES
+from support.metrics_pages import GAUGES
 from support.waiting_in_loop import running, until
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Engines:
             scraped=self.turns.append,
             turned=lambda: None,
         )
-        self.scraper.endpoints[KEY] = MetricsEndpoint(port=8000, path="/metrics", names=NAMES)
+        self.scraper.endpoints[KEY] = MetricsEndpoint(port=8000, page=GAUGES)
 
     async def _scrape(self, _: object, *, url: URL, **__: Any) -> EngineSample:
         self.scraped.append(str(url))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import math
 import os
 import subprocess
@@ -15,14 +16,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mixserve.engines.drain import PROGRAM, drain_command
-from mixserve.engines.protocol import MetricNames
+from mixserve.engines.drain import drain_command, program
+from mixserve.engines.protocol import MetricNames, MetricsPage
+from mixserve.engines.tensorrt_llm import TensorRTLLMAdapter
 from mixserve.engines.vllm import VLLMAdapter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LONG_S = 60.0
+GAUGES = VLLMAdapter().metrics_page("0.33.0")
+STATISTICS = TensorRTLLMAdapter().metrics_page("1.2.0")
 READS = 3
 """Equal reads in a row that the program asks for."""
 
@@ -81,13 +85,12 @@ def drain(
     *,
     timeout_s: float = LONG_S,
     settle_s: float = 0.0,
-    names: MetricNames | None = None,
+    page: MetricsPage = GAUGES,
 ) -> str:
     """Run the program to its end and return what it says; it must exit with 0."""
     adapter = VLLMAdapter()
     adapter.port = port
-    if names is not None:
-        adapter.metric_names = lambda _: names
+    adapter.metrics_page = lambda _: page
     command = drain_command(adapter, version="0.33.0", timeout_s=timeout_s, settle_s=settle_s, poll_s=0.01)
     done = subprocess.run(
         [sys.executable, *command[1:]],
@@ -198,7 +201,7 @@ def test_older_names_are_read_where_the_newer_ones_are_absent():
         kv_cache_usage=(),
     )
     with running(FakeEngine(page(running=2))) as engine:
-        said = drain(engine.server_port, timeout_s=0.3, names=names)
+        said = drain(engine.server_port, timeout_s=0.3, page=MetricsPage(path="/metrics", names=names))
 
     assert said.endswith("2 requests left\n")
 
@@ -208,14 +211,38 @@ def test_metrics_without_labels_are_read():
         assert drain(engine.server_port).endswith("idle\n")
 
 
-def test_the_program_runs_on_the_oldest_python_of_the_images():
-    ast.parse(PROGRAM, feature_version=(3, 9))
+def iterations(running: int = 0, waiting: int = 0) -> str:
+    older = {"numActiveRequests": 9, "numQueuedRequests": 9}
+    return json.dumps([older, {"numActiveRequests": running, "numQueuedRequests": waiting}])
+
+
+@pytest.mark.parametrize("busy", [iterations(running=1), iterations(waiting=2)])
+def test_statistics_of_iterations_are_read_by_the_newest_and_none_means_idle(busy):
+    with running(FakeEngine(busy, busy, "[]")) as engine:
+        said = drain(engine.server_port, page=STATISTICS)
+
+    assert said.endswith("idle\n")
+    assert engine.reads == 2 + READS
+
+
+@pytest.mark.parametrize("unclear", ["", "{}", "[1]", "[{}]", '[{"numActiveRequests": 0}]', "null", "[["])
+def test_statistics_without_the_signals_count_as_busy(unclear):
+    with running(FakeEngine(unclear)) as engine:
+        said = drain(engine.server_port, timeout_s=0.3, page=STATISTICS)
+
+    assert engine.reads > READS
+    assert "unknown" in said
+
+
+@pytest.mark.parametrize("page", [GAUGES, STATISTICS])
+def test_the_program_runs_on_the_oldest_python_of_the_images(page):
+    ast.parse(program(page), feature_version=(3, 9))
 
 
 def test_the_command_is_the_images_python():
     command = drain_command(VLLMAdapter(), version="0.33.0", timeout_s=600)
 
-    assert command[:3] == ("python3", "-c", PROGRAM)
+    assert command[:3] == ("python3", "-c", program(GAUGES))
     assert command[3:] == (
         *("8000", "/metrics", "vllm:num_requests_running", "vllm:num_requests_waiting"),
         *("600", "5", "1"),

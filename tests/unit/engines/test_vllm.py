@@ -26,6 +26,8 @@ def launch(engine=None, **changes) -> Launch:
         "tensor_parallel": 1,
         "shutdown_timeout_s": 15,
         "cache_path": "/cache",
+        "options_path": "/options.yaml",
+        "occupied_share": None,
     }
     return Launch(**{**given, **changes})
 
@@ -116,14 +118,15 @@ def test_the_image_is_the_projects_own_for_the_version():
 def test_every_version_has_a_table_and_an_image(parts):
     version = ".".join(map(str, parts))
 
-    assert ADAPTER.metric_names(version).running
+    assert ADAPTER.metrics_page(version).names.running
     assert ADAPTER.image(version).endswith(version)
     assert ADAPTER.command(launch(Engine(version=version)))
 
 
 @pytest.mark.parametrize("version", ["0.30.0", "0.31.1", "0.32.0", "0.33.0", "0.40.0", "0.10.0"])
 def test_the_gauges_of_every_version_have_names(version):
-    names = ADAPTER.metric_names(version)
+    assert ADAPTER.metrics_page(version).path == "/metrics"
+    names = ADAPTER.metrics_page(version).names
 
     assert names.running == ("vllm:num_requests_running",)
     assert names.waiting == ("vllm:num_requests_waiting",)
@@ -155,6 +158,19 @@ def test_the_default_step_is_not_known_where_an_argument_changes_it(argument):
     engine = Engine(args=(argument,))
 
     assert ADAPTER.default_max_batched_tokens(engine, memory_bytes=22 * GIB, compute_capability="8.9") is None
+
+
+def test_everything_is_on_the_command_line():
+    assert ADAPTER.options_file(launch()) is None
+
+
+def test_no_version_needs_a_warning():
+    assert ADAPTER.caveats("0.33.0") == ()
+
+
+def test_int4_of_modelopt_is_the_other_engines():
+    assert "LLM Compressor" in ADAPTER.refused_checkpoint("modelopt:w4a16")
+    assert ADAPTER.refused_checkpoint("modelopt") is None
 
 
 def test_owned_flags_and_start_up_errors_are_known():

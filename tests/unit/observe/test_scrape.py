@@ -2,20 +2,25 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
 
+from mixserve.api.engine import EngineType
 from mixserve.api.observation import EngineSample, Missing, MissingReason
+from mixserve.engines.registry import adapter_for
 from mixserve.observe import scrape as scraping
 from mixserve.observe.scrape import metrics_url, scrape, scrape_session
-from support.metrics_pages import NAMES, PAGE
+from support.metrics_pages import GAUGES, PAGE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from yarl import URL
+
+    from mixserve.engines.protocol import MetricsPage
 
 Handler = "Callable[[web.Request], Awaitable[web.StreamResponse]]"
 
@@ -39,9 +44,9 @@ async def engine() -> AsyncIterator[Callable[[Handler], Awaitable[URL]]]:
         await runner.cleanup()
 
 
-async def scraped(url: URL) -> EngineSample | Missing:
+async def scraped(url: URL, page: MetricsPage = GAUGES) -> EngineSample | Missing:
     async with scrape_session() as session:
-        return await scrape(session, url=url, names=NAMES, now_s=5.0)
+        return await scrape(session, url=url, page=page, now_s=5.0)
 
 
 async def test_it_reads_an_engine(engine: Callable[[Handler], Awaitable[URL]]) -> None:
@@ -76,16 +81,20 @@ async def test_a_redirect_is_not_followed(engine: Callable[[Handler], Awaitable[
     assert found.reason is MissingReason.BAD_STATUS
 
 
-async def test_an_engine_that_hangs_is_a_timeout(
-    engine: Callable[[Handler], Awaitable[URL]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(scraping, "SCRAPE_TIMEOUT_S", 0.05)
+async def test_it_reads_statistics_of_iterations(engine: Callable[[Handler], Awaitable[URL]]) -> None:
+    async def statistics(_: web.Request) -> web.Response:
+        return web.json_response([])
 
+    found = await scraped(await engine(statistics), adapter_for(EngineType.TENSORRT_LLM).metrics_page("1.2.0"))
+    assert found == EngineSample(scraped_at_s=5.0, running=0, waiting=0, kv_cache_usage=0.0)
+
+
+async def test_an_engine_that_hangs_is_a_timeout(engine: Callable[[Handler], Awaitable[URL]]) -> None:
     async def hang(_: web.Request) -> web.Response:
         await asyncio.sleep(10)
         return web.Response()
 
-    found = await scraped(await engine(hang))
+    found = await scraped(await engine(hang), replace(GAUGES, timeout_s=0.05))
     assert isinstance(found, Missing)
     assert found.reason is MissingReason.TIMEOUT
 

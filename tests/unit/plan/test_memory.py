@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixserve.api.engine import Batching, Engine, KVCache
+from mixserve.api.engine import Batching, Engine, EngineType, KVCache
 from mixserve.api.model_facts import ModelFacts, SlidingWindow
 from mixserve.api.scalars import GIB
 from mixserve.catalog.built_in import built_in_catalog
+from mixserve.engines.registry import adapter_for
 from mixserve.plan.facts import InvalidFacts, UnknownFacts
 from mixserve.plan.memory import (
-    BLOCK_TOKENS,
     MEAN_CONTEXT_TOKENS,
     OVERHEAD_BYTES_PER_GPU,
     batch_prior,
@@ -23,6 +23,7 @@ from mixserve.simulate.memory import kv_budget
 from mixserve.simulate.settings import EngineSettings, HardwareFacts, ModelFactsForSimulation
 from support.manifests import LLAMA_8B, LLAMA_70B, accelerator_like, placement
 
+BLOCK_TOKENS = adapter_for(EngineType.VLLM).kv_block_tokens
 FOR_32K = Engine(max_model_len=32768)
 GPUS = {
     "l4": "l4",
@@ -59,6 +60,14 @@ def test_the_plan_adds_up():
     assert plan.kv_budget_bytes == plan.memory_bytes - plan.weights_bytes - plan.overhead_bytes
     assert plan.kv_capacity_tokens == plan.kv_budget_bytes // plan.kv_bytes_per_token // BLOCK_TOKENS * BLOCK_TOKENS
     assert plan.fits
+
+
+def test_the_cache_has_the_blocks_of_the_engine():
+    engine = Engine(type=EngineType.TENSORRT_LLM, version="1.2.1", max_model_len=32768)
+    plan = planned(LLAMA_8B, placement("bf16", "h100-80gb", 1), engine=engine)
+
+    assert plan.kv_block_tokens == adapter_for(EngineType.TENSORRT_LLM).kv_block_tokens != BLOCK_TOKENS
+    assert plan.kv_capacity_tokens % plan.kv_block_tokens == 0
 
 
 def test_latent_attention_needs_more_beside_weights_and_kv_cache():

@@ -2,9 +2,14 @@ import pytest
 
 from mixserve.api.names import Reason
 from mixserve.plan.quant_method import UNQUANTIZED
-from mixserve.validate.checkpoint_checks import checkpoint_in_another_format, checkpoint_in_two_formats
+from mixserve.validate.checkpoint_checks import (
+    checkpoint_in_another_format,
+    checkpoint_in_two_formats,
+    checkpoint_not_read,
+)
 from support.manifests import format_like, pool, subjects, variant
 
+TENSORRT_LLM = {"type": "tensorrt-llm", "version": "1.2.1"}
 UNDESCRIBED = format_like("mine", checkpoint=None)
 
 
@@ -21,7 +26,7 @@ class TestAnotherFormat:
         assert violation.field_path == "spec.variants[0].quantization"
         assert violation.cause == (
             "the config.json of host:///models/m says that its weights are not quantized, and those of int4-awq are "
-            "stored as awq:w4a16 or compressed-tensors:w4a16"
+            "stored as awq:w4a16 or compressed-tensors:w4a16 or modelopt:w4a16"
         )
         assert violation.remedy == (
             "choose a quantization for it (bf16, fp16, fp8-online), or name a checkpoint in int4-awq in "
@@ -118,3 +123,24 @@ class TestTwoFormats:
 
         assert self.found(*variants, method="awq") == []
         assert self.found(*variants, method="fp8") == []
+
+
+class TestNotRead:
+    @staticmethod
+    def found(method, engine):
+        manifest = pool(variant(quantization="int4-awq"), model={"source": "host:///models/m"}, engine=engine)
+        return list(checkpoint_not_read(subjects(manifest, quant_method=method)[0]))
+
+    def test_tensorrt_llm_reads_no_checkpoint_of_autoawq(self):
+        (violation,) = self.found("awq:w4a16", TENSORRT_LLM)
+
+        assert violation.reason is Reason.CHECKPOINT_MISMATCH
+        assert violation.field_path == "spec.model.source"
+        assert violation.cause == "tensorrt-llm does not read weights that are stored as awq:w4a16"
+        assert "ModelOpt" in violation.remedy
+
+    @pytest.mark.parametrize(
+        ("method", "engine"), [("awq:w4a16", {}), ("modelopt:w4a16", TENSORRT_LLM), (None, TENSORRT_LLM)]
+    )
+    def test_what_is_read_or_unknown_is_right(self, method, engine):
+        assert self.found(method, engine) == []

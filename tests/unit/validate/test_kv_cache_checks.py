@@ -10,11 +10,12 @@ from mixserve.validate.kv_cache_checks import (
 from support.manifests import accelerator_like, format_like, pool, subjects, variant
 
 PATH = "spec.engine.kvCache.format"
+TENSORRT_LLM = {"type": "tensorrt-llm", "version": "1.2.1"}
 T4 = accelerator_like("t4", computeCapability="7.5")
 
 
-def subject(written, *entries, version="0.33.0", accelerator="h100-80gb"):
-    engine = {"kvCache": {"format": written}, "version": version}
+def subject(written, *entries, version="0.33.0", accelerator="h100-80gb", **engine):
+    engine = {"kvCache": {"format": written}, "version": version, **engine}
     return subjects(pool(variant(accelerator=accelerator), engine=engine), *entries)[0]
 
 
@@ -89,6 +90,31 @@ class TestAccelerator:
     )
     def test_what_runs_and_what_does_not_exist_is_right(self, written, accelerator):
         assert list(kv_cache_unsupported_by_accelerator(subject(written, T4, accelerator=accelerator))) == []
+
+
+class TestTensorRTLLM:
+    @pytest.mark.parametrize(
+        ("written", "accelerator", "runs"),
+        [
+            ("fp8", "l4", True),
+            ("fp8", "a100-80gb", False),
+            ("nvfp4", "b200", True),
+            ("nvfp4", "h100-80gb", False),
+        ],
+    )
+    def test_its_formats_have_their_own_gpus(self, written, accelerator, runs):
+        found = kv_cache_unsupported_by_accelerator(subject(written, accelerator=accelerator, **TENSORRT_LLM))
+
+        assert (list(found) == []) is runs
+
+    def test_an_older_version_stores_no_nvfp4(self):
+        (found,) = kv_cache_unsupported_by_engine(subject("nvfp4", **{**TENSORRT_LLM, "version": "1.1.0"}))
+
+        assert found.cause == "nvfp4 needs tensorrt-llm 1.2.0, and spec.engine.version is 1.1.0"
+
+    @pytest.mark.parametrize("written", ["fp8", "nvfp4"])
+    def test_they_give_their_own_argument(self, written):
+        assert list(kv_cache_flag_owned(subject(written, **TENSORRT_LLM))) == []
 
 
 class TestArguments:

@@ -2,7 +2,7 @@ import pytest
 
 from mixserve.api.names import Reason
 from mixserve.plan.facts import InvalidFacts, UnknownFacts
-from mixserve.validate.notes import facts_unknown, format_falls_back, version_unknown
+from mixserve.validate.notes import engine_caveats, facts_unknown, format_falls_back, version_unknown
 from support.manifests import LLAMA_8B, format_like, pool, subjects, variant
 
 
@@ -22,6 +22,15 @@ def test_a_version_without_a_table_is_treated_as_the_nearest():
 @pytest.mark.parametrize("version", ["0.30.0", "0.31.2", "0.32.0", "0.33.5"])
 def test_a_known_version_needs_no_note(version):
     assert list(version_unknown(pool(engine={"version": version}))) == []
+
+
+def test_what_a_version_does_not_do_is_noted():
+    (note,) = engine_caveats(pool(engine={"type": "tensorrt-llm", "version": "1.2.1"}))
+
+    assert (note.reason, note.field_path) == (Reason.VALID, "spec.engine.version")
+    assert "under steady load" in note.cause
+    assert "1.3" in note.remedy
+    assert list(engine_caveats(pool())) == []
 
 
 def test_unknown_facts_say_why_and_how_to_give_them():

@@ -1,0 +1,66 @@
+"""How the engine of a variant is started."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mixserve.engines.protocol import Launch
+from mixserve.engines.registry import adapter_for
+from mixserve.plan.kv_cache import kv_cache_row
+
+if TYPE_CHECKING:
+    from mixserve.api.pool import LLMServingPool, Variant
+    from mixserve.plan.memory import MemoryPlan
+    from mixserve.plan.model_source import ModelFiles
+    from mixserve.plan.placement import Placement
+
+CACHE_PATH = "/var/cache/mixserve"
+
+OPTIONS_DIRECTORY = "/etc/mixserve"
+OPTIONS_FILE = "engine-options.yaml"
+"""Key of the ConfigMap, and name of the file in OPTIONS_DIRECTORY."""
+
+SHUTDOWN_TIMEOUT_S = 15
+"""For requests that arrive between the end of the drain and SIGTERM, and long enough to answer a short one."""
+
+
+def launch_of(
+    pool: LLMServingPool,
+    variant: Variant,
+    *,
+    placement: Placement,
+    plan: MemoryPlan | None,
+    files: ModelFiles,
+) -> Launch:
+    """Everything that decides how the engine of a variant is started.
+
+    Args:
+        pool: a valid pool.
+        variant: one of its variants.
+        placement: what the variant's names stand for.
+        plan: the variant's memory; None where the model's numbers are unknown.
+        files: where the variant's checkpoint is.
+    """
+    return Launch(
+        engine=pool.spec.engine,
+        model=files.model,
+        revision=files.revision,
+        served_names=pool.served_names,
+        quantization=placement.row,
+        kv_cache=kv_cache_row(placement.kv_cache, pool.spec.engine.type),
+        tensor_parallel=variant.gpus,
+        shutdown_timeout_s=SHUTDOWN_TIMEOUT_S,
+        cache_path=CACHE_PATH,
+        options_path=f"{OPTIONS_DIRECTORY}/{OPTIONS_FILE}",
+        occupied_share=None if plan is None else _occupied_share(plan, placement),
+    )
+
+
+def engine_options(launch: Launch) -> str | None:
+    """The content of the engine's file of options; None where it reads none."""
+    return adapter_for(launch.engine.type).options_file(launch)
+
+
+def _occupied_share(plan: MemoryPlan, placement: Placement) -> float:
+    memory = placement.accelerator.memory * placement.tensor_parallel
+    return (plan.weights_bytes + plan.overhead_bytes) / memory

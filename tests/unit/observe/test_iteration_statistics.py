@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from mixserve.api.engine import EngineType
+from mixserve.api.observation import EngineSample, Missing, MissingReason
+from mixserve.engines.registry import adapter_for
+from mixserve.observe.iteration_statistics import read_iteration_statistics
+
+NAMES = adapter_for(EngineType.TENSORRT_LLM).metrics_page("1.2.0").names
+
+# From a PyTorch backend of 1.0 (issue 6364 of the project), cut down.
+ITERATION = {
+    "inflightBatchingStats": {"numContextRequests": 0, "numGenRequests": 1, "numScheduledRequests": 1},
+    "iter": 587,
+    "iterLatencyMS": 3.3,
+    "kvCacheStats": {"freeNumBlocks": 30, "maxNumBlocks": 40, "tokensPerBlock": 32, "usedNumBlocks": 10},
+    "numActiveRequests": 3,
+    "numQueuedRequests": 7,
+    "specDecodingStats": None,
+}
+
+
+def read(page: Any) -> EngineSample | Missing:
+    content = page if isinstance(page, bytes) else json.dumps(page).encode()
+    return read_iteration_statistics(content, NAMES, scraped_at_s=5.0)
+
+
+def with_blocks(**blocks: Any) -> dict[str, Any]:
+    return {**ITERATION, "kvCacheStats": {**ITERATION["kvCacheStats"], **blocks}}
+
+
+def test_the_newest_iteration_counts() -> None:
+    older = {**ITERATION, "numActiveRequests": 1}
+    assert read([older, ITERATION]) == EngineSample(scraped_at_s=5.0, running=3, waiting=7, kv_cache_usage=0.25)
+
+
+def test_no_iteration_means_that_nothing_runs() -> None:
+    assert read([]) == EngineSample(scraped_at_s=5.0, running=0, waiting=0, kv_cache_usage=0.0)
+
+
+@pytest.mark.parametrize(
+    ("page", "reason"),
+    [
+        (b"", MissingReason.UNPARSABLE),
+        (b"# HELP a page of Prometheus", MissingReason.UNPARSABLE),
+        (b"\xff", MissingReason.UNPARSABLE),
+        (b"[" * 100_000, MissingReason.UNPARSABLE),
+        ({}, MissingReason.UNPARSABLE),
+        (None, MissingReason.UNPARSABLE),
+        ([None], MissingReason.METRIC_ABSENT),
+        ([[]], MissingReason.METRIC_ABSENT),
+        ([{**ITERATION, "numActiveRequests": None}], MissingReason.METRIC_ABSENT),
+        ([{**ITERATION, "numQueuedRequests": -1}], MissingReason.UNPARSABLE),
+        ([{**ITERATION, "numQueuedRequests": 1.5}], MissingReason.UNPARSABLE),
+        ([{**ITERATION, "numQueuedRequests": True}], MissingReason.UNPARSABLE),
+        ([{**ITERATION, "kvCacheStats": None}], MissingReason.METRIC_ABSENT),
+        ([with_blocks(usedNumBlocks=None)], MissingReason.METRIC_ABSENT),
+        ([with_blocks(maxNumBlocks="40")], MissingReason.UNPARSABLE),
+        ([with_blocks(usedNumBlocks=41)], MissingReason.UNPARSABLE),
+        ([with_blocks(usedNumBlocks=0, maxNumBlocks=0)], MissingReason.UNPARSABLE),
+    ],
+)
+def test_what_makes_no_sense_is_no_data(page: Any, reason: MissingReason) -> None:
+    found = read(page)
+    assert isinstance(found, Missing)
+    assert found.reason is reason
