@@ -249,7 +249,7 @@ BAD_SPECS = {
         chat(servedNames=["chat", "taken"]),
         "Validated",
         "ServedNameTaken",
-        "spec.servedNames[1]: the older pool assistant answers for the model name taken; ",
+        "spec.servedNames[1]: the pool assistant answers for the model name taken; ",
         "give this pool another name in spec.servedNames, or take the name from the pool assistant",
     ),
 }

@@ -99,7 +99,7 @@ def test_a_served_name_belongs_to_the_older_pool_until_it_goes(sandbox: PoolSand
     sandbox.wait_until_ready("first")
     sandbox.apply([pool("second", servedNames=["model"])])
     found = wait_for_condition(sandbox, "second", "Validated", status="False", reason="ServedNameTaken")
-    assert "spec.servedNames[0]: the older pool first answers for the model name model" in found["message"]
+    assert "spec.servedNames[0]: the pool first answers for the model name model" in found["message"]
     assert condition(sandbox, "first", "Ready")["status"] == "True"
     sandbox.delete_pool("first")
     sandbox.wait_until_ready("second")
