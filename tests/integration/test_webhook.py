@@ -154,7 +154,7 @@ def test_a_format_that_comes_along_with_the_pool_counts(installation: Installati
 def test_a_name_that_another_pool_has_is_refused(installation: Installation, plane: ControlPlane) -> None:
     kubectl.apply(plane.kubeconfig, [pool("first", servedNames=["model"])], namespace="default")
     done = run(plane, "apply", "--filename=-", manifest=pool("a", servedNames=["model"]))
-    assert "spec.servedNames[0]: the older pool first answers for the model name model" in done.stderr
+    assert "spec.servedNames[0]: the pool first answers for the model name model" in done.stderr
 
 
 def test_without_an_operator_pools_are_taken_and_their_conditions_say_the_same(

@@ -65,10 +65,9 @@ def name_owners(claims: Iterable[Claim]) -> dict[Name, LLMServingPool]:
 def names_taken(pool: LLMServingPool, owners: Mapping[Name, LLMServingPool]) -> Iterator[Violation]:
     """Names of the pool that another one has."""
     for name, path in _names(pool).items():
-        owner = owners.get(name, pool)
-        if owner.metadata.name != pool.metadata.name:
-            is_older = owner.metadata.creation_timestamp < pool.metadata.creation_timestamp
-            yield _violation(name, path=path, owner=owner.metadata.name, older=is_older)
+        owner = owners.get(name, pool).metadata.name
+        if owner != pool.metadata.name:
+            yield _violation(name, path=path, owner=owner)
 
 
 def _violation(
@@ -76,20 +75,18 @@ def _violation(
     *,
     path: str,
     owner: str,
-    older: bool,
 ) -> Violation:
-    which = f"the {'older ' if older else ''}pool {owner}"
     if name.kind is NameKind.MODEL:
         return Violation(
             Reason.SERVED_NAME_TAKEN,
             path,
-            f"{which} answers for the model name {name.text}",
+            f"the pool {owner} answers for the model name {name.text}",
             f"give this pool another name in spec.servedNames, or take the name from the pool {owner}",
         )
     return Violation(
         Reason.DEPLOYMENT_NAME_TAKEN,
         path,
-        f"the Deployment would be called {name.text}, after pool and variant, as one of {which} is",
+        f"the Deployment would be called {name.text}, after pool and variant, as one of the pool {owner} is",
         "give the variant or this pool another name",
     )
 

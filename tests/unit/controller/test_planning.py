@@ -234,7 +234,7 @@ async def test_an_older_pool_that_is_refused_its_other_name_does_not_keep_this_o
 ) -> None:
     view.put(POOLS, stored(manifest("oldest", servedNames=["x"]), created="2025-01-01T00:00:00Z"))
     refused = await assess(planner, view, older(servedNames=["m", "x"]))
-    assert [each.cause for each in refused.violations] == ["the older pool oldest answers for the model name x"]
+    assert [each.cause for each in refused.violations] == ["the pool oldest answers for the model name x"]
     assert (await assess(planner, view, newer())).plan is not None
 
 

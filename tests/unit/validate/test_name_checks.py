@@ -72,7 +72,7 @@ class TestTaken:
 
         assert found.reason is Reason.SERVED_NAME_TAKEN
         assert found.field_path == "spec.servedNames[1]"
-        assert found.cause == "the older pool old answers for the model name b"
+        assert found.cause == "the pool old answers for the model name b"
         assert found.remedy == "give this pool another name in spec.servedNames, or take the name from the pool old"
 
     def test_a_younger_pool_that_serves_is_not_called_older(self):
@@ -96,9 +96,7 @@ class TestTaken:
 
         assert found.reason is Reason.DEPLOYMENT_NAME_TAKEN
         assert found.field_path == "spec.variants[1].name"
-        assert found.cause == (
-            "the Deployment would be called a-b-c, after pool and variant, as one of the older pool a is"
-        )
+        assert found.cause == ("the Deployment would be called a-b-c, after pool and variant, as one of the pool a is")
         assert found.remedy == "give the variant or this pool another name"
 
     @pytest.mark.parametrize("owned", [{}, {Name(NameKind.MODEL, "chat"): pool()}])
