@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mixserve.api.names import ANNOTATION_OPTIONS_HASH
 from mixserve.plan.launch import OPTIONS_FILE
 from support.pool_manifests import pool
 from support.pool_questions import get, wait_for_condition
@@ -22,35 +21,46 @@ pytestmark = pytest.mark.e2e
 
 # Seconds on a machine with nothing else to do, many times as many on a busy one.
 DEADLINE_S = 120.0
-OPTIONS = "chat-main-engine-options"
 
 
 def chat(version: str, **engine: Any) -> dict[str, Any]:
     return pool("chat", engine={"type": "tensorrt-llm", "version": version, **engine})
 
 
-def option_hashes(sandbox: PoolSandbox) -> set[str]:
-    """Of the pods that are not about to go."""
-    pods = [pod["metadata"] for pod in sandbox.items("pods", pool="chat")]
-    return {pod["annotations"][ANNOTATION_OPTIONS_HASH] for pod in pods if "deletionTimestamp" not in pod}
+def options_of_pods(sandbox: PoolSandbox) -> set[str]:
+    """The ConfigMaps that pods mount which are not about to go."""
+    pods = [pod for pod in sandbox.items("pods", pool="chat") if "deletionTimestamp" not in pod["metadata"]]
+    return {each["configMap"]["name"] for pod in pods for each in pod["spec"]["volumes"] if "configMap" in each}
 
 
-def test_another_option_in_the_file_makes_other_pods(sandbox: PoolSandbox) -> None:
+def options(sandbox: PoolSandbox) -> dict[str, str]:
+    """The content of the file in each ConfigMap of the pool."""
+    found = sandbox.items("configmaps", pool="chat")
+    return {each["metadata"]["name"]: each["data"][OPTIONS_FILE] for each in found}
+
+
+def test_other_options_make_other_pods_and_the_old_file_stays_as_long_as_its_pods(sandbox: PoolSandbox) -> None:
     sandbox.apply([chat("1.2.1")])
     sandbox.wait_until_ready("chat")
-    before = option_hashes(sandbox)
+    [(name, content)] = options(sandbox).items()
+    assert options_of_pods(sandbox) == {name}
+    # No pod of this one starts, so the rollout does not end.
+    sandbox.apply([chat("1.2.1", prefixCaching=False, image="local/none:1")])
+    wait_for_condition(sandbox, "chat", "WorkloadReady", status="False", reason="ImageUnavailable")
+    assert options(sandbox)[name] == content
     sandbox.apply([chat("1.2.1", prefixCaching=False)])
-    sandbox.wait_until_ready("chat")
-    assert "enable_block_reuse: false" in get(sandbox, "configmap", OPTIONS)["data"][OPTIONS_FILE]
-    eventually(lambda: not option_hashes(sandbox) & before, "end of the pods with other options", DEADLINE_S)
+    eventually(lambda: options_of_pods(sandbox) and name not in options_of_pods(sandbox), "other pods", DEADLINE_S)
+    eventually(lambda: name not in options(sandbox), "end of the old file", DEADLINE_S)
+    [other] = options(sandbox).values()
+    assert "enable_block_reuse: false" in other
 
 
 def test_a_file_that_somebody_edits_is_as_planned_again(sandbox: PoolSandbox) -> None:
     sandbox.apply([chat("1.2.1")])
     sandbox.wait_until_ready("chat")
-    planned = get(sandbox, "configmap", OPTIONS)["data"]
-    sandbox.kubectl("patch", "configmap", OPTIONS, "--patch", f'{{"data": {{"{OPTIONS_FILE}": "mine"}}}}')
-    eventually(lambda: get(sandbox, "configmap", OPTIONS)["data"] == planned, "planned options", DEADLINE_S)
+    [name] = planned = options(sandbox)
+    sandbox.kubectl("patch", "configmap", name, "--patch", f'{{"data": {{"{OPTIONS_FILE}": "mine"}}}}')
+    eventually(lambda: options(sandbox) == planned, "planned options", DEADLINE_S)
 
 
 def test_an_idle_pool_is_known_to_be_idle(sandbox: PoolSandbox) -> None:

@@ -16,10 +16,12 @@ from mixserve.apply.resources import CONFIG_MAPS, DEPLOYMENTS, OWNED_BY_KIND, SE
 from mixserve.controller.gathering import owned_by
 from mixserve.observe.pods import takes_requests
 from mixserve.status.events import Event
+from mixserve.status.workload import has_its_minimum
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from mixserve.api.observation import PoolObservation
     from mixserve.apply.connection import Connection
     from mixserve.autoscale.decision import Decision
     from mixserve.controller.cluster_view import ClusterView
@@ -92,8 +94,9 @@ class Applier:
         first = [one for one in wrong if one.kind in _NEEDED_BY_PODS]
         done: list[tuple[DesiredObject, Outcome | BaseException]] = []
         for group in (first, [one for one in wrong if one not in first]):
-            calls = (self._bring(plan, one, live.get((one.kind, one.name)), decision) for one in group)
-            done += zip(group, await asyncio.gather(*calls, return_exceptions=True), strict=True)
+            possible = _possible(group, done)
+            calls = (self._bring(plan, one, live.get((one.kind, one.name)), decision) for one in possible)
+            done += zip(possible, await asyncio.gather(*calls, return_exceptions=True), strict=True)
         _take_errors(done, refusals)
         written = {f"{one.kind}/{one.name}": got.value for one, got in done if isinstance(got, Outcome)}
         if written:
@@ -109,25 +112,35 @@ class Applier:
         self._count(plan, (desired.kind, desired.name), Outcome.UNCHANGED)
         return True
 
-    async def prune(self, key: PoolKey, plan: PoolPlan, refusals: Refusals, *, replaced: bool) -> None:
+    async def prune(
+        self,
+        key: PoolKey,
+        plan: PoolPlan,
+        refusals: Refusals,
+        *,
+        observation: PoolObservation,
+    ) -> None:
         """Delete what is the pool's and no longer desired: the Deployment of a variant that was taken out.
 
-        Its pods finish their requests as they do whenever they are deleted.
+        Its pods finish their requests as they do whenever they are deleted. While the variants of the plan can't take
+        the requests, a variant that serves stays, and in a rollout the options that pods of the old template read.
 
         Args:
             key: the pool's.
             plan: what is desired.
             refusals: takes what goes wrong.
-            replaced: the variants of the plan can take the requests. Until then a variant that serves stays.
+            observation: what is seen of the plan's variants now that it is applied.
 
         Raises:
             Terminating: the namespace is going, and the pool with it.
         """
         wanted = {(desired.kind, desired.name) for desired in plan.objects}
-        kept = set() if replaced else self._serving(key)
+        kept = set() if has_its_minimum(plan.pool.spec, observation) else self._serving(key)
+        rolling_out = {seen.name for seen in observation.variants if seen.rolling_out}
         for obj in owned_by(plan.pool.metadata.uid, self._view.owned(key)):
             name, variant = _name(obj), obj["metadata"].get("labels", {}).get(LABEL_VARIANT)
-            if name not in wanted and variant not in kept and "deletionTimestamp" not in obj["metadata"]:
+            stays = variant in kept or (obj["kind"] == CONFIG_MAPS.kind and variant in rolling_out)
+            if name not in wanted and not stays and "deletionTimestamp" not in obj["metadata"]:
                 await self._remove(key, plan, obj, refusals)
 
     async def _remove(self, key: PoolKey, plan: PoolPlan, obj: RawObject, refusals: Refusals) -> None:
@@ -187,6 +200,15 @@ class Applier:
 
     def _history(self, plan: PoolPlan) -> _PoolHistory:
         return self._histories.setdefault(plan.pool.metadata.uid, _PoolHistory())
+
+
+def _possible(
+    group: Sequence[DesiredObject],
+    done: Sequence[tuple[DesiredObject, object]],
+) -> Sequence[DesiredObject]:
+    """All, but no Deployment after an error: its pods would start with what was there before, and stay so."""
+    failed = any(isinstance(got, BaseException) for _, got in done)
+    return [one for one in group if not failed or one.kind != DEPLOYMENTS.kind]
 
 
 def _take_errors(done: Sequence[tuple[DesiredObject, object]], refusals: Refusals) -> None:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mixserve.controller.object_cache import ObjectCache
     from mixserve.observe.model_files import ModelConfigReader
     from mixserve.plan.facts import Facts
+    from mixserve.plan.memory import MemoryPlan
     from mixserve.status.troubles import Advise
     from mixserve.validate.name_checks import Name
     from mixserve.validate.violation import Note, Violation
@@ -123,7 +124,8 @@ class Planner:
         """The plan that a pool's objects were made from, for an operator that did not make them itself.
 
         Returns:
-            None where the pool has no objects yet, or the catalogue no longer has what they were made from.
+            None where the pool has no objects yet, or where by today's catalogue nothing of the kind could be made, or
+            does not fit: then what runs is left as it is.
         """
         pool = self._last_valid(raw)
         if pool is None:
@@ -132,7 +134,7 @@ class Planner:
         catalog = self._catalog()
         resolved = with_tensor_parallel(pool, catalog=catalog, facts_by_variant=facts)
         try:
-            return _plan(resolved, catalog=catalog, facts=facts)
+            return _plan(resolved, catalog=catalog, facts=facts) if _fits(resolved, catalog, facts) else None
         except PlacementError:
             return None
 
@@ -264,6 +266,12 @@ def _plan(
     )
 
 
+def _fits(pool: LLMServingPool, catalog: Catalog, facts: Mapping[str, Facts]) -> bool:
+    """Whether no variant is known not to fit."""
+    plans = [_memory(pool, variant, catalog=catalog, facts=facts[variant.name]) for variant in pool.spec.variants]
+    return all(plan is None or plan.fits for plan in plans)
+
+
 def _prior(
     pool: LLMServingPool,
     variant: Variant,
@@ -271,6 +279,17 @@ def _prior(
     catalog: Catalog,
     facts: Facts,
 ) -> float:
-    engine, placement = pool.spec.engine, placement_of(pool, variant=variant, catalog=catalog)
-    memory = memory_plan_if_known(facts, engine=engine, placement=placement)
-    return batch_prior(engine, placement=placement, plan=memory)
+    placement = placement_of(pool, variant=variant, catalog=catalog)
+    memory = _memory(pool, variant, catalog=catalog, facts=facts)
+    return batch_prior(pool.spec.engine, placement=placement, plan=memory)
+
+
+def _memory(
+    pool: LLMServingPool,
+    variant: Variant,
+    *,
+    catalog: Catalog,
+    facts: Facts,
+) -> MemoryPlan | None:
+    placement = placement_of(pool, variant=variant, catalog=catalog)
+    return memory_plan_if_known(facts, engine=pool.spec.engine, placement=placement)

@@ -19,7 +19,6 @@ from mixserve.controller.numbers import outcome_of, pool_numbers
 from mixserve.controller.refusals import Refusals
 from mixserve.controller.reporting import status_of
 from mixserve.status.pool_status import Outcome
-from mixserve.status.workload import has_its_minimum
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -152,10 +151,10 @@ class Reconciler:
         await self._scraper.scrape_new(key)
         look = await self._decide(key, plan, memory)
         applied = await self._applier.apply(key, plan, look.decision, refusals)
-        if assessment.plan is not None:
-            await self._applier.prune(key, plan, refusals, replaced=has_its_minimum(plan.pool.spec, look.observation))
         if applied.changed:  # perhaps a rollout began, in which nothing shrinks
             look = await self._decide(key, plan, memory)
+        if assessment.plan is not None:
+            await self._applier.prune(key, plan, refusals, observation=look.observation)
         wrote = await self._actor.act(
             key,
             look.decision.actions,

@@ -207,13 +207,14 @@ def free_memory_fraction(*, utilization_percent: int, occupied_share: float | No
 
     Args:
         utilization_percent: u, in percent.
-        occupied_share: o, from 0 to below u; None if unknown.
+        occupied_share: o, 0 or more; None if unknown. From u on the model does not fit, and nothing is left.
 
     Returns:
         A share from 0.0001 to 1, rounded down to what a file for people should have.
     """
-    occupied = occupied_share or 0.0
-    share = (utilization_percent / 100 - occupied) / (1 - occupied)
+    utilization = utilization_percent / 100
+    occupied = min(occupied_share or 0.0, utilization)
+    share = (utilization - occupied) / (1 - occupied)
     return max(1, int(share * 10_000 + 1e-6)) / 10_000
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from mixserve.engines.protocol import Launch
@@ -54,6 +55,19 @@ def launch_of(
         options_path=f"{OPTIONS_DIRECTORY}/{OPTIONS_FILE}",
         occupied_share=None if plan is None else _occupied_share(plan, placement),
     )
+
+
+def options_name(deployment: str, content: str) -> str:
+    """The name of the ConfigMap with a variant's options: another content is another ConfigMap.
+
+    So a pod that restarts in a rollout, or before it, reads the options that it was started with, and another content
+    makes new pods.
+
+    Args:
+        deployment: the name of the variant's Deployment.
+        content: of the file.
+    """
+    return f"{deployment}-engine-options-{hashlib.sha256(content.encode()).hexdigest()[:10]}"
 
 
 def engine_options(launch: Launch) -> str | None:

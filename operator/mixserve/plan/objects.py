@@ -22,7 +22,7 @@ from mixserve.api.names import (
     MANAGED_BY,
 )
 from mixserve.engines.registry import adapter_for
-from mixserve.plan.launch import OPTIONS_FILE, engine_options, launch_of
+from mixserve.plan.launch import OPTIONS_FILE, engine_options, launch_of, options_name
 from mixserve.plan.memory import memory_plan_if_known
 from mixserve.plan.model_source import model_files
 from mixserve.plan.placement import placement_of
@@ -115,11 +115,6 @@ def deployment_name(pool: LLMServingPool, variant: Variant) -> str:
     return f"{pool.metadata.name}-{variant.name}"
 
 
-def options_name(pool: LLMServingPool, variant: Variant) -> str:
-    """The name of the ConfigMap with the options of a variant's engine."""
-    return f"{deployment_name(pool, variant)}-engine-options"
-
-
 def _service_account(pool: LLMServingPool) -> DesiredObject:
     # Without rights and without a token; a place for imagePullSecrets. It carries the spec because nobody copies its
     # annotations, as is done with those of Services and Deployments.
@@ -158,10 +153,7 @@ def _options(
     placement: Placement,
     plan: MemoryPlan | None,
 ) -> list[DesiredObject]:
-    """The engine's file of options, before the pods that mount it; none for an engine that reads none.
-
-    Its name stays: a running pod does not read it again, and pods of the old template may still be made in a rollout.
-    """
+    """The engine's file of options, before the pods that mount it; none for an engine that reads none."""
     launch = launch_of(pool, variant, placement=placement, plan=plan, files=model_files(pool, variant))
     content = engine_options(launch)
     if content is None:
@@ -172,7 +164,7 @@ def _options(
             api_version="v1",
             kind="ConfigMap",
             variant=variant,
-            name=options_name(pool, variant),
+            name=options_name(deployment_name(pool, variant), content),
             data={OPTIONS_FILE: content},
         )
     ]
@@ -191,7 +183,7 @@ def _deployment(
         placement=placement,
         plan=plan,
         labels=_labels(pool, variant),
-        options_name=options_name(pool, variant),
+        deployment=deployment_name(pool, variant),
     )
     spec = {
         "selector": {"matchLabels": _selector(pool, variant)},

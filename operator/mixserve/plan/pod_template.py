@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from typing import TYPE_CHECKING, Any
 
-from mixserve.api.names import (
-    ANNOTATION_MEMORY_PLAN,
-    ANNOTATION_OPTIONS_HASH,
-    ENGINE_CONTAINER,
-    ENGINE_PORT_NAME,
-    LABEL_ROUTABLE,
-)
+from mixserve.api.names import ANNOTATION_MEMORY_PLAN, ENGINE_CONTAINER, ENGINE_PORT_NAME, LABEL_ROUTABLE
 from mixserve.engines.drain import ADDRESS_VARIABLE, drain_command
 from mixserve.engines.registry import adapter_for
-from mixserve.plan.launch import CACHE_PATH, OPTIONS_DIRECTORY, SHUTDOWN_TIMEOUT_S, engine_options, launch_of
+from mixserve.plan.launch import (
+    CACHE_PATH,
+    OPTIONS_DIRECTORY,
+    SHUTDOWN_TIMEOUT_S,
+    engine_options,
+    launch_of,
+    options_name,
+)
 from mixserve.plan.model_source import ModelFiles, model_files
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def pod_template(
     placement: Placement,
     plan: MemoryPlan | None,
     labels: dict[str, str],
-    options_name: str,
+    deployment: str,
 ) -> dict[str, Any]:
     """The template of a variant's Deployment.
 
@@ -58,15 +58,14 @@ def pod_template(
         placement: what the variant's names stand for.
         plan: the variant's memory; None where the model's numbers are unknown.
         labels: the pod's, besides the routable one.
-        options_name: the ConfigMap that has the engine's options, if it reads a file of them.
+        deployment: the name of the Deployment.
     """
     files = model_files(pool, variant)
     launch = launch_of(pool, variant, placement=placement, plan=plan, files=files)
     options = engine_options(launch)
     metadata: dict[str, Any] = {"labels": {**labels, LABEL_ROUTABLE: "true"}}
-    annotations = _annotations(plan, options)
-    if annotations:
-        metadata["annotations"] = annotations
+    if plan is not None:
+        metadata["annotations"] = {ANNOTATION_MEMORY_PLAN: plan.to_annotation()}
     spec = {
         "serviceAccountName": pool.metadata.name,
         "automountServiceAccountToken": False,
@@ -77,18 +76,9 @@ def pod_template(
         "affinity": _affinity(placement.accelerator),
         "tolerations": [{"key": placement.accelerator.resource_name, "operator": "Exists", "effect": "NoSchedule"}],
         "containers": [_container(pool, variant, placement=placement, files=files, launch=launch)],
-        "volumes": [*_scratch_volumes(variant), *files.volumes, *_options_volumes(options, options_name)],
+        "volumes": [*_scratch_volumes(variant), *files.volumes, *_options_volumes(options, deployment)],
     }
     return {"metadata": metadata, "spec": spec}
-
-
-def _annotations(plan: MemoryPlan | None, options: str | None) -> dict[str, str]:
-    annotations = {}
-    if plan is not None:
-        annotations[ANNOTATION_MEMORY_PLAN] = plan.to_annotation()
-    if options is not None:
-        annotations[ANNOTATION_OPTIONS_HASH] = hashlib.sha256(options.encode()).hexdigest()
-    return annotations
 
 
 def grace_period_s(pool: LLMServingPool) -> int:
@@ -196,8 +186,10 @@ def _scratch_mounts(variant: Variant) -> list[dict[str, Any]]:
     return mounts
 
 
-def _options_volumes(options: str | None, name: str) -> list[dict[str, Any]]:
-    return [] if options is None else [{"name": _OPTIONS_VOLUME, "configMap": {"name": name}}]
+def _options_volumes(options: str | None, deployment: str) -> list[dict[str, Any]]:
+    if options is None:
+        return []
+    return [{"name": _OPTIONS_VOLUME, "configMap": {"name": options_name(deployment, options)}}]
 
 
 def _options_mounts(launch: Launch) -> list[dict[str, Any]]:

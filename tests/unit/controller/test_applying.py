@@ -8,7 +8,7 @@ import pytest
 from mixserve.api.names import LABEL_POOL, LABEL_ROUTABLE, LABEL_VARIANT
 from mixserve.api.pool import LLMServingPool
 from mixserve.apply.errors import ApiError, Conflict, Forbidden, NotOwned, Rejected, Terminating, Unavailable
-from mixserve.apply.resources import DEPLOYMENTS, OWNED_BY_KIND, PODS, SERVICES, Resource
+from mixserve.apply.resources import CONFIG_MAPS, DEPLOYMENTS, OWNED_BY_KIND, PODS, SERVICES, Resource
 from mixserve.autoscale.decision import Decision, decide
 from mixserve.autoscale.memory import ScaleMemory
 from mixserve.controller import applying
@@ -85,7 +85,7 @@ class Cluster:
         raise AssertionError("nothing here has managedFields to turn")
 
     async def delete(self, resource: Resource, **where: str) -> None:
-        assert resource is DEPLOYMENTS
+        assert resource in {DEPLOYMENTS, CONFIG_MAPS}
         if "delete" in self.refusals:
             raise self.refusals["delete"]
         self.written.append(("delete", where["name"]))
@@ -119,10 +119,12 @@ class Shop:
         self.refusals = Refusals()
         return await self.applier.apply(KEY, plan(*objects), decision(), self.refusals)
 
-    async def prune(self, *, replaced: bool = True) -> list[tuple[str, Any]]:
-        """Prune all but main; return what was deleted."""
+    async def prune(self, *, replaced: bool = True, rolling_out: bool = False) -> list[tuple[str, Any]]:
+        """Prune all but main, of which a replica serves if the others are replaced; return what was deleted."""
         self.refusals = Refusals()
-        await self.applier.prune(KEY, plan(desired("Deployment", "p-main")), self.refusals, replaced=replaced)
+        main = variant(*([pod_observation("a")] if replaced else []), rolling_out=rolling_out)
+        kept = plan(desired("Deployment", "p-main"))
+        await self.applier.prune(KEY, kept, self.refusals, observation=seen(main))
         return self.cluster.written
 
     def edit(self, kind: str, **content: Any) -> None:
@@ -250,6 +252,22 @@ async def test_a_variant_that_serves_stays_until_the_others_can_take_its_request
     shop.view.put(DEPLOYMENTS, deployment("p-old", ownerReferences=[OWNER], labels=labels))
     shop.view.put(PODS, pod(**{"labels": {**labels, LABEL_ROUTABLE: "true"}, **changes}))
     assert await shop.prune(replaced=False) == deleted
+
+
+@pytest.mark.parametrize(("rolling_out", "deleted"), [(True, []), (False, [("delete", "p-main-options-old")])])
+async def test_options_that_pods_of_the_old_template_read_stay_in_a_rollout(
+    shop: Shop, rolling_out: bool, deleted: list[tuple[str, str]]
+) -> None:
+    labels = {LABEL_POOL: "p", LABEL_VARIANT: "main"}
+    metadata = deployment("p-main-options-old", ownerReferences=[OWNER], labels=labels)["metadata"]
+    shop.view.put(CONFIG_MAPS, {"metadata": metadata})
+    assert await shop.prune(rolling_out=rolling_out) == deleted
+
+
+async def test_no_pods_are_made_that_would_start_with_what_was_there_before(shop: Shop) -> None:
+    shop.cluster.refusals["ConfigMap"] = Forbidden("a policy", status=403)
+    await shop.apply(desired("ConfigMap"), desired("Service"), desired("Deployment", "p-main", spec={}))
+    assert [body["kind"] for _, body in shop.cluster.written] == ["Service"]
 
 
 async def test_a_deletion_that_is_refused_is_told(shop: Shop) -> None:

@@ -140,6 +140,9 @@ async def test_the_plan_in_force_is_recovered_from_the_objects(planner: Planner,
     assert recovered.objects == good.plan.objects
 
 
+LONG_CONTEXT = {**manifest("chat")["spec"]["model"]["facts"], "maxPositionEmbeddings": 131072}
+
+
 def account(**changes: Any) -> dict[str, Any]:
     """The ServiceAccount of chat, which carries the spec."""
     spec = json.dumps(manifest("chat", variant())["spec"])
@@ -167,8 +170,16 @@ def account(**changes: Any) -> dict[str, Any]:
         account(
             annotations={ANNOTATION_LAST_VALID_SPEC: json.dumps(manifest("chat", variant(quantization="x"))["spec"])}
         ),
+        # As if the catalogue's GPU had become smaller: an 8B model of 16 bits, on 22 GiB, with its longest context.
+        account(
+            annotations={
+                ANNOTATION_LAST_VALID_SPEC: json.dumps(
+                    manifest("chat", variant(accelerator="l4"), model={"facts": LONG_CONTEXT})["spec"]
+                )
+            }
+        ),
     ],
-    ids=["no account", "not noted", "no json", "no spec", "of another pool", "gone from the catalogue"],
+    ids=["no account", "not noted", "no json", "no spec", "of another pool", "gone from the catalogue", "too large"],
 )
 async def test_what_is_not_noted_is_not_recovered(planner: Planner, view: ClusterView, found: Any) -> None:
     if found is not None:

@@ -22,7 +22,7 @@ def template(manifest=None, *, plan=None, catalog=None):
         placement=placement_of(manifest, variant=first, catalog=catalog or catalog_with()),
         plan=plan,
         labels={LABEL_POOL: manifest.metadata.name},
-        options_name="chat-main-engine-options",
+        deployment="chat-main",
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -87,7 +87,11 @@ def belongs_together(pair: ServingPair) -> bool:
         key = serialization.load_pem_private_key(pair.key, None)
         certificate = x509.load_pem_x509_certificate(pair.certificate)
         return bool(key.public_key() == certificate.public_key())
-    except (ValueError, TypeError):  # no PEM, or with a password; what it says may show what was read
+    except (
+        ValueError,
+        TypeError,
+        UnsupportedAlgorithm,
+    ):  # no PEM, or with a password; what it says may show what was read
         return False
 
 

@@ -78,8 +78,15 @@ class Renewal:
             return None
 
     def _load(self, pair: ServingPair) -> None:
-        with _as_file(pair.certificate + b"\n" + pair.key) as path:
-            self.context.load_cert_chain(path)
+        """Serve with the pair, or go on with the one before if OpenSSL refuses it: the operator has more to do."""
+        try:
+            with _as_file(pair.certificate + b"\n" + pair.key) as path:
+                # What is refused half way would leave a context of half a pair.
+                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path)
+                self.context.load_cert_chain(path)
+        except (ssl.SSLError, ValueError) as error:
+            _log.warning("webhook_certificate_refused", error=str(error))
+            return
         self._served = pair
         _log.info("webhook_certificate_loaded", not_after=end_of(pair).isoformat())
 

@@ -77,8 +77,10 @@ class _Handler:
 
     async def _respond(self, request: web.Request) -> web.Response:
         try:
-            async with asyncio.timeout(LIMIT_S), self._free:
-                return web.json_response(await self._answer(await request.read()))
+            async with asyncio.timeout(LIMIT_S):
+                body = await request.read()  # who sends it slowly holds nobody up
+                async with self._free:
+                    return web.json_response(await self._answer(body))
         except web.HTTPRequestEntityTooLarge:
             return _refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has more than {MAX_BODY_BYTES} bytes")
         except BadReviewError as error:

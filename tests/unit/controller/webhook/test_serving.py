@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import ssl
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -146,6 +147,37 @@ async def test_a_source_that_fails_is_asked_again_and_changes_nothing() -> None:
         seen = source.looks
         await until(lambda: source.looks > seen + 2)
         assert (await post(port, b"", pair.authority))[0] == 200
+
+
+async def test_a_certificate_that_openssl_refuses_is_not_served_and_ends_nothing() -> None:
+    pair, other = new_pair(), new_pair()
+    broken = replace(
+        pair, certificate=pair.certificate + b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+    )
+    source = Source(pair)
+    async with serving_with(source) as (port, _):
+        source.pairs = [broken]
+        seen = source.looks
+        await until(lambda: source.looks > seen + 3)
+        assert (await post(port, b"", pair.authority))[0] == 200
+        source.pairs = [other]
+        seen = source.looks
+        await until(lambda: source.looks > seen + 3)
+        assert (await post(port, b"", other.authority))[0] == 200
+
+
+async def test_who_sends_slowly_holds_nobody_up() -> None:
+    pair, enough = new_pair(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"a"
+        await enough.wait()
+
+    async with serving_with(Source(pair)) as (port, _), asyncio.TaskGroup() as group:
+        for _ in range(serving.AT_ONCE):
+            group.create_task(post(port, slow(), pair.authority))
+        assert (await post(port, b"abc", pair.authority))[0] == 200
+        enough.set()
 
 
 async def test_a_mounted_certificate_is_read_when_it_comes(tmp_path: Path) -> None:
