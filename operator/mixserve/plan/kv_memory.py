@@ -59,7 +59,7 @@ class KVMemory:
     def longest(self, budget_bytes: int) -> int:
         """Tokens of the longest request that the engine takes with `budget_bytes` (>= 0)."""
         within = budget_bytes // self.bytes_per_token
-        if self.window_bytes == 0 or within <= self.reserved_tokens:
+        if self.window_bytes == 0 or within < self.reserved_tokens:
             return within
         if self.full_bytes == 0:
             return ENDLESS_TOKENS

@@ -56,8 +56,13 @@ def test_a_model_of_windows_alone_takes_any_length_once_it_fits():
     found = KVMemory(full_bytes=0, window_bytes=100, window_tokens=10, reserved_tokens=20)
 
     assert found.longest(1999) == 19
-    assert found.longest(2000) == 20
-    assert found.longest(2100) == ENDLESS_TOKENS
+    assert found.longest(2000) == ENDLESS_TOKENS
+
+
+def test_what_is_left_once_the_windows_are_full_goes_to_the_other_layers():
+    found = KVMemory(full_bytes=1, window_bytes=134, window_tokens=1, reserved_tokens=2)
+
+    assert found.longest(324) == 324 - 2 * 134
 
 
 BYTES, TOKENS = st.integers(1, 10**6), st.integers(1, 10**6)
