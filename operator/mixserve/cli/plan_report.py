@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mixserve.cli.plan_against import difference as difference_to
 from mixserve.plan.forecast import forecast
-from mixserve.plan.model_source import source_of
+from mixserve.plan.model_source import repository_of
 from mixserve.validate.judgement import findings_together, judge
 
 if TYPE_CHECKING:
@@ -111,8 +111,8 @@ def report_on(
 
 
 def _read(pool: LLMServingPool, configs: ModelConfigReader) -> Configs:
-    sources = {source_of(pool, variant) for variant in pool.spec.variants}
-    return {source: configs.read_now(source) for source in sources}
+    repositories = {repository_of(pool, variant) for variant in pool.spec.variants}
+    return {repository: configs.read_now(repository) for repository in repositories}
 
 
 def _pool_report(

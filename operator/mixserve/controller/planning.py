@@ -20,7 +20,7 @@ from mixserve.controller.scraping import MetricsEndpoint
 from mixserve.engines.registry import adapter_for
 from mixserve.plan.facts import facts_by_variant
 from mixserve.plan.memory import batch_prior, memory_plan_if_known
-from mixserve.plan.model_source import source_of
+from mixserve.plan.model_source import Repository, repository_of
 from mixserve.plan.objects import DesiredObject, deployment_name, desired_objects
 from mixserve.plan.parallelism import with_tensor_parallel
 from mixserve.plan.placement import PlacementError, placement_of
@@ -147,9 +147,9 @@ class Planner:
         """Drop an object that is gone."""
         self._parsed.pop(uid, None)
 
-    async def _read_configs(self, pool: LLMServingPool) -> dict[str, Mapping[str, Any] | None]:
-        sources = {source_of(pool, variant) for variant in pool.spec.variants}
-        return {source: await self._configs.read(source) for source in sources}
+    async def _read_configs(self, pool: LLMServingPool) -> dict[Repository, Mapping[str, Any] | None]:
+        repositories = {repository_of(pool, variant) for variant in pool.spec.variants}
+        return {repository: await self._configs.read(repository) for repository in repositories}
 
     async def _judge(self, key: PoolKey, pool: LLMServingPool) -> Judgement:
         """The pool by itself; worked out again only if something that it comes from has changed."""

@@ -13,6 +13,8 @@ from mixserve.plan.checkpoint_size import INDEX
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mixserve.plan.model_source import Repository
+
 # config.json of the largest models has 20 KB; quantization lists may make it longer.
 MAX_CONFIG_BYTES = 2**20
 
@@ -31,14 +33,15 @@ class ModelConfigReader:
     def __init__(self) -> None:
         self._known: dict[str, tuple[tuple[int, int], Mapping[str, Any] | None]] = {}
 
-    async def read(self, source: str) -> Mapping[str, Any] | None:
-        """The content of the source's config.json; None for other sources, and where there is no readable one."""
-        if not source.startswith(_HOST):
+    async def read(self, repository: Repository) -> Mapping[str, Any] | None:
+        """The content of the checkpoint's config.json; None for other sources, and where there is no readable one."""
+        if not repository.source.startswith(_HOST):
             return None
-        return await asyncio.to_thread(self.read_now, source)
+        return await asyncio.to_thread(self.read_now, repository)
 
-    def read_now(self, source: str) -> Mapping[str, Any] | None:
+    def read_now(self, repository: Repository) -> Mapping[str, Any] | None:
         """The same, for a process that has nothing else to do while it waits for the disk."""
+        source = repository.source
         if not source.startswith(_HOST):
             return None
         path = Path(source.removeprefix(_HOST), "config.json")

@@ -26,7 +26,7 @@ from mixserve.plan.config_keys import (
 from mixserve.plan.context_length import context_obstacle
 from mixserve.plan.families import FAMILIES, SEEING_FAMILIES, Family, SeeingFamily
 from mixserve.plan.layer_windows import sliding_layers
-from mixserve.plan.model_source import source_of
+from mixserve.plan.model_source import Repository, repository_of
 from mixserve.plan.parameters import count_parameters, count_vision
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ class InvalidFacts:
 
 Facts = ModelFacts | UnknownFacts | InvalidFacts
 
-Configs = Mapping[str, Mapping[str, Any] | None]
-"""Decoded config.json by source; None or absent where it could not be read."""
+Configs = Mapping[Repository, Mapping[str, Any] | None]
+"""Decoded config.json by checkpoint; None or absent where it could not be read."""
 
 
 def facts_by_variant(pool: LLMServingPool, configs: Configs) -> dict[str, Facts]:
@@ -63,7 +63,7 @@ def facts_by_variant(pool: LLMServingPool, configs: Configs) -> dict[str, Facts]
 
     Args:
         pool: its `spec.model.facts` hold for every variant where they are given.
-        configs: config.json by source.
+        configs: config.json by checkpoint.
     """
     return {variant.name: _facts_of(pool, variant, configs=configs) for variant in pool.spec.variants}
 
@@ -76,10 +76,10 @@ def _facts_of(
 ) -> Facts:
     if pool.spec.model.facts is not None:
         return pool.spec.model.facts
-    source = source_of(pool, variant)
-    config = configs.get(source)
+    repository = repository_of(pool, variant)
+    config = configs.get(repository)
     if config is None:
-        return UnknownFacts(f"config.json of {source} can't be read by the operator")
+        return UnknownFacts(f"config.json of {repository} can't be read by the operator")
     return facts_from_config(config)
 
 

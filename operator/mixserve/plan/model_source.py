@@ -14,6 +14,22 @@ MODELS_PATH = "/models"
 _VOLUME = "model"
 
 
+@dataclass(frozen=True)
+class Repository:
+    """A checkpoint by where it is.
+
+    Attributes:
+        source: as `spec.model.source` has it.
+        revision: commit on the hub; None for other sources.
+    """
+
+    source: str
+    revision: str | None = None
+
+    def __str__(self) -> str:
+        return self.source
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelFiles:
     """A variant's checkpoint, as a pod sees it.
@@ -31,19 +47,18 @@ class ModelFiles:
     mounts: tuple[dict[str, Any], ...] = ()
 
 
-def source_of(pool: LLMServingPool, variant: Variant) -> str:
-    """Where the variant's checkpoint is."""
-    return variant.source or pool.spec.model.source
+def repository_of(pool: LLMServingPool, variant: Variant) -> Repository:
+    """Where the variant's checkpoint is: its own, or the pool's where it has none of its own."""
+    if variant.source is None:
+        return Repository(pool.spec.model.source, pool.spec.model.revision)
+    return Repository(variant.source, variant.revision)
 
 
-def model_files(pool: LLMServingPool, variant: Variant) -> ModelFiles:
-    """The checkpoint of the variant, or the pool's where it has none of its own."""
-    source, revision = variant.source, variant.revision
-    if source is None:
-        source, revision = pool.spec.model.source, pool.spec.model.revision
-    scheme, _, rest = source.partition("://")
+def model_files(repository: Repository) -> ModelFiles:
+    """A checkpoint as a pod gets it."""
+    scheme, _, rest = repository.source.partition("://")
     if scheme == "hf":
-        return ModelFiles(model=rest, revision=revision)
+        return ModelFiles(model=rest, revision=repository.revision)
     if scheme == "pvc":
         claim = rest.partition("/")[0]
         volume = {"persistentVolumeClaim": {"claimName": claim, "readOnly": True}}

@@ -24,7 +24,7 @@ from mixserve.api.names import (
 from mixserve.engines.registry import adapter_for
 from mixserve.plan.launch import OPTIONS_FILE, engine_options, launch_of, options_name
 from mixserve.plan.memory import memory_plan_if_known
-from mixserve.plan.model_source import model_files
+from mixserve.plan.model_source import model_files, repository_of
 from mixserve.plan.placement import placement_of
 from mixserve.plan.pod_template import pod_template
 
@@ -154,7 +154,7 @@ def _options(
     plan: MemoryPlan | None,
 ) -> list[DesiredObject]:
     """The engine's file of options, before the pods that mount it; none for an engine that reads none."""
-    launch = launch_of(pool, variant, placement=placement, plan=plan, files=model_files(pool, variant))
+    launch = launch_of(pool, variant, placement=placement, plan=plan, files=model_files(repository_of(pool, variant)))
     content = engine_options(launch)
     if content is None:
         return []

@@ -16,7 +16,7 @@ from mixserve.plan.launch import (
     launch_of,
     options_name,
 )
-from mixserve.plan.model_source import ModelFiles, model_files
+from mixserve.plan.model_source import ModelFiles, model_files, repository_of
 
 if TYPE_CHECKING:
     from mixserve.api.accelerator import AcceleratorClassSpec
@@ -60,7 +60,7 @@ def pod_template(
         labels: the pod's, besides the routable one.
         deployment: the name of the Deployment.
     """
-    files = model_files(pool, variant)
+    files = model_files(repository_of(pool, variant))
     launch = launch_of(pool, variant, placement=placement, plan=plan, files=files)
     options = engine_options(launch)
     metadata: dict[str, Any] = {"labels": {**labels, LABEL_ROUTABLE: "true"}}

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mixserve.api.quantization import LONGEST_QUANT_METHOD, QUANT_METHOD_PATTERN
-from mixserve.plan.model_source import source_of
+from mixserve.plan.model_source import repository_of
 from mixserve.plan.quant_scheme import scheme_of
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def quant_methods_by_variant(pool: LLMServingPool, configs: Configs) -> dict[str
 
     `UNQUANTIZED` where it is not, None where nobody can tell.
     """
-    found = {variant.name: configs.get(source_of(pool, variant)) for variant in pool.spec.variants}
+    found = {variant.name: configs.get(repository_of(pool, variant)) for variant in pool.spec.variants}
     return {name: None if config is None else quant_method(config) for name, config in found.items()}
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mixserve.api.names import Reason
 from mixserve.engines.registry import adapter_for
-from mixserve.plan.model_source import source_of
+from mixserve.plan.model_source import repository_of
 from mixserve.plan.quant_method import UNQUANTIZED, is_one_of
 from mixserve.validate.violation import Violation
 
@@ -24,11 +24,11 @@ def checkpoint_in_another_format(subject: Subject) -> Iterator[Violation]:
     expected = _checkpoint(subject, name)
     if method is None or expected is None or _may_be(subject, name):
         return
-    source = source_of(subject.pool, subject.variant)
+    repository = repository_of(subject.pool, subject.variant)
     yield Violation(
         Reason.CHECKPOINT_MISMATCH,
         f"{subject.path}.quantization",
-        f"the config.json of {source} says that its weights are {_stored(method)}, and those of {name} are "
+        f"the config.json of {repository} says that its weights are {_stored(method)}, and those of {name} are "
         f"{_stored(' or '.join(expected.quant_methods))}",
         _remedy(subject),
     )
@@ -41,12 +41,12 @@ def checkpoint_in_two_formats(subject: Subject) -> Iterator[Violation]:
     """
     variant, path = subject.variant, f"{subject.path}.quantization"
     for other in subject.pool.spec.variants[: subject.index]:
-        is_shared = _checkpoint_id(subject, other) == _checkpoint_id(subject, variant)
+        is_shared = repository_of(subject.pool, other) == repository_of(subject.pool, variant)
         if is_shared and _exclude_each_other(subject, (other, variant)):
             yield Violation(
                 Reason.CHECKPOINT_MISMATCH,
                 path,
-                f"{source_of(subject.pool, variant)} is {other.quantization} in variant {other.name} and "
+                f"{repository_of(subject.pool, variant)} is {other.quantization} in variant {other.name} and "
                 f"{variant.quantization} here, and a checkpoint is in one format only",
                 f"give one of them a source of its own, with a checkpoint in its format, in {subject.path}.source",
             )
@@ -64,11 +64,6 @@ def checkpoint_not_read(subject: Subject) -> Iterator[Violation]:
             f"{engine} does not read weights that are {_stored(method)}",
             instead,
         )
-
-
-def _checkpoint_id(subject: Subject, variant: Variant) -> tuple[str, str | None]:
-    inherits = variant.source is None
-    return source_of(subject.pool, variant), subject.pool.spec.model.revision if inherits else variant.revision
 
 
 def _exclude_each_other(subject: Subject, variants: tuple[Variant, Variant]) -> bool:

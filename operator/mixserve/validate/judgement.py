@@ -30,7 +30,7 @@ class Judgement:
         pool: as it is written.
         resolved: with numbers where it says auto; the same where it does not.
         catalog: the formats and accelerators that there are.
-        configs: config.json by source.
+        configs: config.json by checkpoint.
         facts: the model's numbers by variant.
         by_variant: what is wrong with each variant.
     """
@@ -67,7 +67,7 @@ def judge(
     Args:
         pool: the pool.
         catalog: the formats and accelerators that there are.
-        configs: config.json by source.
+        configs: config.json by checkpoint.
     """
     facts, methods = facts_by_variant(pool, configs), quant_methods_by_variant(pool, configs)
     resolved = with_tensor_parallel(pool, catalog=catalog, facts_by_variant=facts)

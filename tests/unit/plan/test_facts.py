@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from mixserve.api.model_facts import ModelFacts, SlidingWindow
 from mixserve.plan.checkpoint_size import INDEX
 from mixserve.plan.facts import InvalidFacts, UnknownFacts, facts_by_variant, facts_from_config
+from mixserve.plan.model_source import Repository
 from support.manifests import LLAMA_8B, LLAMA_70B, QWEN_32B, pool, variant
 
 # As published, without keys that say nothing about size.
@@ -400,18 +401,20 @@ def test_facts_of_the_spec_hold_for_every_variant():
     facts = json.loads(LLAMA_8B.model_dump_json(by_alias=True))
     manifest = pool(variant("a"), variant("b"), model={"source": "host:///m", "facts": facts})
 
-    assert facts_by_variant(manifest, {"host:///m": LLAMA_70B_CONFIG}) == {"a": LLAMA_8B, "b": LLAMA_8B}
+    assert facts_by_variant(manifest, {Repository("host:///m"): LLAMA_70B_CONFIG}) == {"a": LLAMA_8B, "b": LLAMA_8B}
 
 
 def test_each_variant_has_the_facts_of_its_own_source():
     manifest = pool(variant("a"), variant("b", source="host:///other"), model={"source": "host:///m"})
 
-    found = facts_by_variant(manifest, {"host:///m": LLAMA_8B_CONFIG, "host:///other": LLAMA_70B_CONFIG})
+    found = facts_by_variant(
+        manifest, {Repository("host:///m"): LLAMA_8B_CONFIG, Repository("host:///other"): LLAMA_70B_CONFIG}
+    )
 
     assert found == {"a": LLAMA_8B, "b": LLAMA_70B}
 
 
-@pytest.mark.parametrize("configs", [{}, {"host:///m": None}])
+@pytest.mark.parametrize("configs", [{}, {Repository("host:///m"): None}])
 def test_a_config_that_can_not_be_read_is_unknown(configs):
     found = facts_by_variant(pool(model={"source": "host:///m"}), configs)
 

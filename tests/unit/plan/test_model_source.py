@@ -1,12 +1,12 @@
 import pytest
 
-from mixserve.plan.model_source import model_files
+from mixserve.plan.model_source import model_files, repository_of
 from support.manifests import REVISION, pool, variant
 
 
 def files(model=None, **variant_fields):
     manifest = pool(variant(**variant_fields), model=model)
-    return model_files(manifest, manifest.spec.variants[0])
+    return model_files(repository_of(manifest, manifest.spec.variants[0]))
 
 
 def test_a_repository_needs_no_volume():

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mixserve.plan.model_source import Repository
 from mixserve.plan.quant_method import UNQUANTIZED, is_one_of, quant_method, quant_methods_by_variant
 from support.manifests import pool, variant
 
@@ -82,7 +83,11 @@ def test_each_variant_has_the_method_of_its_own_source():
         variant("d", source="pvc://volume"),
         model={"source": "host:///plain"},
     )
-    configs = {"host:///plain": {}, "host:///quantized": described(quant_method="awq"), "host:///unreadable": None}
+    configs = {
+        Repository("host:///plain"): {},
+        Repository("host:///quantized"): described(quant_method="awq"),
+        Repository("host:///unreadable"): None,
+    }
 
     found = quant_methods_by_variant(manifest, configs)
 
