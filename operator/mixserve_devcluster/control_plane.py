@@ -18,7 +18,7 @@ import yaml
 
 from mixserve_devcluster import binaries, component_flags, kubeconfig, service_account
 from mixserve_devcluster.api_connection import ApiConnection
-from mixserve_devcluster.certificates import CertificateAuthority, service_account_keys, write_private
+from mixserve_devcluster.certificates import ClusterAuthority, service_account_keys, write_private
 from mixserve_devcluster.component_flags import ControlPlaneSettings
 from mixserve_devcluster.errors import ControlPlaneError
 from mixserve_devcluster.processes import GuardedProcess, kill_all
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from mixserve_devcluster.certificates import KeyPair
+    from mixserve.controller.webhook.authority import KeyPair
 
 # Between two looks at a starting API server.
 _POLL_S = 0.05
@@ -52,7 +52,7 @@ class ControlPlane:
         self.ca_file = directory / "ca.crt"
         self.kubeconfig = directory / "admin.kubeconfig"
         self._processes: list[GuardedProcess] = []
-        self._authority = CertificateAuthority()
+        self._authority = ClusterAuthority()
         self._endpoint = kubeconfig.Endpoint(server=self.server, authority=self._authority.certificate)
         client = self._authority.client("admin", ["system:masters"])
         kubeconfig.write_for_certificate(self.kubeconfig, self._endpoint, client)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from mixserve_devcluster.certificates import KeyPair, write_private
+from mixserve_devcluster.certificates import write_private
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from mixserve.controller.webhook.authority import KeyPair
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -168,9 +168,14 @@ def _named(place: Place, content: Mapping[Any, Any], *, namespace: str) -> Named
     metadata = content.get("metadata")
     metadata = metadata if isinstance(metadata, Mapping) else {}
     kind, name, own = (
-        str(value or "") for value in (content.get("kind"), metadata.get("name"), metadata.get("namespace"))
+        _printable(value) for value in (content.get("kind"), metadata.get("name"), metadata.get("namespace"))
     )
     return Named(place, kind=kind, name=name, namespace=(own or namespace) if kind == _POOL else "")
+
+
+def _printable(value: Any) -> str:
+    """What it says that it is, without characters that would make a terminal do something."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value or ""))
 
 
 def _take(what: Named, content: Mapping[str, Any], found: Manifests) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from mixserve.plan.cost import HOURS_PER_MONTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from decimal import Decimal
 
     from mixserve.cli.plan_against import Bounds
     from mixserve.cli.plan_report import PoolReport, Report
@@ -24,6 +24,7 @@ FITS = COLUMNS.index("FITS")
 _UNKNOWN = "-"
 _FITS = {True: "yes", False: "no", None: "unknown"}
 _MILLION, _BILLION = 10**6, 10**9
+_CENT = Decimal("0.01")
 
 
 def rows(report: Report) -> list[tuple[str, ...]]:
@@ -88,8 +89,10 @@ def duration(value_s: float) -> str:
 
 
 def usd(value: Decimal) -> str:
-    """Cents, and more digits where that would say too little."""
-    return f"{value:.2f}" if value >= 1 or not value else f"{value:.3f}"
+    """Cents, and more digits where that would say too little: two that count, below a cent."""
+    if value >= 1 or not value:
+        return f"{value:.2f}"
+    return f"{value:.3f}" if value >= _CENT else f"{value:.{1 - value.adjusted()}f}"
 
 
 def amount(value: int) -> str:

@@ -16,7 +16,7 @@ from mixserve.cli import app
 from mixserve.cli.generate import checkout
 from mixserve.engines.vllm import VLLMAdapter
 from mixserve_devcluster import binaries, cluster_status, records, supervisor
-from mixserve_devcluster.certificates import CertificateAuthority
+from mixserve_devcluster.certificates import ClusterAuthority
 from mixserve_devcluster.cluster import locked
 from mixserve_devcluster.errors import BuildError
 from mixserve_devcluster.kubeconfig import Endpoint, write_for_certificate
@@ -59,7 +59,7 @@ def silent_server() -> Iterator[str]:
 def add_cluster_at(server: str, name: str) -> None:
     """The files of a cluster that is up, with its API server at a URL."""
     paths = add_cluster(name, alive=True, ready=True)
-    authority = CertificateAuthority()
+    authority = ClusterAuthority()
     endpoint = Endpoint(server=server, authority=authority.certificate)
     write_for_certificate(paths.kubeconfig, endpoint, authority.client("admin", ["system:masters"]))
 

@@ -107,6 +107,12 @@ def test_what_is_no_object_of_mixserve_is_refused(document: Any, message: str) -
     assert not found.is_empty
 
 
+def test_a_name_does_nothing_to_a_terminal() -> None:
+    hostile = {"apiVersion": "mixserve.dev/v1alpha1", "kind": "LLMServingPool", "metadata": {"name": "a\x1b[2J\r"}}
+
+    assert {str(one.what) for one in read([hostile]).refused} == {r"LLMServingPool default/a\x1b[2J\r"}
+
+
 def test_objects_without_names_are_not_taken_for_one_object() -> None:
     nameless = {"apiVersion": "mixserve.dev/v1alpha1", "kind": "LLMServingPool"}
 

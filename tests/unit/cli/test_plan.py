@@ -181,7 +181,7 @@ def test_without_pools_there_is_no_table(output: str) -> None:
 def test_markdown_takes_nothing_of_a_manifest_for_markup() -> None:
     text = planned({"apiVersion": "mixserve.dev/v1alpha1", "kind": "<img src=x>|`a`\n# b"}, output="markdown")
 
-    assert "\\<img src=x\\>\\|\\`a\\` \\# b" in text
+    assert "\\<img src=x\\>\\|\\`a\\`\\\\n\\# b" in text
 
 
 @pytest.mark.parametrize(

@@ -9,18 +9,18 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from mixserve_devcluster.certificates import CertificateAuthority, service_account_keys, write_private
+from mixserve_devcluster.certificates import ClusterAuthority, service_account_keys, write_private
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def verifier(authority: CertificateAuthority) -> PolicyBuilder:
+def verifier(authority: ClusterAuthority) -> PolicyBuilder:
     return PolicyBuilder().store(Store([x509.load_pem_x509_certificate(authority.certificate)]))
 
 
 def test_a_server_is_believed_under_its_names_and_addresses_only() -> None:
-    authority = CertificateAuthority()
+    authority = ClusterAuthority()
     pair = authority.server(["localhost", "kubernetes.default.svc"], ["127.0.0.1"])
     certificate = x509.load_pem_x509_certificate(pair.certificate)
     for subject in (x509.DNSName("kubernetes.default.svc"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))):
@@ -31,14 +31,14 @@ def test_a_server_is_believed_under_its_names_and_addresses_only() -> None:
 
 
 def test_a_certificate_of_another_authority_is_not_believed() -> None:
-    certificate = x509.load_pem_x509_certificate(CertificateAuthority().server(["localhost"], []).certificate)
-    localhost = verifier(CertificateAuthority()).build_server_verifier(x509.DNSName("localhost"))
+    certificate = x509.load_pem_x509_certificate(ClusterAuthority().server(["localhost"], []).certificate)
+    localhost = verifier(ClusterAuthority()).build_server_verifier(x509.DNSName("localhost"))
     with pytest.raises(VerificationError):
         localhost.verify(certificate, [])
 
 
 def test_a_client_carries_its_user_and_groups_and_is_no_server() -> None:
-    authority = CertificateAuthority()
+    authority = ClusterAuthority()
     pair = authority.client("jane", ["developers", "operators"])
     certificate = x509.load_pem_x509_certificate(pair.certificate)
 
@@ -52,7 +52,7 @@ def test_a_client_carries_its_user_and_groups_and_is_no_server() -> None:
 
 
 def test_the_key_belongs_to_the_certificate() -> None:
-    pair = CertificateAuthority().client("jane", [])
+    pair = ClusterAuthority().client("jane", [])
     key = serialization.load_pem_private_key(pair.key, None)
     assert key.public_key() == x509.load_pem_x509_certificate(pair.certificate).public_key()
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from mixserve.controller.webhook.authority import KeyPair
 from mixserve_devcluster import kubeconfig
-from mixserve_devcluster.certificates import KeyPair
 from mixserve_devcluster.kubeconfig import Endpoint
 
 if TYPE_CHECKING:

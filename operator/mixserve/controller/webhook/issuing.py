@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import ipaddress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from mixserve.controller.webhook.authority import CertificateAuthority, alternative, pem, subject
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 VALIDITY = dt.timedelta(days=90)
 RENEWED_BEFORE_END = dt.timedelta(days=30)
-# Clocks of nodes differ a little.
-_BACKDATING = dt.timedelta(minutes=5)
 _COMMON_NAME = "mixserve-webhook"
 # The authority of the certificate that is served, the one before it, and one for two operators that disagree.
 _MOST_AUTHORITIES = 3
@@ -43,26 +41,9 @@ class ServingPair:
 
 def issue(names: Sequence[str], now: dt.datetime, *, validity: dt.timedelta = VALIDITY) -> ServingPair:
     """A new certificate for DNS names and IP addresses, of a new authority whose key nobody keeps."""
-    authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    ends = now + validity
-    authority_name = _name(f"{_COMMON_NAME}-ca")
-    authority = (
-        _builder(authority_key.public_key(), subject=authority_name, issuer=authority_name, now=now, ends=ends)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_key_usage(signs_certificates=True), critical=True)
-        .sign(authority_key, hashes.SHA256())
-    )
-    signed_by = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
-    certificate = (
-        _builder(key.public_key(), subject=_name(_COMMON_NAME), issuer=authority_name, now=now, ends=ends)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(signed_by, critical=False)
-        .add_extension(x509.SubjectAlternativeName([_alternative(name) for name in names]), critical=False)
-        .sign(authority_key, hashes.SHA256())
-    )
-    return ServingPair(authority=_pem(authority), certificate=_pem(certificate), key=_private_pem(key))
+    authority = CertificateAuthority(f"{_COMMON_NAME}-ca", now=now, validity=validity)
+    pair = authority.issue(subject(_COMMON_NAME), usage=ExtendedKeyUsageOID.SERVER_AUTH, names=names)
+    return ServingPair(authority=authority.certificate, certificate=pair.certificate, key=pair.key)
 
 
 def shortcoming(pair: ServingPair, names: Sequence[str], now: dt.datetime) -> str | None:
@@ -77,7 +58,7 @@ def shortcoming(pair: ServingPair, names: Sequence[str], now: dt.datetime) -> st
         return "its private key is another one's"
     if now < certificate.not_valid_before_utc or now > certificate.not_valid_after_utc - RENEWED_BEFORE_END:
         return "it ends soon, or has not begun"
-    missing = [name for name in names if _alternative(name) not in covered]
+    missing = [name for name in names if alternative(name) not in covered]
     return f"it is not for {', '.join(missing)}" if missing else None
 
 
@@ -110,60 +91,5 @@ def with_authority(bundle: bytes, authority: bytes, now: dt.datetime) -> bytes:
     known: list[x509.Certificate] = []
     with contextlib.suppress(ValueError):  # empty, or written by somebody who meant something else
         known = x509.load_pem_x509_certificates(bundle)
-    others = [_pem(each) for each in known if each.not_valid_after_utc > now]
+    others = [pem(each) for each in known if each.not_valid_after_utc > now]
     return b"".join([authority, *others[: _MOST_AUTHORITIES - 1]])
-
-
-def _alternative(name: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)
-
-
-def _name(common_name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-
-
-def _builder(
-    public_key: ec.EllipticCurvePublicKey,
-    *,
-    subject: x509.Name,
-    issuer: x509.Name,
-    now: dt.datetime,
-    ends: dt.datetime,
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(public_key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _BACKDATING)
-        .not_valid_after(ends)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
-    )
-
-
-def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=True,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _pem(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.PEM)
-
-
-def _private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
