@@ -9,7 +9,7 @@ import pytest
 
 from mixserve_devcluster.cluster import Cluster
 from mixserve_devcluster.engine.environment import FAILURE, ForcedFailure
-from mixserve_devcluster.gpu_nodes import h100_nodes, l4_nodes
+from mixserve_devcluster.gpu_nodes import a100_nodes, b200_nodes, h100_nodes, l4_nodes
 from mixserve_devcluster.images import simulated_images
 from mixserve_devcluster.installation import Installation, installed
 from support.pool_sandbox import PoolSandbox
@@ -24,9 +24,10 @@ _TIME_SCALE = 0.05
 
 @pytest.fixture(scope="session")
 def gpu_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A cluster with eight L4 and eight H100, and an image for each start that fails."""
+    """A cluster with sixteen L4, eight A100, H100 and B200, and an image for each start that fails."""
     images = [*simulated_images(time_scale=_TIME_SCALE), *(failing_image(failure) for failure in ForcedFailure)]
-    nodes = {"nodes": [l4_nodes(2, gpus=4), h100_nodes(1)], "images": images}
+    gpus = [l4_nodes(2, gpus=8), a100_nodes(1), h100_nodes(1), b200_nodes(1)]
+    nodes = {"nodes": gpus, "images": images}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         with Cluster.start("e2e", node_config=nodes) as cluster:
