@@ -24,6 +24,7 @@ from support.crd_corpus import Case, corpus
 from support.crd_examples import PATTERNS, RULES
 from support.crd_manifests import MANIFESTS
 from support.custom_resources import conditions, install_crds
+from support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,6 +183,8 @@ def test_kubectl_get_shows_what_a_person_looks_for(served: ControlPlane, stored_
 
 
 def test_kubectl_explain_says_default_bounds_and_what_is_needed(served: ControlPlane) -> None:
+    # Schemas are published a while after the definitions are established.
+    eventually(lambda: f"apis/{API_VERSION}" in served.api.get("/openapi/v3")["paths"], "published schemas")
     engine = " ".join(kubectl_says(served, "explain", "lsp.spec.engine").split())
     assert "restarted, from 1s to 24h. Default: 30m." in engine
     assert "From 128 to 16777216." in engine

@@ -43,6 +43,12 @@ class Kind:
 
 _AGE = Column("Age", ".metadata.creationTimestamp", "Time since it was created.", type="date")
 
+
+def _from(engine: str) -> str:
+    # kubectl shows only the first of several values, so each engine has a column.
+    return f'.spec.engines[?(@.type=="{engine}")].minimumComputeCapability'
+
+
 KINDS = (
     Kind(
         model=LLMServingPool,
@@ -74,7 +80,8 @@ KINDS = (
             Column("Target", ".spec.target", "What is stored so: weights or the KV cache."),
             Column("Bits", ".spec.bits", "Effective bits of one quantized weight, key or value."),
             Column("Compute-Bits", ".spec.computeBits", "Bits of the arithmetic where it is native.", type="integer"),
-            Column("Engines", ".spec.engines[*].type", "The engines that run it."),
+            Column("vLLM", _from("vllm"), "Oldest compute capability that vLLM runs it on; none where it does not."),
+            Column("TensorRT-LLM", _from("tensorrt-llm"), "The same for TensorRT-LLM."),
             _AGE,
         ),
     ),

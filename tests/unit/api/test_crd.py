@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from mixserve.api.crd import custom_resource_definition, wire_text
@@ -32,7 +34,7 @@ def test_every_column_shows_a_field_that_exists(kind: Kind) -> None:
     version = custom_resource_definition(kind)["spec"]["versions"][0]
     for column in version["additionalPrinterColumns"]:
         node = version["schema"]["openAPIV3Schema"]
-        for part in column["jsonPath"].lstrip(".").replace('[?(@.type=="Ready")]', "[*]").split("."):
+        for part in re.sub(r'\[\?\(@\.type=="[^"]+"\)\]', "[*]", column["jsonPath"]).lstrip(".").split("."):
             if part == "creationTimestamp":
                 break
             node = node["properties"][part.removesuffix("[*]")]
