@@ -56,7 +56,9 @@ def test_a_replica_costs_what_its_gpus_cost():
 
 
 def test_without_spot_capacity_there_is_no_spot_price():
-    assert hourly_price(placement("fp8", "l4", 2)) == HourlyPrice(on_demand=Decimal("1.6096"), spot=None)
+    entry = accelerator_like("mine", pricePerHour="2.5", spotPricePerHour=None)
+
+    assert hourly_price(on(entry, 4)) == HourlyPrice(on_demand=Decimal(10), spot=None)
 
 
 def test_a_million_tokens_cost_the_time_that_they_take():
