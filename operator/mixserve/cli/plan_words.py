@@ -110,7 +110,7 @@ def legend(report: Report) -> list[str]:
         f"Predicted by a roofline of a full replica, not measured; {requests}.",
         "CONTEXT: as configured, of the largest that fits. CONCURRENCY: requests of these lengths in one replica.",
         "TTFT: in a full replica, without queueing. TOK/S: prompts and answers of one replica.",
-        f"$/H: a replica in USD, on demand{spot}. $/1M: the same over what it computes, prompts and answers alike.",
+        f"$/H: a replica in USD, on demand{spot}. $/1M: on demand, over all it computes, prompts and answers alike.",
     ]
     unknown = any(one.fits is None for pool in report.pools for one in pool.forecast.variants)
     return (
