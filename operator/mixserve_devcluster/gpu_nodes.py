@@ -11,9 +11,14 @@ _H100 = {"product": "NVIDIA-H100-80GB-HBM3", "memoryMiB": 81559, "computeMajor":
 
 def l4_nodes(count: int, *, gpus: int = 1) -> dict[str, Any]:
     """Return `count` nodes (1 to 1000) with so many NVIDIA L4 (1 to 16) each."""
-    return {"name": "l4", "count": count, "gpu": {**_L4, "count": gpus}}
+    return {"name": "l4", "count": count, "gpu": {**_L4, "count": gpus}, **_capacity(gpus)}
 
 
 def h100_nodes(count: int, *, gpus: int = 8) -> dict[str, Any]:
     """Return `count` nodes (1 to 1000) with so many NVIDIA H100 (1 to 16) each."""
-    return {"name": "h100", "count": count, "gpu": {**_H100, "count": gpus}}
+    return {"name": "h100", "count": count, "gpu": {**_H100, "count": gpus}, **_capacity(gpus)}
+
+
+def _capacity(gpus: int) -> dict[str, str]:
+    """Cores and memory for that many engines, and for what runs beside them: the nodes only pretend, so plenty."""
+    return {"cpu": str(32 + 8 * gpus), "memory": f"{256 + 32 * gpus}Gi"}

@@ -7,6 +7,8 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from mixserve.api.base import CelRule, StrictModel
+from mixserve.api.lists import ListMap
+from mixserve.api.pod_inputs import Cache, ConfigMapKeyRef, EnvironmentVariable
 from mixserve.api.scalars import LABEL_PATTERN, EngineArgument, PositiveDuration
 
 SHORTEST_CONTEXT = 128
@@ -84,8 +86,19 @@ class Engine(StrictModel):
     """Whether to keep keys and values of finished requests for later ones that begin with the same text."""
     batching: Batching = Batching()
     kv_cache: KVCache = KVCache()
+    chat_template: ConfigMapKeyRef | None = None
+    """Jinja template that makes a prompt of a conversation, for models without one of their own, such as base models.
+    Replicas read it when they start; after a change put it under another name or key, and they are replaced. Unset:
+    the model's own."""
+    cache: Cache | None = None
+    """Where downloads and compiled kernels are kept, so that the next replica starts sooner. Unset: in each pod, and
+    gone with it."""
     args: Annotated[tuple[EngineArgument, ...], Field(max_length=64)] = ()
     """More arguments for the engine, each as --flag or --flag=value. A flag that a field of the pool stands for is
     refused, with the name of the field."""
+    env: Annotated[tuple[EnvironmentVariable, ...], Field(max_length=64), ListMap("name")] = ()
+    """More environment variables for the engine, for example NCCL_DEBUG. One that a field of the pool or the operator
+    stands for is refused, with what to use instead."""
     startup_timeout: PositiveDuration = timedelta(minutes=30)
-    """How long a replica may take to download, load and warm up before it is restarted, from 1s to 24h."""
+    """How long a replica may take to download, load and make its first token before it is restarted, from 1s to
+    24h."""

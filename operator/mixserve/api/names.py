@@ -33,6 +33,8 @@ ANNOTATION_DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 ENGINE_CONTAINER = "engine"
 """Name of the container that runs the engine."""
 ENGINE_PORT_NAME = "http"
+CHAT_TEMPLATE_VOLUME = "chat-template"
+"""Name of the volume with the pool's chat template, a key of a ConfigMap."""
 
 
 class ConditionType(StrEnum):
@@ -74,6 +76,7 @@ class Reason(StrEnum):
     IMAGE_UNAVAILABLE = "ImageUnavailable"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, not a secret
     VOLUME_CLAIM_NOT_FOUND = "VolumeClaimNotFound"
+    CONFIG_MAP_NOT_FOUND = "ConfigMapNotFound"
     CONTAINER_CONFIG_ERROR = "ContainerConfigError"
     PODS_REFUSED = "PodsRefused"
     ENGINE_START_FAILED = "EngineStartFailed"

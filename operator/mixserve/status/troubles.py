@@ -18,12 +18,18 @@ _SECRET_MISSING = re.compile(r'secret "(?P<name>[^"]+)" not found')
 """The kubelet's words for a Secret that does not exist."""
 _KEY_MISSING = re.compile(r"couldn't find key (?P<key>\S+) in Secret (?:[^/\s]+/)?(?P<name>\S+)")
 """The kubelet's words for a key that a Secret does not have."""
+_TEMPLATE_MISSING = re.compile(r'configmap "(?P<name>[^"]+)" not found')
+"""The kubelet's words for a ConfigMap that does not exist."""
+_TEMPLATE_KEY_MISSING = re.compile(r"couldn't find key (?P<key>\S+) in ConfigMap (?:[^/\s]+/)?(?P<name>\S+)")
+"""The kubelet's words for a key that a ConfigMap does not have."""
 _CLAIM_MISSING = re.compile(r'persistentvolumeclaim "(?P<name>[^"]+)" not found')
 """The scheduler's words for a claim that does not exist."""
 _CLAIM_UNBOUND = re.compile(r"unbound immediate PersistentVolumeClaims")
 """The scheduler's words for a claim that has no volume."""
 _PREEMPTION = re.compile(r"\s*(?:no new claims to deallocate, )?preemption: .*", re.DOTALL)
 """What the scheduler adds about pods that it did not push aside: it says nothing about the pool."""
+_TOO_LITTLE = re.compile(r"Insufficient (?:cpu|memory)")
+"""The scheduler's words for nodes whose CPU or memory is asked for by others."""
 _NODE_COUNTS = re.compile(r"^\d+/\d+ nodes are available:\s*|(?<![\w.-])\d+ (?=Insufficient|node\(s\)|[Tt]oo many)")
 """How many nodes the scheduler saw: numbers that change as nodes come and go."""
 _PULL_ERROR = re.compile(r"^container \S+: (?:ImagePullBackOff: .*?)?ErrImagePull: (?P<cause>.+)", re.DOTALL)
@@ -93,7 +99,7 @@ def explain_refusal(refused: str, *, variant: str, index: int) -> Explained:
 
 
 def _explain_unschedulable(message: str, *, variant: str, index: int) -> Explained:
-    source = "spec.model.source, or the variant's source"
+    source = "spec.model.source, the variant's source or spec.engine.cache"
     if missing := _CLAIM_MISSING.search(message):
         return Explained(
             Reason.VOLUME_CLAIM_NOT_FOUND,
@@ -106,10 +112,11 @@ def _explain_unschedulable(message: str, *, variant: str, index: int) -> Explain
             f"{source}: the PersistentVolumeClaim of {variant} has no volume yet; "
             "kubectl describe pvc says what it waits for",
         )
+    resources = ", resources" if _TOO_LITTLE.search(message) else ""
     return Explained(
         Reason.UNSCHEDULABLE,
         f"spec.variants[{index}]: no node takes a replica of {variant}: {_scheduler_words(message)}; "
-        "add nodes of this accelerator, free some, or lower replicas.max or tensorParallel",
+        f"add nodes of this accelerator, free some, or lower replicas.max{resources} or tensorParallel",
     )
 
 
@@ -135,6 +142,18 @@ def _explain_config_error(message: str, *, variant: str) -> Explained:
         return Explained(
             Reason.SECRET_NOT_FOUND,
             f"spec.model.tokenSecretRef.key: Secret {missing['name']} has no key {missing['key']}; "
+            "add it or correct the key, and the pods start by themselves",
+        )
+    if missing := _TEMPLATE_MISSING.search(message):
+        return Explained(
+            Reason.CONFIG_MAP_NOT_FOUND,
+            f"spec.engine.chatTemplate.name: there is no ConfigMap {missing['name']} in this namespace; "
+            "create it, and the pods start by themselves",
+        )
+    if missing := _TEMPLATE_KEY_MISSING.search(message):
+        return Explained(
+            Reason.CONFIG_MAP_NOT_FOUND,
+            f"spec.engine.chatTemplate.key: ConfigMap {missing['name']} has no key {missing['key']}; "
             "add it or correct the key, and the pods start by themselves",
         )
     return Explained(
