@@ -27,21 +27,24 @@ class ChatTemplates:
         self._connection = connection
 
     async def trouble(self, pod: Mapping[str, Any]) -> Trouble | None:
-        """What the pod lacks, in the kubelet's words; None also where it can't be told."""
+        """What the pod lacks; None also where it can't be told."""
         template = _awaited(pod)
         if template is None:
             return None
         name, key = template
-        namespace = pod["metadata"]["namespace"]
         try:
-            found = await self._connection.get(CONFIG_MAPS, namespace=namespace, name=name)
+            found = await self._connection.get(CONFIG_MAPS, namespace=pod["metadata"]["namespace"], name=name)
         except NotFound:
-            return Trouble(PodProblem.CONFIG_ERROR, f'configmap "{name}" not found')
+            return _missing(f"there is no ConfigMap {name} in this namespace")
         except ApiError:
             return None
         if key in {*(found.get("data") or {}), *(found.get("binaryData") or {})}:
             return None
-        return Trouble(PodProblem.CONFIG_ERROR, f"couldn't find key {key} in ConfigMap {namespace}/{name}")
+        return _missing(f"ConfigMap {name} has no key {key}")
+
+
+def _missing(what: str) -> Trouble:
+    return Trouble(PodProblem.CHAT_TEMPLATE_MISSING, what)
 
 
 def _awaited(pod: Mapping[str, Any]) -> tuple[str, str] | None:

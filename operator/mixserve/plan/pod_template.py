@@ -59,7 +59,7 @@ def pod_template(
         "terminationGracePeriodSeconds": grace_period_s(pool),
         "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
         "affinity": _affinity(placement.accelerator),
-        "tolerations": [{"key": placement.accelerator.resource_name, "operator": "Exists", "effect": "NoSchedule"}],
+        "tolerations": _tolerations(placement.accelerator.resource_name),
         "containers": [
             _container(pool, variant, placement=placement, files=files, launch=launch, deployment=deployment),
         ],
@@ -111,6 +111,15 @@ def _container(
         # Not runAsNonRoot and no read-only root: vLLM's image runs as root and compiles kernels below /root.
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
     }
+
+
+def _tolerations(resource: str) -> list[dict[str, str]]:
+    """Of the taint that is called as the resource, and of the one that nodes with GPUs usually have.
+
+    Slices and shared GPUs have other resources (nvidia.com/mig-3g.40gb), and their nodes mostly the same taint.
+    """
+    keys = dict.fromkeys((resource, f"{resource.partition('/')[0]}/gpu"))
+    return [{"key": key, "operator": "Exists", "effect": "NoSchedule"} for key in keys]
 
 
 def _affinity(accelerator: AcceleratorClassSpec) -> dict[str, Any]:

@@ -18,17 +18,13 @@ _SECRET_MISSING = re.compile(r'secret "(?P<name>[^"]+)" not found')
 """The kubelet's words for a Secret that does not exist."""
 _KEY_MISSING = re.compile(r"couldn't find key (?P<key>\S+) in Secret (?:[^/\s]+/)?(?P<name>\S+)")
 """The kubelet's words for a key that a Secret does not have."""
-_TEMPLATE_MISSING = re.compile(r'configmap "(?P<name>[^"]+)" not found')
-"""The kubelet's words for a ConfigMap that does not exist."""
-_TEMPLATE_KEY_MISSING = re.compile(r"couldn't find key (?P<key>\S+) in ConfigMap (?:[^/\s]+/)?(?P<name>\S+)")
-"""The kubelet's words for a key that a ConfigMap does not have."""
 _CLAIM_MISSING = re.compile(r'persistentvolumeclaim "(?P<name>[^"]+)" not found')
 """The scheduler's words for a claim that does not exist."""
 _CLAIM_UNBOUND = re.compile(r"unbound immediate PersistentVolumeClaims")
 """The scheduler's words for a claim that has no volume."""
 _PREEMPTION = re.compile(r"\s*(?:no new claims to deallocate, )?preemption: .*", re.DOTALL)
 """What the scheduler adds about pods that it did not push aside: it says nothing about the pool."""
-_TOO_LITTLE = re.compile(r"Insufficient (?:cpu|memory)")
+_TOO_LITTLE = re.compile(r"Insufficient (?:cpu|memory)\b")
 """The scheduler's words for nodes whose CPU or memory is asked for by others."""
 _NODE_COUNTS = re.compile(r"^\d+/\d+ nodes are available:\s*|(?<![\w.-])\d+ (?=Insufficient|node\(s\)|[Tt]oo many)")
 """How many nodes the scheduler saw: numbers that change as nodes come and go."""
@@ -79,6 +75,12 @@ def explain(trouble: Trouble, *, pool: str, variant: str, index: int, advise: Ad
             )
         case PodProblem.CONFIG_ERROR:
             return _explain_config_error(trouble.message, variant=variant)
+        case PodProblem.CHAT_TEMPLATE_MISSING:
+            return Explained(
+                Reason.CONFIG_MAP_NOT_FOUND,
+                f"spec.engine.chatTemplate: {trouble.message}; create it, or correct name and key, and the pods start "
+                "by themselves",
+            )
         case _:
             return _explain_crash(trouble, pool=pool, variant=variant, advise=advise)
 
@@ -142,18 +144,6 @@ def _explain_config_error(message: str, *, variant: str) -> Explained:
         return Explained(
             Reason.SECRET_NOT_FOUND,
             f"spec.model.tokenSecretRef.key: Secret {missing['name']} has no key {missing['key']}; "
-            "add it or correct the key, and the pods start by themselves",
-        )
-    if missing := _TEMPLATE_MISSING.search(message):
-        return Explained(
-            Reason.CONFIG_MAP_NOT_FOUND,
-            f"spec.engine.chatTemplate.name: there is no ConfigMap {missing['name']} in this namespace; "
-            "create it, and the pods start by themselves",
-        )
-    if missing := _TEMPLATE_KEY_MISSING.search(message):
-        return Explained(
-            Reason.CONFIG_MAP_NOT_FOUND,
-            f"spec.engine.chatTemplate.key: ConfigMap {missing['name']} has no key {missing['key']}; "
             "add it or correct the key, and the pods start by themselves",
         )
     return Explained(
