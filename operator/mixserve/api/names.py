@@ -33,8 +33,6 @@ ANNOTATION_DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 ENGINE_CONTAINER = "engine"
 """Name of the container that runs the engine."""
 ENGINE_PORT_NAME = "http"
-CHAT_TEMPLATE_VOLUME = "chat-template"
-"""Name of the volume with the pool's chat template, a key of a ConfigMap."""
 
 
 class ConditionType(StrEnum):

@@ -41,7 +41,8 @@ class Gatherer:
         """What is seen of a pool, its variants in the order of the plan."""
         replicas = [pod for pod in self._view.pods.of(key) if is_replica(pod)]
         pods: dict[str, list[PodObservation]] = {}
-        for pod, seen in zip(replicas, await asyncio.gather(*(self._pod(pod, now_s) for pod in replicas)), strict=True):
+        looks = (self._pod(pod, plan, now_s) for pod in replicas)
+        for pod, seen in zip(replicas, await asyncio.gather(*looks), strict=True):
             pods.setdefault(pod["metadata"]["labels"].get(LABEL_VARIANT, ""), []).append(seen)
         owned = owned_by(plan.pool.metadata.uid, self._view.owned(key))
         deployments = {obj["metadata"]["name"]: obj for obj in owned if obj["kind"] == DEPLOYMENTS.kind}
@@ -58,12 +59,14 @@ class Gatherer:
         """Drop an object that is gone."""
         self._foreign.pop(uid, None)
 
-    async def _pod(self, pod: RawObject, now_s: float) -> PodObservation:
+    async def _pod(self, pod: RawObject, plan: PoolPlan, now_s: float) -> PodObservation:
         sample = self._samples.newest(pod["metadata"]["uid"], now_s=now_s)
         seen = observe_pod(pod, sample=sample, log_tail=await self._logs.tail(pod))
         if seen.trouble is not None or seen.ready or seen.terminating:
             return seen
-        return dataclasses.replace(seen, trouble=await self._templates.trouble(pod))
+        return dataclasses.replace(
+            seen, trouble=await self._templates.trouble(pod, plan.pool.spec.engine.chat_template)
+        )
 
     def _foreign_fields(self, owned: Sequence[RawObject]) -> dict[str, tuple[str, ...]]:
         found = {f"{obj['kind']}/{obj['metadata']['name']}": self._foreign_in(obj) for obj in owned}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mixserve.api.names import CHAT_TEMPLATE_VOLUME
 from mixserve.api.observation import PodProblem, Trouble
 from mixserve.apply.errors import ApiError, NotFound
 from mixserve.apply.resources import CONFIG_MAPS
@@ -13,6 +12,7 @@ from mixserve.observe.pods import container_statuses
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mixserve.api.pod_inputs import ConfigMapKeyRef
     from mixserve.apply.connection import Connection
 
 
@@ -26,35 +26,33 @@ class ChatTemplates:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def trouble(self, pod: Mapping[str, Any]) -> Trouble | None:
-        """What the pod lacks; None also where it can't be told."""
-        template = _awaited(pod)
-        if template is None:
+    async def trouble(self, pod: Mapping[str, Any], template: ConfigMapKeyRef | None) -> Trouble | None:
+        """What the pod lacks; None also where it can't be told.
+
+        Args:
+            pod: the Pod as the API server sent it; its spec is not needed.
+            template: what its pool says.
+        """
+        if template is None or not _is_being_made(pod):
             return None
-        name, key = template
+        namespace = pod["metadata"]["namespace"]
         try:
-            found = await self._connection.get(CONFIG_MAPS, namespace=pod["metadata"]["namespace"], name=name)
+            found = await self._connection.get(CONFIG_MAPS, namespace=namespace, name=template.name)
         except NotFound:
-            return _missing(f"there is no ConfigMap {name} in this namespace")
+            return _missing(f"there is no ConfigMap {template.name} in this namespace")
         except ApiError:
             return None
-        if key in {*(found.get("data") or {}), *(found.get("binaryData") or {})}:
+        if template.key in {*(found.get("data") or {}), *(found.get("binaryData") or {})}:
             return None
-        return _missing(f"ConfigMap {name} has no key {key}")
+        return _missing(f"ConfigMap {template.name} has no key {template.key}")
 
 
 def _missing(what: str) -> Trouble:
     return Trouble(PodProblem.CHAT_TEMPLATE_MISSING, what)
 
 
-def _awaited(pod: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Name and key of the template, if the pod has one and waits for its volumes."""
+def _is_being_made(pod: Mapping[str, Any]) -> bool:
+    """Whether the pod's node has it, and no container of it yet: so it is while volumes are mounted."""
     statuses = list(container_statuses(pod.get("status", {})))
     waits = all(status.get("state", {}).get("waiting", {}).get("reason") == "ContainerCreating" for status in statuses)
-    if not statuses or not waits or "deletionTimestamp" in pod["metadata"]:
-        return None
-    for volume in pod["spec"].get("volumes", ()):
-        if volume["name"] == CHAT_TEMPLATE_VOLUME and "configMap" in volume:
-            [item] = volume["configMap"]["items"]
-            return volume["configMap"]["name"], item["key"]
-    return None
+    return bool(statuses) and waits and "deletionTimestamp" not in pod["metadata"]

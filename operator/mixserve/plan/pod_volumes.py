@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mixserve.api.names import CHAT_TEMPLATE_VOLUME
 from mixserve.plan.launch import CACHE_PATH, CHAT_TEMPLATE_DIRECTORY, CHAT_TEMPLATE_FILE, OPTIONS_DIRECTORY
 from mixserve.plan.resources import memory_quantity, shared_memory_bytes
 
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
 _CACHE = "cache"
 _SHARED_MEMORY = "shared-memory"
 _OPTIONS = "options"
+_CHAT_TEMPLATE = "chat-template"
 
 _DOWNLOADS = "huggingface"
 """Where HF_HOME is in the cache: the one part that pools share on a claim, because the hub's library locks it."""
@@ -43,7 +43,7 @@ def volumes(pool: LLMServingPool, variant: Variant, *, options_name: str | None)
         found.append({"name": _OPTIONS, "configMap": {"name": options_name}})
     if template is not None:
         items = [{"key": template.key, "path": CHAT_TEMPLATE_FILE}]
-        found.append({"name": CHAT_TEMPLATE_VOLUME, "configMap": {"name": template.name, "items": items}})
+        found.append({"name": _CHAT_TEMPLATE, "configMap": {"name": template.name, "items": items}})
     return found
 
 
@@ -62,7 +62,7 @@ def mounts(pool: LLMServingPool, variant: Variant, *, deployment: str, has_optio
     if has_options:
         found.append({"name": _OPTIONS, "mountPath": OPTIONS_DIRECTORY, "readOnly": True})
     if pool.spec.engine.chat_template is not None:
-        found.append({"name": CHAT_TEMPLATE_VOLUME, "mountPath": CHAT_TEMPLATE_DIRECTORY, "readOnly": True})
+        found.append({"name": _CHAT_TEMPLATE, "mountPath": CHAT_TEMPLATE_DIRECTORY, "readOnly": True})
     return found
 
 

@@ -28,10 +28,10 @@ class Logs:
 
 
 class Templates:
-    """Stands for the chat templates: pods called waiting wait for theirs."""
+    """Stands for the chat templates: pods called waiting wait for the pool's."""
 
-    async def trouble(self, obj: dict[str, Any]) -> Trouble | None:
-        waits = obj["metadata"]["name"].startswith("waiting")
+    async def trouble(self, obj: dict[str, Any], template: str) -> Trouble | None:
+        waits = obj["metadata"]["name"].startswith("waiting") and template == "the pool's"
         return Trouble(PodProblem.CHAT_TEMPLATE_MISSING, "no template") if waits else None
 
 
@@ -52,7 +52,8 @@ def gatherer(view: ClusterView, samples: Samples) -> Gatherer:
 
 def plan(**deployments: str) -> Any:
     metadata = SimpleNamespace(uid="pool")
-    return SimpleNamespace(pool=SimpleNamespace(metadata=metadata), deployments=deployments)
+    spec = SimpleNamespace(engine=SimpleNamespace(chat_template="the pool's"))
+    return SimpleNamespace(pool=SimpleNamespace(metadata=metadata, spec=spec), deployments=deployments)
 
 
 def in_variant(name: str, variant: str, **fields: Any) -> dict[str, Any]:

@@ -5,14 +5,12 @@ from typing import Any
 import pytest
 
 from mixserve.api.observation import PodProblem
+from mixserve.api.pod_inputs import ConfigMapKeyRef
 from mixserve.apply.errors import ApiError, NotFound, Unavailable
 from mixserve.apply.resources import CONFIG_MAPS
 from mixserve.observe.chat_templates import ChatTemplates
 
-VOLUME = {
-    "name": "chat-template",
-    "configMap": {"name": "templates", "items": [{"key": "llama.jinja", "path": "chat-template.jinja"}]},
-}
+TEMPLATE = ConfigMapKeyRef(name="templates", key="llama.jinja")
 CREATING = {"state": {"waiting": {"reason": "ContainerCreating"}}}
 
 
@@ -30,16 +28,15 @@ class Cluster:
         return self.answer
 
 
-def pod(*statuses: dict[str, Any], volumes: Any = (VOLUME,), **metadata: Any) -> dict[str, Any]:
+def pod(*statuses: dict[str, Any], **metadata: Any) -> dict[str, Any]:
     return {
         "metadata": {"namespace": "llm", **metadata},
-        "spec": {"volumes": [{"name": "cache", "emptyDir": {}}, *volumes]},
         "status": {"containerStatuses": list(statuses or (CREATING,))},
     }
 
 
 async def words(answer: dict[str, Any] | ApiError) -> str | None:
-    trouble = await ChatTemplates(Cluster(answer)).trouble(pod())  # type: ignore[arg-type]
+    trouble = await ChatTemplates(Cluster(answer)).trouble(pod(), TEMPLATE)  # type: ignore[arg-type]
     if trouble is None:
         return None
     assert trouble.problem is PodProblem.CHAT_TEMPLATE_MISSING
@@ -66,15 +63,13 @@ async def test_what_can_not_be_read_is_no_trouble() -> None:
 
 async def test_the_pods_own_namespace_is_asked() -> None:
     cluster = Cluster({})
-    await ChatTemplates(cluster).trouble(pod())  # type: ignore[arg-type]
+    await ChatTemplates(cluster).trouble(pod(), TEMPLATE)  # type: ignore[arg-type]
     assert cluster.asked == [(CONFIG_MAPS, "llm", "templates")]
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        pod(volumes=()),
-        pod(volumes=({"name": "chat-template", "emptyDir": {}},)),
         pod({"state": {"running": {}}}),
         pod({"state": {"waiting": {"reason": "ErrImagePull"}}}),
         pod(CREATING, {"state": {"running": {}}}),
@@ -84,5 +79,11 @@ async def test_the_pods_own_namespace_is_asked() -> None:
 )
 async def test_other_pods_cost_nothing(other: dict[str, Any]) -> None:
     cluster = Cluster({})
-    assert await ChatTemplates(cluster).trouble(other) is None  # type: ignore[arg-type]
+    assert await ChatTemplates(cluster).trouble(other, TEMPLATE) is None  # type: ignore[arg-type]
+    assert cluster.asked == []
+
+
+async def test_pools_without_a_template_cost_nothing() -> None:
+    cluster = Cluster({})
+    assert await ChatTemplates(cluster).trouble(pod(), None) is None  # type: ignore[arg-type]
     assert cluster.asked == []
