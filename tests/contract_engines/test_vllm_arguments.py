@@ -12,11 +12,12 @@ from mixserve.api.engine import EngineType
 from mixserve.catalog.built_in import built_in_catalog
 from mixserve.engines.registry import adapter_for
 from mixserve.plan.kv_cache import is_for_kv_cache
+from mixserve.plan.launch import CHAT_TEMPLATE_DIRECTORY, CHAT_TEMPLATE_FILE
 from mixserve.plan.objects import desired_objects
 from mixserve.plan.placement import engine_row
 from mixserve.validate import violations
 from mixserve_devcluster.real_vllm.installation import VERSION
-from support.manifests import LLAMA_8B, facts_for, pool, variant
+from support.manifests import LLAMA_8B, accelerator_like, catalog_with, facts_for, pool, variant
 from support.quantized_checkpoints import QUANTIZATION_CONFIGS
 from support.vllm_arguments import checkpoint, judged
 
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(1200)]
 
-CATALOG = built_in_catalog()
+BUILT_IN = built_in_catalog()
+# Each GPU once more, without peer-to-peer.
+CATALOG = catalog_with(*(accelerator_like(f"{name}-vm", name, peerToPeer=False) for name in BUILT_IN.accelerators))
 WEIGHTS = [name for name, entry in CATALOG.formats.items() if not is_for_kv_cache(entry)]
 KV_CACHES = ["auto", *(name.removeprefix("kv-") for name, entry in CATALOG.formats.items() if is_for_kv_cache(entry))]
 
@@ -39,6 +42,7 @@ KNOBS: dict[str, dict[str, Any]] = {
         "prefixCaching": False,
         "batching": {"maxSequences": 64, "maxBatchedTokens": 2048},
         "args": ["--seed=1"],
+        "chatTemplate": {"name": "templates", "key": "llama.jinja"},
     },
 }
 
@@ -71,7 +75,7 @@ def methods_of(quantization: str) -> tuple[str | None, ...]:
 def accelerator_for(quantization: str) -> str:
     row = engine_row(CATALOG.formats[quantization].spec, EngineType.VLLM)
     assert row is not None
-    entries = CATALOG.accelerators.items()
+    entries = BUILT_IN.accelerators.items()
     return next(name for name, entry in entries if row.runs_on(entry.spec.compute_capability))
 
 
@@ -80,16 +84,18 @@ def cases() -> Iterator[Case]:
         manifest = pool(
             variant(
                 quantization=quantization,
-                accelerator=accelerator_for(quantization),
+                accelerator=accelerator_for(quantization) + ("-vm" if tensor_parallel > 1 else ""),
                 tensorParallel=tensor_parallel,
             ),
             engine={**KNOBS[knobs], "version": VERSION, "kvCache": {"format": kv_cache}},
             servedNames=["chat", "talk"],
         )
-        expected = {"kv_cache_dtype": kv_cache, "tensor_parallel_size": tensor_parallel}
+        expected = {"kv_cache_dtype": kv_cache, "tensor_parallel_size": tensor_parallel, "chat_template": None}
+        expected |= {"disable_custom_all_reduce": tensor_parallel > 1}
         if knobs == "all":
             expected |= {"max_model_len": 4096, "prefix_caching": False, "max_num_seqs": 64}
             expected |= {"max_num_batched_tokens": 2048}
+            expected |= {"chat_template": f"{CHAT_TEMPLATE_DIRECTORY}/{CHAT_TEMPLATE_FILE}"}
         for method in methods_of(quantization):
             yield Case(f"{quantization} {method} kv-{kv_cache} {knobs} tp{tensor_parallel}", method, manifest, expected)
 

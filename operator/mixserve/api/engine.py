@@ -77,8 +77,8 @@ class Engine(StrictModel):
     image: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$")] | None = (
         None
     )
-    """Container image with this version of the engine, for example from a private registry. Unset: the engine's own
-    public image."""
+    """Container image with this version of the engine, for example from a private registry; it needs python3, which
+    probes and hooks run. Unset: the engine's own public image."""
     max_model_len: Annotated[int, Field(ge=SHORTEST_CONTEXT, le=16777216)] | None = None
     """Longest context of a request in tokens, prompt and answer together. Unset: the longest that the model allows,
     which may need more memory than there is."""

@@ -169,7 +169,7 @@ class Rollout(StrictModel):
     """Whether a new replica may start before an old one goes. It needs spare GPUs, one replica's for up to four; where
     there are none a small pool keeps serving with its old replicas, and the rollout waits. false: old replicas go
     first, a quarter of a variant at a time and at least one, so that the GPUs suffice; a variant with one replica
-    serves nobody for the time of a start."""
+    serves nobody until its new one has started, or for as long as that can't start."""
 
 
 ServedName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")]
