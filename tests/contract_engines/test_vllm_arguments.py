@@ -57,11 +57,12 @@ class Case:
     expected: dict[str, Any]
 
     def command_line(self, model: Path) -> list[str]:
-        """The container's arguments as they are planned, with the model of this machine in the place of the pool's."""
+        """The container's arguments as they are planned, with files of this machine in the place of the pod's."""
         desired = desired_objects(self.pool, catalog=CATALOG, facts_by_variant=facts_for(self.pool)).objects
         (deployment,) = (one.body for one in desired if one.body["kind"] == "Deployment")
         serve, _, *flags = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
-        return [serve, str(model), *flags]
+        template = f"{CHAT_TEMPLATE_DIRECTORY}/{CHAT_TEMPLATE_FILE}"
+        return [serve, str(model), *(str(model.parent / CHAT_TEMPLATE_FILE) if f == template else f for f in flags)]
 
 
 def methods_of(quantization: str) -> tuple[str | None, ...]:
@@ -95,7 +96,7 @@ def cases() -> Iterator[Case]:
         if knobs == "all":
             expected |= {"max_model_len": 4096, "prefix_caching": False, "max_num_seqs": 64}
             expected |= {"max_num_batched_tokens": 2048}
-            expected |= {"chat_template": f"{CHAT_TEMPLATE_DIRECTORY}/{CHAT_TEMPLATE_FILE}"}
+            expected |= {"chat_template": CHAT_TEMPLATE_FILE}
         for method in methods_of(quantization):
             yield Case(f"{quantization} {method} kv-{kv_cache} {knobs} tp{tensor_parallel}", method, manifest, expected)
 
@@ -115,6 +116,7 @@ WRONG = {
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """vLLM's answers to all cases; its imports take most of the time, so it is started once."""
     scratch = tmp_path_factory.mktemp("checkpoints")
+    (scratch / CHAT_TEMPLATE_FILE).write_text("{{ messages }}")
 
     def model(method: str | None) -> Path:
         return checkpoint(scratch, method or "plain", None if method is None else QUANTIZATION_CONFIGS[method])
