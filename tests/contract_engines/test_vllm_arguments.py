@@ -12,11 +12,12 @@ from mixserve.api.engine import EngineType
 from mixserve.catalog.built_in import built_in_catalog
 from mixserve.engines.registry import adapter_for
 from mixserve.plan.kv_cache import is_for_kv_cache
+from mixserve.plan.launch import CHAT_TEMPLATE_DIRECTORY, CHAT_TEMPLATE_FILE
 from mixserve.plan.objects import desired_objects
 from mixserve.plan.placement import engine_row
 from mixserve.validate import violations
 from mixserve_devcluster.real_vllm.installation import VERSION
-from support.manifests import LLAMA_8B, facts_for, pool, variant
+from support.manifests import LLAMA_8B, accelerator_like, catalog_with, facts_for, pool, variant
 from support.quantized_checkpoints import QUANTIZATION_CONFIGS
 from support.vllm_arguments import checkpoint, judged
 
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(1200)]
 
-CATALOG = built_in_catalog()
+BUILT_IN = built_in_catalog()
+# Each GPU once more, without peer-to-peer.
+CATALOG = catalog_with(*(accelerator_like(f"{name}-vm", name, peerToPeer=False) for name in BUILT_IN.accelerators))
 WEIGHTS = [name for name, entry in CATALOG.formats.items() if not is_for_kv_cache(entry)]
 KV_CACHES = ["auto", *(name.removeprefix("kv-") for name, entry in CATALOG.formats.items() if is_for_kv_cache(entry))]
 
@@ -39,6 +42,7 @@ KNOBS: dict[str, dict[str, Any]] = {
         "prefixCaching": False,
         "batching": {"maxSequences": 64, "maxBatchedTokens": 2048},
         "args": ["--seed=1"],
+        "chatTemplate": {"name": "templates", "key": "llama.jinja"},
     },
 }
 
@@ -53,11 +57,12 @@ class Case:
     expected: dict[str, Any]
 
     def command_line(self, model: Path) -> list[str]:
-        """The container's arguments as they are planned, with the model of this machine in the place of the pool's."""
+        """The container's arguments as they are planned, with files of this machine in the place of the pod's."""
         desired = desired_objects(self.pool, catalog=CATALOG, facts_by_variant=facts_for(self.pool)).objects
         (deployment,) = (one.body for one in desired if one.body["kind"] == "Deployment")
         serve, _, *flags = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
-        return [serve, str(model), *flags]
+        template = f"{CHAT_TEMPLATE_DIRECTORY}/{CHAT_TEMPLATE_FILE}"
+        return [serve, str(model), *(str(model.parent / CHAT_TEMPLATE_FILE) if f == template else f for f in flags)]
 
 
 def methods_of(quantization: str) -> tuple[str | None, ...]:
@@ -71,7 +76,7 @@ def methods_of(quantization: str) -> tuple[str | None, ...]:
 def accelerator_for(quantization: str) -> str:
     row = engine_row(CATALOG.formats[quantization].spec, EngineType.VLLM)
     assert row is not None
-    entries = CATALOG.accelerators.items()
+    entries = BUILT_IN.accelerators.items()
     return next(name for name, entry in entries if row.runs_on(entry.spec.compute_capability))
 
 
@@ -80,16 +85,18 @@ def cases() -> Iterator[Case]:
         manifest = pool(
             variant(
                 quantization=quantization,
-                accelerator=accelerator_for(quantization),
+                accelerator=accelerator_for(quantization) + ("-vm" if tensor_parallel > 1 else ""),
                 tensorParallel=tensor_parallel,
             ),
             engine={**KNOBS[knobs], "version": VERSION, "kvCache": {"format": kv_cache}},
             servedNames=["chat", "talk"],
         )
-        expected = {"kv_cache_dtype": kv_cache, "tensor_parallel_size": tensor_parallel}
+        expected = {"kv_cache_dtype": kv_cache, "tensor_parallel_size": tensor_parallel, "chat_template": None}
+        expected |= {"disable_custom_all_reduce": tensor_parallel > 1}
         if knobs == "all":
             expected |= {"max_model_len": 4096, "prefix_caching": False, "max_num_seqs": 64}
             expected |= {"max_num_batched_tokens": 2048}
+            expected |= {"chat_template": CHAT_TEMPLATE_FILE}
         for method in methods_of(quantization):
             yield Case(f"{quantization} {method} kv-{kv_cache} {knobs} tp{tensor_parallel}", method, manifest, expected)
 
@@ -109,6 +116,7 @@ WRONG = {
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """vLLM's answers to all cases; its imports take most of the time, so it is started once."""
     scratch = tmp_path_factory.mktemp("checkpoints")
+    (scratch / CHAT_TEMPLATE_FILE).write_text("{{ messages }}")
 
     def model(method: str | None) -> Path:
         return checkpoint(scratch, method or "plain", None if method is None else QUANTIZATION_CONFIGS[method])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mixserve.api import accelerator, pool, quantization, scalars
+from mixserve.api import accelerator, pod_inputs, pool, quantization, scalars
 from support.crd_manifests import REVISION
 
 if TYPE_CHECKING:
@@ -39,7 +39,13 @@ PATTERNS: Mapping[str, Examples] = {
     r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$": Examples(
         ("a", "a.b-c", "0"), ("", ".a", "a.", "A", "a_b", "a\n"), _repeat_last("a")
     ),
-    pool.DATA_KEY_PATTERN: Examples(
+    pod_inputs.ENVIRONMENT_NAME_PATTERN: Examples(
+        ("NCCL_DEBUG", "a", "_0"), ("", "0A", "A-B", "A.B", "A B", "A\n", "\u00c4"), _repeat_last("A")
+    ),
+    pod_inputs.ENVIRONMENT_VALUE_PATTERN: Examples(
+        ("", "INFO", "a b=c,$(POD_IP)"), ("a\n", "a\tb", "\u00e4", "a\u00a0b"), _repeat_last("a")
+    ),
+    pod_inputs.DATA_KEY_PATTERN: Examples(
         ("token", ".netrc", "A_b-1", "-", "a..b"),
         ("", ".", "..", "..data", "a/b", "a b", "a\n", "é"),
         _repeat_last("a"),

@@ -52,6 +52,9 @@ MANIFESTS: Mapping[str, dict[str, Any]] = {
                 "batching": {"maxSequences": 256, "maxBatchedTokens": 8192},
                 "kvCache": {"format": "fp8", "memoryUtilizationPercent": 90},
                 "args": ["--enable-chunked-prefill", '--override={"a": [1, 2]}'],
+                "chatTemplate": {"name": "templates", "key": "llama.jinja"},
+                "cache": {"claimName": "cache"},
+                "env": [{"name": "NCCL_DEBUG", "value": "INFO"}],
                 "startupTimeout": "1h",
             },
             "variants": [
@@ -64,6 +67,7 @@ MANIFESTS: Mapping[str, dict[str, Any]] = {
                     "tensorParallel": 2,
                     # So that the least and the most of each go together.
                     "replicas": {"min": 1, "max": 1000},
+                    "resources": {"cpu": 8, "memory": "65536Mi"},
                 },
                 {"name": "other", "quantization": "bf16", "accelerator": "l4"},
             ],
@@ -72,6 +76,7 @@ MANIFESTS: Mapping[str, dict[str, Any]] = {
                 "targets": {"waitingRequestsPerReplica": 2, "kvCacheUsagePercent": 80},
                 "scaleDown": {"stabilization": "1m30s"},
             },
+            "rollout": {"surge": False},
             "drainTimeout": "2m30s",
         },
         "status": {
@@ -147,6 +152,7 @@ MANIFESTS: Mapping[str, dict[str, Any]] = {
             "memoryBandwidth": 300,
             "denseTeraflops": {"bits16": 121, "bits8": 242, "bits4": 484},
             "gpusPerNode": 8,
+            "peerToPeer": False,
             "pricePerHour": "0.8048",
             "spotPricePerHour": "0.3",
             "resourceName": "nvidia.com/gpu",

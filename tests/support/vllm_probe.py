@@ -61,6 +61,8 @@ def _understood(parser: FlexibleArgumentParser, arguments: list[str]) -> dict[st
         "prefix_caching": config.cache_config.enable_prefix_caching,
         "max_num_seqs": config.scheduler_config.max_num_seqs,
         "max_num_batched_tokens": config.scheduler_config.max_num_batched_tokens,
+        "chat_template": parsed.chat_template and Path(parsed.chat_template).name,
+        "disable_custom_all_reduce": parsed.disable_custom_all_reduce,
         "tensor_parallel_size": config.parallel_config.tensor_parallel_size,
     }
 

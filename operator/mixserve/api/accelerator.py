@@ -104,6 +104,10 @@ class AcceleratorClassSpec(StrictModel):
     gpus_per_node: Annotated[int, Field(ge=1, le=64)] = 8
     """GPUs of the largest node that has them. The GPUs of one replica are on one node, so tensorParallel can't be
     larger."""
+    peer_to_peer: bool = True
+    """Whether the GPUs of a node reach each other's memory directly, over NVLink or PCIe. It depends on the nodes as
+    much as on the GPU: virtual machines, IOMMU and PCIe switches can forbid it, and engines on several GPUs then hang
+    or fail while they start. false: they exchange tensors through the node's memory, which is slower."""
     price_per_hour: DecimalString
     """Price of one GPU in USD per hour on demand, as a decimal in quotes: "0.8048". Costs in status and plans are made
     of it, so put your own price here."""

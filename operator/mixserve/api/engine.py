@@ -7,6 +7,8 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from mixserve.api.base import CelRule, StrictModel
+from mixserve.api.lists import ListMap
+from mixserve.api.pod_inputs import Cache, ConfigMapKeyRef, EnvironmentVariable
 from mixserve.api.scalars import LABEL_PATTERN, EngineArgument, PositiveDuration
 
 SHORTEST_CONTEXT = 128
@@ -75,8 +77,8 @@ class Engine(StrictModel):
     image: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$")] | None = (
         None
     )
-    """Container image with this version of the engine, for example from a private registry. Unset: the engine's own
-    public image."""
+    """Container image with this version of the engine, for example from a private registry; it needs python3, which
+    probes and hooks run. Unset: the engine's own public image."""
     max_model_len: Annotated[int, Field(ge=SHORTEST_CONTEXT, le=16777216)] | None = None
     """Longest context of a request in tokens, prompt and answer together. Unset: the longest that the model allows,
     which may need more memory than there is."""
@@ -84,8 +86,19 @@ class Engine(StrictModel):
     """Whether to keep keys and values of finished requests for later ones that begin with the same text."""
     batching: Batching = Batching()
     kv_cache: KVCache = KVCache()
+    chat_template: ConfigMapKeyRef | None = None
+    """Jinja template that makes a prompt of a conversation, for models without one of their own, such as base models.
+    Replicas read it when they start; after a change put it under another name or key, and they are replaced. Unset:
+    the model's own."""
+    cache: Cache | None = None
+    """Where downloads and compiled kernels are kept, so that the next replica starts sooner. Unset: in each pod, and
+    gone with it."""
     args: Annotated[tuple[EngineArgument, ...], Field(max_length=64)] = ()
     """More arguments for the engine, each as --flag or --flag=value. A flag that a field of the pool stands for is
     refused, with the name of the field."""
+    env: Annotated[tuple[EnvironmentVariable, ...], Field(max_length=64), ListMap("name")] = ()
+    """More environment variables for the engine, for example NCCL_DEBUG. One that a field of the pool or the operator
+    stands for is refused, with what to use instead."""
     startup_timeout: PositiveDuration = timedelta(minutes=30)
-    """How long a replica may take to download, load and warm up before it is restarted, from 1s to 24h."""
+    """How long a replica may take to download, load and make its first token before it is restarted, from 1s to
+    24h."""

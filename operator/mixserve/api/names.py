@@ -74,6 +74,7 @@ class Reason(StrEnum):
     IMAGE_UNAVAILABLE = "ImageUnavailable"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, not a secret
     VOLUME_CLAIM_NOT_FOUND = "VolumeClaimNotFound"
+    CONFIG_MAP_NOT_FOUND = "ConfigMapNotFound"
     CONTAINER_CONFIG_ERROR = "ContainerConfigError"
     PODS_REFUSED = "PodsRefused"
     ENGINE_START_FAILED = "EngineStartFailed"

@@ -49,6 +49,7 @@ class PodProblem(StrEnum):
     UNSCHEDULABLE = "Unschedulable"
     IMAGE_UNAVAILABLE = "ImageUnavailable"
     CONFIG_ERROR = "ConfigError"
+    CHAT_TEMPLATE_MISSING = "ChatTemplateMissing"
     CRASHING = "Crashing"
 
 
@@ -58,7 +59,7 @@ class Trouble:
 
     Attributes:
         problem: the kind of problem.
-        message: the scheduler's, kubelet's or container runtime's own words.
+        message: the scheduler's, kubelet's or container runtime's own words; ours for a chat template.
         log_tail: the end of the crashed container's log; empty unless `problem` is CRASHING.
     """
 

@@ -11,8 +11,9 @@ from mixserve.api.base import CelRule, ObjectMeta, StrictModel
 from mixserve.api.engine import Engine, EngineType
 from mixserve.api.lists import ListMap, ListSet
 from mixserve.api.model_facts import ModelFacts
+from mixserve.api.pod_inputs import SecretKeyRef
 from mixserve.api.pool_status import PoolStatus
-from mixserve.api.scalars import AUTO, LABEL_PATTERN, Duration, GpuCount, ObjectName
+from mixserve.api.scalars import AUTO, LABEL_PATTERN, Duration, GpuCount, Memory, ObjectName
 
 # No part of a path may be "..": it would lead out of the claim or directory.
 _PATH_PART = r"\.?[A-Za-z0-9_-][A-Za-z0-9._-]*"
@@ -29,18 +30,6 @@ POOL_NAME_PATTERN = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
 LONGEST_POOL_NAME = 40
 # The namespace's own ServiceAccount, and a Service of the namespace default.
 RESERVED_POOL_NAMES = ("default", "kubernetes")
-
-# As the API server has it: "." and what begins with ".." are no keys, since they are file names where it is mounted.
-DATA_KEY_PATTERN = r"^\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]*$"
-
-
-class SecretKeyRef(StrictModel):
-    """A key of a Secret in the pool's namespace."""
-
-    name: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
-    """Name of the Secret."""
-    key: Annotated[str, Field(min_length=1, max_length=253, pattern=DATA_KEY_PATTERN)]
-    """Key in the Secret's data."""
 
 
 class Model(StrictModel):
@@ -84,6 +73,21 @@ class ReplicaRange(StrictModel):
     )
 
 
+class Resources(StrictModel):
+    """CPU and memory of one replica's engine, on top of its GPUs.
+
+    They keep the pod from being the first one that a full node ends, and two engines from sharing cores.
+    """
+
+    cpu: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """Cores to reserve; the engine may use more where they are idle. Unset: two, and one for each GPU of the replica:
+    an engine has a process for the API, one for its scheduler and one for each GPU."""
+    memory: Memory | None = None
+    """Memory of the node, in Mi or Gi, to reserve and not to exceed. Shared memory of the processes of a replica with
+    several GPUs (8Gi, from 5 GPUs on 16Gi) comes on top. Unset: 4Gi, and 4Gi for each GPU, are reserved, and nothing
+    is the most, since what an engine needs while it loads depends on the model."""
+
+
 class Variant(StrictModel):
     """One way to run the model: a quantization format on an accelerator."""
 
@@ -102,6 +106,7 @@ class Variant(StrictModel):
     """GPUs that share one replica, on one node. auto: the smallest power of two that holds the model and one request of
     the longest context; it needs the model's numbers, from config.json or model.facts."""
     replicas: ReplicaRange = ReplicaRange()
+    resources: Resources = Resources()
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
@@ -157,6 +162,16 @@ class Autoscaling(StrictModel):
     scale_down: ScaleDown = ScaleDown()
 
 
+class Rollout(StrictModel):
+    """How the replicas of a variant are replaced after a change."""
+
+    surge: bool = True
+    """Whether a new replica may start before an old one goes. It needs spare GPUs, one replica's for up to four; where
+    there are none a small pool keeps serving with its old replicas, and the rollout waits. false: old replicas go
+    first, a quarter of a variant at a time and at least one, so that the GPUs suffice; a variant with one replica
+    serves nobody until its new one has started, or for as long as that can't start."""
+
+
 ServedName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")]
 
 
@@ -170,6 +185,7 @@ class LLMServingPoolSpec(StrictModel):
     variants: Annotated[tuple[Variant, ...], Field(min_length=1, max_length=8), ListMap("name")]
     """Ways to run the model, one Deployment each. They fill in this order as load grows, and shrink in reverse."""
     autoscaling: Autoscaling = Autoscaling()
+    rollout: Rollout = Rollout()
     drain_timeout: Duration = timedelta(minutes=10)
     """How long a replica that goes away may work on the requests that it has, from 0s to 24h."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from mixserve.api.names import LABEL_VARIANT
@@ -20,25 +21,28 @@ if TYPE_CHECKING:
     from mixserve.controller.object_cache import PoolKey
     from mixserve.controller.planning import PoolPlan
     from mixserve.controller.samples import Samples
+    from mixserve.observe.chat_templates import ChatTemplates
     from mixserve.observe.crash_logs import CrashLogs
 
     RawObject = Mapping[str, Any]
 
 
 class Gatherer:
-    """Observes pools; reads the log of a crashed container, everything else is known already."""
+    """Observes pools; reads logs of crashed containers and chat templates awaited, everything else is known already."""
 
-    def __init__(self, *, view: ClusterView, samples: Samples, logs: CrashLogs) -> None:
+    def __init__(self, *, view: ClusterView, samples: Samples, logs: CrashLogs, templates: ChatTemplates) -> None:
         self._view = view
         self._samples = samples
         self._logs = logs
+        self._templates = templates
         self._foreign: dict[str, tuple[str, tuple[str, ...]]] = {}
 
     async def observe(self, key: PoolKey, plan: PoolPlan, *, now_s: float) -> PoolObservation:
         """What is seen of a pool, its variants in the order of the plan."""
         replicas = [pod for pod in self._view.pods.of(key) if is_replica(pod)]
         pods: dict[str, list[PodObservation]] = {}
-        for pod, seen in zip(replicas, await asyncio.gather(*(self._pod(pod, now_s) for pod in replicas)), strict=True):
+        looks = (self._pod(pod, plan, now_s) for pod in replicas)
+        for pod, seen in zip(replicas, await asyncio.gather(*looks), strict=True):
             pods.setdefault(pod["metadata"]["labels"].get(LABEL_VARIANT, ""), []).append(seen)
         owned = owned_by(plan.pool.metadata.uid, self._view.owned(key))
         deployments = {obj["metadata"]["name"]: obj for obj in owned if obj["kind"] == DEPLOYMENTS.kind}
@@ -55,9 +59,14 @@ class Gatherer:
         """Drop an object that is gone."""
         self._foreign.pop(uid, None)
 
-    async def _pod(self, pod: RawObject, now_s: float) -> PodObservation:
+    async def _pod(self, pod: RawObject, plan: PoolPlan, now_s: float) -> PodObservation:
         sample = self._samples.newest(pod["metadata"]["uid"], now_s=now_s)
-        return observe_pod(pod, sample=sample, log_tail=await self._logs.tail(pod))
+        seen = observe_pod(pod, sample=sample, log_tail=await self._logs.tail(pod))
+        if seen.trouble is not None or seen.ready or seen.terminating:
+            return seen
+        return dataclasses.replace(
+            seen, trouble=await self._templates.trouble(pod, plan.pool.spec.engine.chat_template)
+        )
 
     def _foreign_fields(self, owned: Sequence[RawObject]) -> dict[str, tuple[str, ...]]:
         found = {f"{obj['kind']}/{obj['metadata']['name']}": self._foreign_in(obj) for obj in owned}

@@ -24,6 +24,7 @@ from mixserve.controller.scraping import Scraper
 from mixserve.controller.stopping import cancel_all, first_to_end
 from mixserve.controller.watching import watch_login, watch_registry, watch_settings
 from mixserve.controller.workers import Workers
+from mixserve.observe.chat_templates import ChatTemplates
 from mixserve.observe.crash_logs import CrashLogs
 from mixserve.observe.model_files import ModelConfigReader
 
@@ -89,7 +90,7 @@ class Operator:
         )
         self._events = EventPoster(connection, instance=settings.identity)
         planner = Planner(self._view, ModelConfigReader())
-        gatherer = Gatherer(view=self._view, samples=samples, logs=logs)
+        gatherer = Gatherer(view=self._view, samples=samples, logs=logs, templates=ChatTemplates(connection))
         applier = Applier(connection, view=self._view, events=self._events, telemetry=telemetry)
         reporter = Reporter(connection, view=self._view, events=self._events)
         reconciler = Reconciler(

@@ -28,6 +28,8 @@ class Launch:
         options_path: where the engine finds what `options_file` says, inside the container.
         occupied_share: share of the memory of its GPUs that weights and the engine's own needs take, from 0 to below 1;
             None where the model's numbers are not known.
+        chat_template_path: where the pool's chat template is inside the container; None for the model's own.
+        peer_to_peer: whether the GPUs of the replica reach each other's memory.
     """
 
     engine: "Engine"
@@ -41,6 +43,13 @@ class Launch:
     cache_path: str
     options_path: str
     occupied_share: float | None
+    chat_template_path: str | None = None
+    peer_to_peer: bool = True
+
+    @property
+    def through_host_memory(self) -> bool:
+        """Whether the replica has several GPUs that can't reach each other."""
+        return self.tensor_parallel > 1 and not self.peer_to_peer
 
 
 @dataclass(frozen=True)
@@ -147,6 +156,22 @@ class EngineAdapter(Protocol):
         Returns:
             An instruction such as "use spec.engine.maxModelLen", or None for an argument that may be given.
         """
+        ...
+
+    def owner_of_variable(self, name: str) -> str | None:
+        """What to use instead of an environment variable that is not the user's to give.
+
+        Returns:
+            An instruction, or None for a variable that may be given; it then wins over the engine's own.
+        """
+        ...
+
+    def listed_names(self, launch: Launch) -> tuple[str, ...]:
+        """The model names that the engine lists at /v1/models; none where it lists one of its own choice."""
+        ...
+
+    def takes_chat_template(self, version: str) -> bool:
+        """Whether this version, or the nearest one that is known, takes a chat template from a file."""
         ...
 
     def metrics_page(self, version: str) -> MetricsPage:

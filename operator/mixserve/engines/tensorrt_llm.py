@@ -18,6 +18,7 @@ import yaml
 from mixserve.engines.protocol import Caveat, MetricNames, MetricsFormat, MetricsPage, StartupAdvice
 from mixserve.engines.startup_errors import HUB_ERRORS, always, first_advice
 from mixserve.engines.tensorrt_llm_flags import owner_of
+from mixserve.engines.variables import hub_variables, nccl_variables, owner_of_variable
 from mixserve.engines.versions import nearest_line
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ _GAUGES = MetricsPage(
 )
 # The gauges came with 1.3.0rc12 (pull request 12545); before, the page has histograms and counters only.
 _METRICS_PAGES = MappingProxyType({"1.1": _STATISTICS, "1.2": _STATISTICS, "1.3": _GAUGES})
+
+_WITHOUT_CHAT_TEMPLATE = frozenset({"1.1"})
 
 _SILENT_UNDER_LOAD = Caveat(
     cause="this version gives its statistics once there was no iteration for two seconds: under steady load there may "
@@ -123,6 +126,7 @@ class TensorRTLLMAdapter:
             *("--port", str(self.port)),
             *("--tp_size", str(launch.tensor_parallel)),
             *_limits(launch.engine),
+            *(() if launch.chat_template_path is None else ("--chat_template", launch.chat_template_path)),
             *("--extra_llm_api_options", launch.options_path),
             *launch.quantization.arguments,
             *(argument for argument in _kv_cache_arguments(launch) if _dtype_of(argument) is None),
@@ -143,24 +147,30 @@ class TensorRTLLMAdapter:
         if launch.revision is not None:
             # An option of trtllm-serve only since 1.2.
             options["revision"] = launch.revision
+        if launch.through_host_memory:
+            # Its own kernels for it read the memory of the other GPUs.
+            options["allreduce_strategy"] = "NCCL"
         return yaml.safe_dump(options, sort_keys=True)
 
     def environment(self, launch: Launch) -> Mapping[str, str]:
         """No usage statistics, and downloads in the writable directory."""
-        variables = {
-            "TRTLLM_NO_USAGE_STATS": "1",
-            "DO_NOT_TRACK": "1",
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-            "HF_HOME": f"{launch.cache_path}/huggingface",
-        }
-        if launch.revision is None:
-            # A checkpoint in a directory is complete; asking the hub about it would only fail or wait.
-            variables["HF_HUB_OFFLINE"] = "1"
-        return variables
+        return {"TRTLLM_NO_USAGE_STATS": "1", **hub_variables(launch), **nccl_variables(launch)}
 
     def owner_of(self, argument: str) -> str | None:
         """What to use instead of `argument`, by any of its names."""
         return owner_of(argument)
+
+    def owner_of_variable(self, name: str) -> str | None:
+        """What to use instead of the variable."""
+        return owner_of_variable(name, {})
+
+    def listed_names(self, _launch: Launch) -> tuple[str, ...]:
+        """None that all versions agree on: the directory's name, or the whole id."""
+        return ()
+
+    def takes_chat_template(self, version: str) -> bool:
+        """Since 1.2 (pull request 9297, of the end of 2025)."""
+        return nearest_line(version, self.supported_versions) not in _WITHOUT_CHAT_TEMPLATE
 
     def metrics_page(self, version: str) -> MetricsPage:
         """Gauges since 1.3, statistics of iterations before."""

@@ -38,6 +38,7 @@ OWNED_OPTIONS: Mapping[str, str] = MappingProxyType(
         "kv_cache_free_gpu_memory_fraction": _MEMORY,
         "kv_cache_dtype": "use spec.engine.kvCache.format",
         "enable_chunked_prefill": _CHUNKS,
+        "chat_template": "use spec.engine.chatTemplate",
         "config": _FILE,
         "extra_llm_api_options": _FILE,
         "revision": "use spec.model.revision, or the revision of a variant",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mixserve.api.scalars import GIB
 from mixserve.engines.protocol import MetricNames, MetricsPage
+from mixserve.engines.variables import hub_variables, nccl_variables, owner_of_variable
 from mixserve.engines.versions import nearest_line
 from mixserve.engines.vllm_errors import startup_advice
 from mixserve.engines.vllm_flags import may_stand_for, owner_of
@@ -36,6 +37,14 @@ _METRICS_PAGES = MappingProxyType({"0.30": _GAUGES, "0.31": _GAUGES, "0.32": _GA
 # vLLM gives up on its own engine process after this variable's time (600 s by default). The startup probe should be the
 # one to end a slow start, because it says so in an event.
 _READY_TIMEOUT_MARGIN_S = 60
+
+_OWNED_VARIABLES = MappingProxyType(
+    {
+        "VLLM_ENGINE_READY_TIMEOUT_S": "use spec.engine.startupTimeout",
+        "VLLM_CACHE_ROOT": "use spec.engine.cache; the operator says where it is",
+        "VLLM_PORT": "leave it out: the engine's own processes find each other without it",
+    }
+)
 
 _SLOW_FOR_THEIR_MEMORY = frozenset({"8.0", "12.1"})
 
@@ -70,6 +79,7 @@ class VLLMAdapter:
             *_model_flags(launch),
             *_batching_flags(launch.engine),
             *_memory_flags(launch),
+            *_optional_flags(launch),
             *("--shutdown-timeout", str(launch.shutdown_timeout_s)),
             *launch.quantization.arguments,
             *launch.engine.args,
@@ -85,19 +95,25 @@ class VLLMAdapter:
         variables = {
             "VLLM_ENGINE_READY_TIMEOUT_S": str(ready_timeout_s),
             "VLLM_NO_USAGE_STATS": "1",
-            "DO_NOT_TRACK": "1",
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-            "HF_HOME": f"{launch.cache_path}/huggingface",
-            "VLLM_CACHE_ROOT": f"{launch.cache_path}/vllm",
         }
-        if launch.revision is None:
-            # A checkpoint in a directory is complete; asking the hub about it would only fail or wait.
-            variables["HF_HUB_OFFLINE"] = "1"
-        return variables
+        caches = {"VLLM_CACHE_ROOT": f"{launch.cache_path}/vllm"}
+        return {**variables, **hub_variables(launch, caches), **nccl_variables(launch)}
 
     def owner_of(self, argument: str) -> str | None:
         """What to use instead of `argument`, also where it is abbreviated or negated."""
         return owner_of(argument)
+
+    def owner_of_variable(self, name: str) -> str | None:
+        """What to use instead of the variable."""
+        return owner_of_variable(name, _OWNED_VARIABLES)
+
+    def listed_names(self, launch: Launch) -> tuple[str, ...]:
+        """All served names."""
+        return launch.served_names
+
+    def takes_chat_template(self, _version: str) -> bool:
+        """All four versions do."""
+        return True
 
     def metrics_page(self, version: str) -> MetricsPage:
         """The gauges; the same in all four versions."""
@@ -170,4 +186,14 @@ def _memory_flags(launch: Launch) -> tuple[str, ...]:
         # Without a format nothing is said: "auto" is the default, and the only name for the model's own precision.
         *(() if launch.kv_cache is None else launch.kv_cache.arguments),
         *("--gpu-memory-utilization", f"{engine.kv_cache.memory_utilization_percent / 100:.2f}"),
+    )
+
+
+def _optional_flags(launch: Launch) -> tuple[str, ...]:
+    """What is only said where it is so: neither of them has a word for its absence in all versions."""
+    template = launch.chat_template_path
+    return (
+        *(() if template is None else ("--chat-template", template)),
+        # vLLM's own all-reduce kernels believe the driver about peer-to-peer (`VLLM_SKIP_P2P_CHECK`), as NCCL does.
+        *(("--disable-custom-all-reduce",) if launch.through_host_memory else ()),
     )

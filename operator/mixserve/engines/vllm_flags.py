@@ -7,6 +7,8 @@ from types import MappingProxyType
 _REPLICA = "use spec.variants[].tensorParallel and spec.variants[].replicas: one replica is one pod"
 _ENDS = "leave it out: the engine would print something and end"
 _ADDRESS = "leave it out: Services, probes and the autoscaler reach the engine at port 8000 of the pod"
+_GENERATES = "leave it out: a replica is ready once it has made a token, so a pool's model is one that generates"
+_PEERS = "use peerToPeer of the AcceleratorClass"
 
 OWNED_FLAGS: Mapping[str, str] = MappingProxyType(
     {
@@ -29,6 +31,10 @@ OWNED_FLAGS: Mapping[str, str] = MappingProxyType(
         "device-memory-utilization": "use spec.engine.kvCache.memoryUtilizationPercent",
         "kv-cache-memory-bytes": "use spec.engine.kvCache.memoryUtilizationPercent",
         "num-gpu-blocks-override": "use spec.engine.kvCache.memoryUtilizationPercent",
+        "chat-template": "use spec.engine.chatTemplate",
+        "disable-custom-all-reduce": _PEERS,
+        "runner": _GENERATES,
+        "convert": _GENERATES,
         "shutdown-timeout": "use spec.drainTimeout",
         "host": _ADDRESS,
         "port": _ADDRESS,

@@ -21,6 +21,10 @@ OPTIONS_DIRECTORY = "/etc/mixserve"
 OPTIONS_FILE = "engine-options.yaml"
 """Key of the ConfigMap, and name of the file in OPTIONS_DIRECTORY."""
 
+CHAT_TEMPLATE_DIRECTORY = "/etc/mixserve-chat-template"
+"""Beside OPTIONS_DIRECTORY and not in it: nothing can be mounted into a read-only volume."""
+CHAT_TEMPLATE_FILE = "chat-template.jinja"
+
 SHUTDOWN_TIMEOUT_S = 15
 """For requests that arrive between the end of the drain and SIGTERM, and long enough to answer a short one."""
 
@@ -54,6 +58,8 @@ def launch_of(
         cache_path=CACHE_PATH,
         options_path=f"{OPTIONS_DIRECTORY}/{OPTIONS_FILE}",
         occupied_share=None if plan is None else _occupied_share(plan, placement),
+        chat_template_path=_chat_template_path(pool),
+        peer_to_peer=placement.accelerator.peer_to_peer,
     )
 
 
@@ -73,6 +79,10 @@ def options_name(deployment: str, content: str) -> str:
 def engine_options(launch: Launch) -> str | None:
     """The content of the engine's file of options; None where it reads none."""
     return adapter_for(launch.engine.type).options_file(launch)
+
+
+def _chat_template_path(pool: LLMServingPool) -> str | None:
+    return None if pool.spec.engine.chat_template is None else f"{CHAT_TEMPLATE_DIRECTORY}/{CHAT_TEMPLATE_FILE}"
 
 
 def _occupied_share(plan: MemoryPlan, placement: Placement) -> float:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 # to 3 replicas: the old ones serve on until the new one is ready, and where there is no spare GPU they serve on without
 # end, which the pool's condition reports. From 4 replicas on a quarter may be missing, so that a rollout needs no spare
 # GPU. A fixed maxUnavailable of 1 would take away the only replica of a small pool for the time of a cold start.
-_ROLLING_UPDATE = {"maxSurge": "25%", "maxUnavailable": "25%"}
+_SHARE = "25%"
 
 LONGEST_NOTED_SPEC_BYTES = 128 * 2**10
 """Half of what all annotations of an object may have together."""
@@ -187,13 +187,18 @@ def _deployment(
     )
     spec = {
         "selector": {"matchLabels": _selector(pool, variant)},
-        "strategy": {"type": "RollingUpdate", "rollingUpdate": dict(_ROLLING_UPDATE)},
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": _rolling_update(pool)},
         "progressDeadlineSeconds": _progress_deadline_s(pool),
         # Old ReplicaSets are for `kubectl rollout undo`, which the operator would revert.
         "revisionHistoryLimit": 2,
         "template": template,
     }
     return _object(pool, api_version="apps/v1", kind="Deployment", variant=variant, spec=spec)
+
+
+def _rolling_update(pool: LLMServingPool) -> dict[str, Any]:
+    """Where nothing may surge, a share that comes to no replica counts as one: Kubernetes goes on in any case."""
+    return {"maxSurge": _SHARE if pool.spec.rollout.surge else 0, "maxUnavailable": _SHARE}
 
 
 def _budget(pool: LLMServingPool, variant: Variant) -> DesiredObject:

@@ -6,39 +6,24 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from mixserve.api.names import ANNOTATION_MEMORY_PLAN, ENGINE_CONTAINER, ENGINE_PORT_NAME, LABEL_ROUTABLE
-from mixserve.engines.drain import ADDRESS_VARIABLE, drain_command
+from mixserve.engines.drain import drain_command
 from mixserve.engines.registry import adapter_for
-from mixserve.plan.launch import (
-    CACHE_PATH,
-    OPTIONS_DIRECTORY,
-    SHUTDOWN_TIMEOUT_S,
-    engine_options,
-    launch_of,
-    options_name,
-)
+from mixserve.plan.environment import environment
+from mixserve.plan.launch import SHUTDOWN_TIMEOUT_S, engine_options, launch_of, options_name
 from mixserve.plan.model_source import ModelFiles, model_files, repository_of
+from mixserve.plan.pod_volumes import mounts, volumes
+from mixserve.plan.probes import probes
+from mixserve.plan.resources import resources
 
 if TYPE_CHECKING:
     from mixserve.api.accelerator import AcceleratorClassSpec
     from mixserve.api.pool import LLMServingPool, Variant
-    from mixserve.engines.protocol import EngineAdapter, Launch
+    from mixserve.engines.protocol import Launch
     from mixserve.plan.memory import MemoryPlan
     from mixserve.plan.placement import Placement
 
-_CACHE_VOLUME = "cache"
-_OPTIONS_VOLUME = "options"
-
-_SHM_VOLUME = "shared-memory"
-_SHM_SIZE = "8Gi"
-"""NCCL and vLLM's worker processes exchange tensors there; the 64 MiB that containers get by default end the engine."""
-
 _GRACE_MARGIN_S = 15
 """For the engine's own processes to end after their last request."""
-
-_HUNG_GRACE_S = 30
-"""A hook runs before a failed probe's restart, too, and waits for an engine that no longer answers: so cut it short."""
-
-_STARTUP_PERIOD_S = 5
 
 
 def pod_template(
@@ -74,9 +59,14 @@ def pod_template(
         "terminationGracePeriodSeconds": grace_period_s(pool),
         "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
         "affinity": _affinity(placement.accelerator),
-        "tolerations": [{"key": placement.accelerator.resource_name, "operator": "Exists", "effect": "NoSchedule"}],
-        "containers": [_container(pool, variant, placement=placement, files=files, launch=launch)],
-        "volumes": [*_scratch_volumes(variant), *files.volumes, *_options_volumes(options, deployment)],
+        "tolerations": _tolerations(placement.accelerator.resource_name),
+        "containers": [
+            _container(pool, variant, placement=placement, files=files, launch=launch, deployment=deployment),
+        ],
+        "volumes": [
+            *volumes(pool, variant, options_name=None if options is None else options_name(deployment, options)),
+            *files.volumes,
+        ],
     }
     return {"metadata": metadata, "spec": spec}
 
@@ -93,6 +83,7 @@ def _container(
     placement: Placement,
     files: ModelFiles,
     launch: Launch,
+    deployment: str,
 ) -> dict[str, Any]:
     engine = pool.spec.engine
     adapter = adapter_for(engine.type)
@@ -107,11 +98,14 @@ def _container(
         "image": engine.image or adapter.image(engine.version),
         "command": [command],
         "args": args,
-        "env": _environment(pool, launch=launch, adapter=adapter),
+        "env": environment(pool, launch),
         "ports": [{"name": ENGINE_PORT_NAME, "containerPort": adapter.port, "protocol": "TCP"}],
-        "resources": {"limits": {placement.accelerator.resource_name: str(variant.gpus)}},
-        "volumeMounts": [*_scratch_mounts(variant), *files.mounts, *_options_mounts(launch)],
-        **_probes(adapter, startup_timeout_s=engine.startup_timeout.total_seconds()),
+        "resources": resources(variant, gpu_resource=placement.accelerator.resource_name),
+        "volumeMounts": [
+            *mounts(pool, variant, deployment=deployment, has_options=engine_options(launch) is not None),
+            *files.mounts,
+        ],
+        **probes(adapter, launch),
         "lifecycle": {"preStop": {"exec": {"command": list(drain)}}},
         "terminationMessagePolicy": "FallbackToLogsOnError",
         # Not runAsNonRoot and no read-only root: vLLM's image runs as root and compiles kernels below /root.
@@ -119,47 +113,13 @@ def _container(
     }
 
 
-def _environment(
-    pool: LLMServingPool,
-    *,
-    launch: Launch,
-    adapter: EngineAdapter,
-) -> list[dict[str, Any]]:
-    variables: list[dict[str, Any]] = [
-        {"name": ADDRESS_VARIABLE, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}},
-        *({"name": name, "value": value} for name, value in adapter.environment(launch).items()),
-    ]
-    secret = pool.spec.model.token_secret_ref
-    if secret is not None and launch.revision is not None:
-        reference = {"name": secret.name, "key": secret.key}
-        variables.append({"name": adapter.token_variable, "valueFrom": {"secretKeyRef": reference}})
-    return variables
+def _tolerations(resource: str) -> list[dict[str, str]]:
+    """Of the taint that is called as the resource, and of the one that nodes with GPUs usually have.
 
-
-def _probes(adapter: EngineAdapter, *, startup_timeout_s: float) -> dict[str, Any]:
-    return {
-        "startupProbe": {
-            **_health(adapter),
-            "periodSeconds": _STARTUP_PERIOD_S,
-            "timeoutSeconds": 5,
-            "failureThreshold": math.ceil(startup_timeout_s / _STARTUP_PERIOD_S),
-            "terminationGracePeriodSeconds": _HUNG_GRACE_S,
-        },
-        # Short: a replica that does not answer should get no requests.
-        "readinessProbe": {**_health(adapter), "periodSeconds": 5, "timeoutSeconds": 5, "failureThreshold": 2},
-        # Loose: under full load answers are slow, and a restart costs a cold start and every stream.
-        "livenessProbe": {
-            **_health(adapter),
-            "periodSeconds": 10,
-            "timeoutSeconds": 10,
-            "failureThreshold": 6,
-            "terminationGracePeriodSeconds": _HUNG_GRACE_S,
-        },
-    }
-
-
-def _health(adapter: EngineAdapter) -> dict[str, Any]:
-    return {"httpGet": {"path": adapter.health_path, "port": ENGINE_PORT_NAME}}
+    Slices and shared GPUs have other resources (nvidia.com/mig-3g.40gb), and their nodes mostly the same taint.
+    """
+    keys = dict.fromkeys((resource, f"{resource.partition('/')[0]}/gpu"))
+    return [{"key": key, "operator": "Exists", "effect": "NoSchedule"} for key in keys]
 
 
 def _affinity(accelerator: AcceleratorClassSpec) -> dict[str, Any]:
@@ -170,29 +130,3 @@ def _affinity(accelerator: AcceleratorClassSpec) -> dict[str, Any]:
 
 def _without_empty(requirement: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in requirement.items() if value}
-
-
-def _scratch_volumes(variant: Variant) -> list[dict[str, Any]]:
-    volumes: list[dict[str, Any]] = [{"name": _CACHE_VOLUME, "emptyDir": {}}]
-    if variant.gpus > 1:
-        volumes.append({"name": _SHM_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": _SHM_SIZE}})
-    return volumes
-
-
-def _scratch_mounts(variant: Variant) -> list[dict[str, Any]]:
-    mounts = [{"name": _CACHE_VOLUME, "mountPath": CACHE_PATH}]
-    if variant.gpus > 1:
-        mounts.append({"name": _SHM_VOLUME, "mountPath": "/dev/shm"})  # noqa: S108 - the container's own
-    return mounts
-
-
-def _options_volumes(options: str | None, deployment: str) -> list[dict[str, Any]]:
-    if options is None:
-        return []
-    return [{"name": _OPTIONS_VOLUME, "configMap": {"name": options_name(deployment, options)}}]
-
-
-def _options_mounts(launch: Launch) -> list[dict[str, Any]]:
-    if engine_options(launch) is None:
-        return []
-    return [{"name": _OPTIONS_VOLUME, "mountPath": OPTIONS_DIRECTORY, "readOnly": True}]

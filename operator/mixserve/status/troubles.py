@@ -24,6 +24,8 @@ _CLAIM_UNBOUND = re.compile(r"unbound immediate PersistentVolumeClaims")
 """The scheduler's words for a claim that has no volume."""
 _PREEMPTION = re.compile(r"\s*(?:no new claims to deallocate, )?preemption: .*", re.DOTALL)
 """What the scheduler adds about pods that it did not push aside: it says nothing about the pool."""
+_TOO_LITTLE = re.compile(r"Insufficient (?:cpu|memory)\b")
+"""The scheduler's words for nodes whose CPU or memory is asked for by others."""
 _NODE_COUNTS = re.compile(r"^\d+/\d+ nodes are available:\s*|(?<![\w.-])\d+ (?=Insufficient|node\(s\)|[Tt]oo many)")
 """How many nodes the scheduler saw: numbers that change as nodes come and go."""
 _PULL_ERROR = re.compile(r"^container \S+: (?:ImagePullBackOff: .*?)?ErrImagePull: (?P<cause>.+)", re.DOTALL)
@@ -73,6 +75,12 @@ def explain(trouble: Trouble, *, pool: str, variant: str, index: int, advise: Ad
             )
         case PodProblem.CONFIG_ERROR:
             return _explain_config_error(trouble.message, variant=variant)
+        case PodProblem.CHAT_TEMPLATE_MISSING:
+            return Explained(
+                Reason.CONFIG_MAP_NOT_FOUND,
+                f"spec.engine.chatTemplate: {trouble.message}; create it, or correct name and key, and the pods start "
+                "by themselves",
+            )
         case _:
             return _explain_crash(trouble, pool=pool, variant=variant, advise=advise)
 
@@ -93,7 +101,7 @@ def explain_refusal(refused: str, *, variant: str, index: int) -> Explained:
 
 
 def _explain_unschedulable(message: str, *, variant: str, index: int) -> Explained:
-    source = "spec.model.source, or the variant's source"
+    source = "spec.model.source, the variant's source or spec.engine.cache"
     if missing := _CLAIM_MISSING.search(message):
         return Explained(
             Reason.VOLUME_CLAIM_NOT_FOUND,
@@ -106,10 +114,11 @@ def _explain_unschedulable(message: str, *, variant: str, index: int) -> Explain
             f"{source}: the PersistentVolumeClaim of {variant} has no volume yet; "
             "kubectl describe pvc says what it waits for",
         )
+    resources = ", resources" if _TOO_LITTLE.search(message) else ""
     return Explained(
         Reason.UNSCHEDULABLE,
         f"spec.variants[{index}]: no node takes a replica of {variant}: {_scheduler_words(message)}; "
-        "add nodes of this accelerator, free some, or lower replicas.max or tensorParallel",
+        f"add nodes of this accelerator, free some, or lower replicas.max{resources} or tensorParallel",
     )
 
 

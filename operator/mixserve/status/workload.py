@@ -11,6 +11,7 @@ from mixserve.status.verdict import NOT_LOOKED_AT, ConditionStatus, Verdict
 _URGENCY = (
     Reason.SECRET_NOT_FOUND,
     Reason.VOLUME_CLAIM_NOT_FOUND,
+    Reason.CONFIG_MAP_NOT_FOUND,
     Reason.CONTAINER_CONFIG_ERROR,
     Reason.PODS_REFUSED,
     Reason.IMAGE_UNAVAILABLE,

@@ -34,7 +34,7 @@ from mixserve.validate.model_checks import (
     step_too_narrow,
 )
 from mixserve.validate.notes import engine_caveats, facts_unknown, format_falls_back, version_unknown
-from mixserve.validate.pool_checks import owned_flags
+from mixserve.validate.pool_checks import chat_template_not_taken, owned_flags, owned_variables
 from mixserve.validate.subject import subjects_of
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from mixserve.plan.facts import Facts
     from mixserve.validate.violation import Note, Violation
 
-POOL_CHECKS = (owned_flags,)
+POOL_CHECKS = (owned_flags, owned_variables, chat_template_not_taken)
 
 VARIANT_CHECKS = (
     unknown_quantization,

@@ -31,7 +31,9 @@ _IGNORED_WITH_VALUE = (
 _IGNORED_SWITCHES = ("trust_remote_code", "fail_fast_on_attention_window_too_large")
 # The file's keys that are read here, and those that change nothing.
 _FILE_KEYS = frozenset({"enable_iter_perf_stats", "kv_cache_config", "return_perf_metrics"})
-_IGNORED_FILE_KEYS = frozenset({"cuda_graph_config", "enable_chunked_prefill", "revision", "trust_remote_code"})
+_IGNORED_FILE_KEYS = frozenset(
+    {"allreduce_strategy", "cuda_graph_config", "enable_chunked_prefill", "revision", "trust_remote_code"}
+)
 _CACHE_KEYS = frozenset({"dtype", "enable_block_reuse", "free_gpu_memory_fraction", "tokens_per_block"})
 
 # Uvicorn answers what is in flight, however long that takes; the pod's grace period is the limit.

@@ -63,4 +63,4 @@ def with_defaults(kind: Kind) -> dict[str, Any]:
     if kind.name != "LLMServingPool":
         return {}
     first, second = MANIFESTS[kind.name]["spec"]["variants"]
-    return {"variants": [first, {**second, "tensorParallel": 1, "replicas": {"min": 1, "max": 1}}]}
+    return {"variants": [first, {**second, "tensorParallel": 1, "replicas": {"min": 1, "max": 1}, "resources": {}}]}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mixserve.api.names import LABEL_POOL, LABEL_VARIANT
-from mixserve.api.observation import EngineSample, MissingReason
+from mixserve.api.observation import EngineSample, MissingReason, PodProblem, Trouble
 from mixserve.apply.resources import DEPLOYMENTS, PODS, SERVICES
 from mixserve.controller import gathering
 from mixserve.controller.cluster_view import ClusterView
@@ -27,6 +27,14 @@ class Logs:
         return f"log of {obj['metadata']['name']}"
 
 
+class Templates:
+    """Stands for the chat templates: pods called waiting wait for the pool's."""
+
+    async def trouble(self, obj: dict[str, Any], template: str) -> Trouble | None:
+        waits = obj["metadata"]["name"].startswith("waiting") and template == "the pool's"
+        return Trouble(PodProblem.CHAT_TEMPLATE_MISSING, "no template") if waits else None
+
+
 @pytest.fixture
 def view() -> ClusterView:
     return ClusterView()
@@ -39,12 +47,13 @@ def samples() -> Samples:
 
 @pytest.fixture
 def gatherer(view: ClusterView, samples: Samples) -> Gatherer:
-    return Gatherer(view=view, samples=samples, logs=Logs())
+    return Gatherer(view=view, samples=samples, logs=Logs(), templates=Templates())
 
 
 def plan(**deployments: str) -> Any:
     metadata = SimpleNamespace(uid="pool")
-    return SimpleNamespace(pool=SimpleNamespace(metadata=metadata), deployments=deployments)
+    spec = SimpleNamespace(engine=SimpleNamespace(chat_template="the pool's"))
+    return SimpleNamespace(pool=SimpleNamespace(metadata=metadata, spec=spec), deployments=deployments)
 
 
 def in_variant(name: str, variant: str, **fields: Any) -> dict[str, Any]:
@@ -82,6 +91,22 @@ async def test_a_pod_has_its_newest_sample_and_its_log(gatherer: Gatherer, view:
     assert second.sample.reason is MissingReason.NOT_SCRAPED  # type: ignore[union-attr]
     assert second.trouble is not None
     assert second.trouble.log_tail == "log of b"
+
+
+async def test_a_pod_without_trouble_of_its_own_may_wait_for_its_chat_template(
+    gatherer: Gatherer, view: ClusterView
+) -> None:
+    crash = {"name": "engine", "ready": False, "state": {"terminated": {"exitCode": 1}}}
+    view.put(PODS, in_variant("waiting", "one", ready=False))
+    view.put(PODS, in_variant("waiting-crashed", "one", ready=False, containers=[crash]))
+    view.put(PODS, in_variant("waiting-ready", "one"))
+    [variant] = (await gatherer.observe(KEY, plan(one="p-one"), now_s=5.0)).variants
+    problems = {one.name: one.trouble and one.trouble.problem for one in variant.pods}
+    assert problems == {
+        "waiting": PodProblem.CHAT_TEMPLATE_MISSING,
+        "waiting-crashed": PodProblem.CRASHING,
+        "waiting-ready": None,
+    }
 
 
 async def test_foreign_fields_are_looked_for_once_in_each_version(

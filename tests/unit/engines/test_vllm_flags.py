@@ -45,6 +45,10 @@ def test_switches_are_found_with_their_negation(argument):
         ("--config=f.yaml", "spec.engine.args"),
         ("--api-key=secret", "can be read by everyone"),
         ("--disable-log-stats", "metrics"),
+        ("--chat-template=/t.jinja", "spec.engine.chatTemplate"),
+        ("--disable-custom-all-reduce", "peerToPeer of the AcceleratorClass"),
+        ("--runner=pooling", "made a token"),
+        ("--convert=embed", "made a token"),
     ],
 )
 def test_the_advice_names_the_field_or_the_reason(argument, field):
@@ -62,7 +66,8 @@ def test_the_advice_names_the_field_or_the_reason(argument, field):
         "--kv-cache-dtype-skip-layers=1",
         "--revision-of-something",
         "--compilation-config.level=3",
-        "--chat-template={% model %}--model=",
+        "--chat-template-content-format=openai",
+        "--generation-config={% model %}--model=",
     ],
 )
 def test_other_flags_may_be_given(argument):
@@ -96,7 +101,7 @@ def test_flags_that_make_another_kind_of_process_are_owned(flag):
     [
         ("--h", "--headless, --help, --hf-token, --host"),
         ("--max-num", "--max-num-batched-tokens, --max-num-seqs"),
-        ("--no-", "--api-key, --api-server-count, --config, --data-parallel- and more"),
+        ("--no-", "--api-key, --api-server-count, --chat-template, --config and more"),
     ],
 )
 def test_abbreviations_that_several_flags_share_are_refused_as_the_engine_would(argument, flags):

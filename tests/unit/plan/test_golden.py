@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 
+from mixserve.api.accelerator import AcceleratorClass
 from mixserve.api.pool import LLMServingPool
-from mixserve.catalog.built_in import built_in_catalog
 from mixserve.plan.facts import facts_by_variant
 from mixserve.plan.objects import desired_objects
 from mixserve.validate import violations
+from support.manifests import catalog_with
+
+if TYPE_CHECKING:
+    from mixserve.catalog.built_in import Catalog
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 UPDATE = os.environ.get("MIXSERVE_UPDATE_GOLDEN") == "1"
@@ -29,6 +34,13 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _ReadableDumper.add_representer(str, _text)
 
 
+def catalog_of(folder: Path) -> Catalog:
+    """The built-in catalogue and, where there is one, the AcceleratorClass in catalog.yaml."""
+    path = folder / "catalog.yaml"
+    own = [AcceleratorClass.parse(entry) for entry in yaml.safe_load_all(path.read_text())] if path.exists() else []
+    return catalog_with(*own)
+
+
 def read_pool(folder: Path) -> LLMServingPool:
     return LLMServingPool.parse(yaml.safe_load((folder / "pool.yaml").read_text()))
 
@@ -42,13 +54,13 @@ def test_the_pool_is_valid(folder):
     pool = read_pool(folder)
 
     facts = facts_by_variant(pool, {})
-    assert violations(pool, catalog=built_in_catalog(), facts_by_variant=facts, quant_methods={}) == ()
+    assert violations(pool, catalog=catalog_of(folder), facts_by_variant=facts, quant_methods={}) == ()
 
 
 def test_the_objects_are_as_written(folder):
     pool = read_pool(folder)
     facts = facts_by_variant(pool, {})
-    desired = desired_objects(pool, catalog=built_in_catalog(), facts_by_variant=facts).objects
+    desired = desired_objects(pool, catalog=catalog_of(folder), facts_by_variant=facts).objects
     path = folder / "objects.yaml"
     if UPDATE:
         bodies = [dict(one.body) for one in desired]

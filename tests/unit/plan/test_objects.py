@@ -114,6 +114,13 @@ def test_a_rollout_takes_no_replica_of_a_small_pool_away():
     assert [int(share * replicas) for replicas in (1, 2, 3, 4, 8)] == [0, 0, 0, 1, 2]
 
 
+def test_a_rollout_that_must_not_surge_takes_old_replicas_first():
+    rolling = deployment(pool(rollout={"surge": False}))["spec"]["strategy"]["rollingUpdate"]
+
+    # A share that comes to nothing counts as one replica.
+    assert rolling == {"maxSurge": 0, "maxUnavailable": "25%"}
+
+
 @pytest.mark.parametrize("facts", [UnknownFacts("nobody knows"), InvalidFacts(("wrong",))])
 def test_without_the_models_numbers_there_is_no_memory_plan(facts):
     known = deployment()["spec"]["template"]["metadata"]

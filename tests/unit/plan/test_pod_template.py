@@ -8,9 +8,7 @@ from mixserve.api.names import ANNOTATION_MEMORY_PLAN, LABEL_POOL, LABEL_ROUTABL
 from mixserve.plan.memory import memory_plan
 from mixserve.plan.placement import placement_of
 from mixserve.plan.pod_template import grace_period_s, pod_template
-from support.manifests import LLAMA_8B, REVISION, accelerator_like, catalog_with, pool, variant
-
-TOKEN = {"name": "hf-token", "key": "token"}
+from support.manifests import LLAMA_8B, accelerator_like, catalog_with, pool, variant
 
 
 def template(manifest=None, *, plan=None, catalog=None):
@@ -62,13 +60,20 @@ def test_the_image_may_be_another():
     assert container(pool(engine={"image": "registry.local/vllm:0.33.0"}))["image"] == "registry.local/vllm:0.33.0"
 
 
-@pytest.mark.parametrize("resource", ["nvidia.com/gpu", "nvidia.com/gpu.shared"])
-def test_the_replica_asks_for_its_gpus_and_tolerates_their_taint(resource):
+@pytest.mark.parametrize(
+    ("resource", "taints"),
+    [
+        ("nvidia.com/gpu", ["nvidia.com/gpu"]),
+        ("nvidia.com/mig-3g.40gb", ["nvidia.com/mig-3g.40gb", "nvidia.com/gpu"]),
+        ("example.com/card", ["example.com/card", "example.com/gpu"]),
+    ],
+)
+def test_the_replica_asks_for_its_gpus_and_tolerates_their_taint(resource, taints):
     catalog = catalog_with(accelerator_like("mine", resourceName=resource))
     spec = template(pool(variant(accelerator="mine", tensorParallel=4)), catalog=catalog)["spec"]
 
-    assert spec["containers"][0]["resources"] == {"limits": {resource: "4"}}
-    assert spec["tolerations"] == [{"key": resource, "operator": "Exists", "effect": "NoSchedule"}]
+    assert spec["containers"][0]["resources"]["limits"] == {resource: "4"}
+    assert spec["tolerations"] == [{"key": key, "operator": "Exists", "effect": "NoSchedule"} for key in taints]
 
 
 def test_nodes_are_chosen_by_the_accelerators_requirements():
@@ -83,24 +88,6 @@ def test_nodes_are_chosen_by_the_accelerators_requirements():
     assert terms == [{"matchExpressions": requirements}]
 
 
-@pytest.mark.parametrize(
-    ("source", "token", "has_token"),
-    [
-        (None, {"tokenSecretRef": TOKEN}, True),
-        (None, {}, False),
-        # A missing Secret would hold up the pod for nothing.
-        ("pvc://weights", {"tokenSecretRef": TOKEN}, False),
-    ],
-)
-def test_the_token_comes_from_its_secret_and_only_for_the_hub(source, token, has_token):
-    model = {"source": "hf://org/Name", "revision": REVISION, **token}
-    found = environment(pool(variant(source=source), variant("hub"), model=model))
-
-    assert ("HF_TOKEN" in found) is has_token
-    if has_token:
-        assert found["HF_TOKEN"] == {"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": TOKEN}}
-
-
 def test_the_pod_knows_its_address_and_the_hook_asks_there():
     assert environment(pool())["POD_IP"]["valueFrom"]["fieldRef"]["fieldPath"] == "status.podIP"
     hook = container()["lifecycle"]["preStop"]["exec"]["command"]
@@ -113,47 +100,6 @@ def test_the_hook_may_take_as_long_as_the_drain_and_the_pod_longer():
 
     assert container(manifest)["lifecycle"]["preStop"]["exec"]["command"][7] == "120"
     assert template(manifest)["spec"]["terminationGracePeriodSeconds"] == grace_period_s(manifest) == 150
-
-
-@pytest.mark.parametrize(("timeout", "failures"), [("30m", 360), ("1s", 1), ("61s", 13)])
-def test_the_startup_probe_waits_at_least_as_long_as_the_pool_says(timeout, failures):
-    probe = container(pool(engine={"startupTimeout": timeout}))["startupProbe"]
-
-    assert (probe["periodSeconds"], probe["failureThreshold"]) == (5, failures)
-
-
-def test_all_probes_ask_for_health_at_the_named_port():
-    engine = container()
-
-    assert engine["ports"] == [{"name": "http", "containerPort": 8000, "protocol": "TCP"}]
-    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-        assert engine[probe]["httpGet"] == {"path": "/health", "port": "http"}
-
-
-def test_liveness_is_more_patient_than_readiness():
-    engine = container()
-
-    def patience_s(probe):
-        return engine[probe]["periodSeconds"] * engine[probe]["failureThreshold"]
-
-    assert patience_s("livenessProbe") >= 6 * patience_s("readinessProbe")
-
-
-def test_an_engine_that_hangs_is_not_drained():
-    engine = container()
-
-    for probe in ("startupProbe", "livenessProbe"):
-        assert engine[probe]["terminationGracePeriodSeconds"] < 60
-
-
-def test_workers_that_share_a_replica_share_memory():
-    one, four = template(), template(pool(variant(tensorParallel=4)))
-
-    assert [volume["name"] for volume in one["spec"]["volumes"]] == ["cache"]
-    shm = {"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": "8Gi"}}
-    assert shm in four["spec"]["volumes"]
-    mounts = {mount["name"]: mount["mountPath"] for mount in four["spec"]["containers"][0]["volumeMounts"]}
-    assert mounts["shared-memory"] == "/dev/shm"  # noqa: S108 - the container's own
 
 
 def test_the_model_is_mounted_beside_the_cache():

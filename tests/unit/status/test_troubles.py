@@ -46,9 +46,29 @@ def test_a_missing_volume_claim() -> None:
     )
     assert found == Explained(
         Reason.VOLUME_CLAIM_NOT_FOUND,
-        "spec.model.source, or the variant's source: there is no PersistentVolumeClaim models in this namespace; "
-        "create it, and the pods start by themselves",
+        "spec.model.source, the variant's source or spec.engine.cache: there is no PersistentVolumeClaim models in "
+        "this namespace; create it, and the pods start by themselves",
     )
+
+
+def test_a_missing_chat_template() -> None:
+    found = explained(PodProblem.CHAT_TEMPLATE_MISSING, "ConfigMap templates has no key llama.jinja")
+    assert found.reason is Reason.CONFIG_MAP_NOT_FOUND
+    assert found.text.startswith("spec.engine.chatTemplate: ConfigMap templates has no key llama.jinja; create it, or")
+
+
+@pytest.mark.parametrize(
+    ("lacking", "remedy"),
+    [
+        ("cpu", "lower replicas.max, resources or tensorParallel"),
+        ("memory", "lower replicas.max, resources or tensorParallel"),
+        ("nvidia.com/gpu", "lower replicas.max or tensorParallel"),
+        ("example.com/memory", "lower replicas.max or tensorParallel"),
+    ],
+)
+def test_what_the_replicas_reserve_is_named_where_nodes_lack_it(lacking: str, remedy: str) -> None:
+    found = explained(PodProblem.UNSCHEDULABLE, f"0/2 nodes are available: 2 Insufficient {lacking}.")
+    assert found.text.endswith(remedy)
 
 
 def test_a_volume_claim_without_a_volume() -> None:
