@@ -187,7 +187,7 @@ def installed(
     Args:
         kubeconfig: the cluster administrator's, in a directory that the operator's files may go into.
         webhook: whether pools that can't work are refused when they are applied; else their conditions say so.
-        values: the chart's, but whether there is a webhook.
+        values: the chart's, but whether there is a webhook; the hub is switched off unless they say otherwise.
         settings: environment variables of the operator (MIXSERVE_...) besides the chart's; they win.
 
     Raises:
@@ -197,6 +197,8 @@ def installed(
     """
     chosen = dict(values or {})
     chosen["webhook"] = {**chosen.get("webhook", {}), "enabled": webhook}
+    # The engines here stand for models that are on no hub, and pools should not wait to be told so.
+    chosen["hub"] = {"enabled": False, **chosen.get("hub", {})}
     manifests = chart.render(chosen, namespace=NAMESPACE)
     [deployment] = [manifest for manifest in manifests if manifest["kind"] == "Deployment"]
     webhooks = [manifest for manifest in manifests if manifest["kind"] == "ValidatingWebhookConfiguration"]
