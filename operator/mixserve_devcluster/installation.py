@@ -161,6 +161,7 @@ class Installation:
             "MIXSERVE_WEBHOOK_PORT": "0",
             "MIXSERVE_WEBHOOK_NAMES": _LOOPBACK,
             "MIXSERVE_LOG_FORMAT": "json",
+            "MIXSERVE_CACHE_DIRECTORY": str(self.kubeconfig.with_name("operator-cache")),
         }
         return {**_without_settings(os.environ), **self._program.environment, **own, **self._settings}
 

@@ -122,12 +122,12 @@ class HubReader:
                 found = await self._read(repository, token, tokenizer=tokenizer)
         except TimeoutError:
             return no_answer(self._endpoint, f"{repository} was not read within {LONGEST_READ_S:.0f} s")
+        except HfHubHTTPError as error:
+            return refusal(error, repository, endpoint=self._endpoint, has_token=token is not None)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             return no_answer(self._endpoint, f"{self._endpoint} can't be reached ({type(error).__name__})")
         except NoConfigError as error:
             return no_model(repository, str(error))
-        except HfHubHTTPError as error:
-            return refusal(error, repository, endpoint=self._endpoint, has_token=token is not None)
         if self._cache is not None:
             await asyncio.to_thread(self._cache.put, key, found)
         return found
