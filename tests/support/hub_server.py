@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+Answer = tuple[int, dict[str, str], bytes]
+"""Status, headers and body."""
+
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -52,7 +55,7 @@ class HubServer:
         repository = self.repositories[name] = HubRepository(files=files, **options)
         return repository
 
-    def answer(self, path: str, token: str | None) -> tuple[int, dict[str, str], bytes]:
+    def answer(self, path: str, token: str | None) -> Answer:
         """Status, headers and body."""
         self.asked.append((path, token))
         if self.failing is not None:
@@ -64,24 +67,36 @@ class HubServer:
             return self._file("/".join(parts[:2]), parts[3], parts[4], token, redirects=True)
         return 404, {}, b""
 
-    def _file(
-        self, name: str, revision: str, file: str, token: str | None, *, redirects: bool
-    ) -> tuple[int, dict[str, str], bytes]:
+    def _file(self, name: str, revision: str, file: str, token: str | None, *, redirects: bool) -> Answer:
         repository = self.repositories.get(name)
-        if repository is None or (repository.token is not None and token is None and not repository.gated):
-            return (401 if token is None else 404), {"X-Error-Code": "RepoNotFound"}, b"Repository not found"
-        if repository.gated:
-            status = 401 if token is None else 403
-            return status, {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access to it is restricted"}, b""
-        if repository.token is not None and token != f"Bearer {repository.token}":
-            return 401, {"X-Error-Message": "Invalid credentials in Authorization header"}, b""
-        if revision != repository.revision:
-            return 404, {"X-Error-Code": "RevisionNotFound"}, b""
+        refusal = _refusal(repository, revision, token)
+        if repository is None or refusal is not None:
+            return refusal or (404, {}, b"")
         if file not in repository.files:
             return 404, {"X-Error-Code": "EntryNotFound"}, b""
         if redirects:
             return 307, {"Location": f"/api/resolve-cache/{name}/{revision}/{file}"}, b""
         return 200, {}, repository.files[file]
+
+
+def _refusal(repository: HubRepository | None, revision: str, token: str | None) -> Answer | None:
+    if repository is None or (repository.token is not None and token is None and not repository.gated):
+        return (401 if token is None else 404), {"X-Error-Code": "RepoNotFound"}, b"Repository not found"
+    if repository.gated:
+        headers = {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access to it is restricted"}
+        return (401 if token is None else 403), headers, b""
+    if repository.token is not None and token != f"Bearer {repository.token}":
+        return 401, {"X-Error-Message": "Invalid credentials in Authorization header"}, b""
+    if revision != repository.revision:
+        return 404, {"X-Error-Code": "RevisionNotFound"}, b""
+    return None
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """A reader that has had enough is no error."""
 
 
 @contextlib.contextmanager
@@ -104,8 +119,7 @@ def hub_server() -> Iterator[HubServer]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), Handler)
     hub.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()

@@ -20,8 +20,9 @@ _TOKEN = re.compile(rb"[ \t\r\n]*+(" + _STRING + rb"|[{}\[\],:]|" + _SCALAR + rb
 LONGEST_STRING_BYTES = 2**20
 """Tokens of a vocabulary have less than a hundred; chat templates, the longest ones beside it, some ten thousand."""
 
-MOST_TOKENS = 2**24
-"""Of JSON: strings, numbers, commas, brackets. The longest vocabularies have four million; this many take seconds."""
+MOST_TOKENS = 2**22
+"""Of JSON; the entries of a vocabulary and merges are one each, of which the longest have a million together. So many
+take some seconds."""
 
 _DEEPEST = 64
 

@@ -52,6 +52,7 @@ def files_job(
         "image": image,
         "command": ["mixserve", "facts", files.model, "--output", "json"],
         "volumeMounts": list(files.mounts),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
         "securityContext": {
             "allowPrivilegeEscalation": False,

@@ -83,7 +83,7 @@ class VolumeSource:
             job = await self._connection.get(JOBS, namespace=pool.metadata.namespace, name=desired.name)
             # The pod of a Job that has run out of time is gone.
             pod = await self._pod(job) or pod
-        return await self._result(job, pod, repository)
+        return await self._result(job, pod or await self._pod(job), repository)
 
     async def _unbound(self, namespace: str, claim: str) -> Absence | None:
         """Why the claim has no volume. Our pod would bind it, perhaps where there are no GPUs, and find it empty."""
@@ -125,9 +125,10 @@ class VolumeSource:
             return config
         if isinstance(problem, str):
             return _later(f"{repository} can't be used: {problem}", "put the model there, or correct the source")
-        waits = f": {_waits_for(pod)}" if pod is not None and _waits_for(pod) else ""
+        why = "" if pod is None else _why(pod)
         return _later(
-            f"the Job {name} did not read {repository} within {DEADLINE_S} s{waits}",
+            f"the Job {name} did not read {repository}{f' within {DEADLINE_S} s' if _ran_out(job) else ''}"
+            f"{f': {why}' if why else ''}",
             f"kubectl -n {namespace} describe job {name} says why",
         )
 
@@ -147,14 +148,18 @@ def _has_ended(job: Mapping[str, Any]) -> bool:
     return any(each["type"] in {"Complete", "Failed"} and each["status"] == "True" for each in conditions)
 
 
-def _waits_for(pod: Mapping[str, Any]) -> str:
-    """What kept the pod from running, in the words of scheduler or kubelet."""
+def _ran_out(job: Mapping[str, Any]) -> bool:
+    return any(each.get("reason") == "DeadlineExceeded" for each in job["status"]["conditions"])
+
+
+def _why(pod: Mapping[str, Any]) -> str:
+    """What kept the pod from running or ended it, in the words of scheduler, kubelet or Python."""
     status = pod.get("status", {})
-    containers = status.get("containerStatuses") or ()
-    said = [each.get("state", {}).get("waiting") or {} for each in containers]
+    states = [each.get("state", {}) for each in status.get("containerStatuses") or ()]
+    said = [state.get("waiting") or state.get("terminated") or {} for state in states]
     said += [each for each in status.get("conditions") or () if each.get("status") == "False"]
-    found = next((each for each in said if each.get("message")), {})
-    return str(found.get("message", ""))[:_LONGEST_DETAIL]
+    found = [each.get("message") or each.get("reason") for each in said]
+    return str(next(filter(None, found), "")).strip()[-_LONGEST_DETAIL:]
 
 
 def _later(detail: str, remedy: str) -> Absence:
