@@ -65,12 +65,14 @@ class Difference:
         refusal: why the API server would not take it; empty if it would.
         changes: of its objects; none for a pool with violations, which the operator leaves as it is.
         bounds: of the variants whose replicas change.
+        is_planned: whether it is known what the pool would consist of.
     """
 
     is_new: bool
     refusal: str
     changes: tuple[Change, ...]
     bounds: tuple[Bounds, ...]
+    is_planned: bool
 
 
 def look(context: str | None, pools: Sequence[LLMServingPool]) -> Cluster:
@@ -115,6 +117,7 @@ def difference(judgement: Judgement, live: LivePool, *, is_planned: bool) -> Dif
         refusal=live.refusal,
         changes=_changes(judgement, live) if is_planned else (),
         bounds=tuple(_bounds(judgement.resolved, live)),
+        is_planned=is_planned,
     )
 
 

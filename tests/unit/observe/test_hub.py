@@ -124,35 +124,35 @@ REFUSALS: dict[str, tuple[dict[str, Any], str | None, Outlook, str, str]] = {
 }
 
 
-@pytest.mark.parametrize(("options", "token", "outlook", "detail", "remedy"), REFUSALS.values(), ids=REFUSALS)
+@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
 async def test_a_refusal_says_what_is_the_case_and_what_to_do(
-    server: HubServer,
-    reader: HubReader,
-    options: dict[str, Any],
-    token: str | None,
-    outlook: Outlook,
-    detail: str,
-    remedy: str,
+    server: HubServer, reader: HubReader, refusal: tuple[dict[str, Any], str | None, Outlook, str, str]
 ) -> None:
-    server.put(options.pop("name", "org/Model"), **{"config": CONFIG, **options})
+    options, token, outlook, detail, remedy = refusal
+    changes = {"name": "org/Model", "config": CONFIG, **options}
+    server.put(changes.pop("name"), **changes)
     found = await absence(reader, token=token)
     assert found.outlook is outlook
     assert detail in found.detail
     assert remedy in found.remedy
 
 
-@pytest.mark.parametrize(
-    ("status", "headers", "text"),
-    [
-        (403, {}, "may not be read"),
-        (401, {"X-Error-Message": "Access to this resource is disabled."}, "is disabled there"),
-        (404, {}, "answers 404"),
-        (429, {}, "answers 429"),
-    ],
-)
+OTHER_REFUSALS = [
+    (403, {}, "may not be read"),
+    (401, {"X-Error-Message": "Access to this resource is disabled."}, "is disabled there"),
+    (404, {}, "answers 404"),
+    (429, {}, "answers 429"),
+]
+
+
+@pytest.mark.parametrize("refusal", OTHER_REFUSALS, ids=[text for _, _, text in OTHER_REFUSALS])
 async def test_other_refusals_stop_nothing(
-    server: HubServer, reader: HubReader, status: int, headers: dict[str, str], text: str, monkeypatch: Any
+    server: HubServer,
+    reader: HubReader,
+    refusal: tuple[int, dict[str, str], str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    status, headers, text = refusal
     monkeypatch.setattr(server, "answer", lambda *_: (status, headers, b"x"))
     for token in (None, "hf_x"):
         found = await absence(reader, token=token)
