@@ -55,9 +55,9 @@ class Model(StrictModel):
     token_secret_ref: SecretKeyRef | None = None
     """Hugging Face token, for gated or private repositories. Unset: none is sent."""
     facts: ModelFacts | None = None
-    """The model's numbers, from which memory and parallelism are planned. Unset: read from the checkpoint, on the hub by
-    the operator, on a volume by a Job; where that can't be, nobody checks whether the model fits. `mixserve facts`
-    prints them."""
+    """The model's numbers, from which memory and parallelism are planned. Unset: read from the checkpoint, by the
+    operator on the hub, by a Job on a volume; where that can't be, nobody checks whether the model fits. `mixserve
+    facts` prints them."""
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(

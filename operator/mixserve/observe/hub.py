@@ -74,7 +74,9 @@ class HubReader:
         self._client = httpx2.AsyncClient(timeout=_TIMEOUT, follow_redirects=True, max_redirects=5)
 
     async def close(self) -> None:
-        """Close all connections."""
+        """End all reading, and close all connections."""
+        for task in self._known.values():
+            task.cancel()
         await self._client.aclose()
 
     async def read(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from mixserve.plan.model_source import Repository
 
@@ -22,12 +24,25 @@ class Learned:
     """A checkpoint that was read.
 
     Attributes:
+        repository: where it is.
         config: its decoded config.json.
         version: the text by which people ask for another reading, at that time.
     """
 
+    repository: Repository
     config: Mapping[str, Any]
     version: str
+
+    @cached_property
+    def text(self) -> str:
+        """As it is stored."""
+        entry = {
+            "source": self.repository.source,
+            "revision": self.repository.revision,
+            "version": self.version,
+            "config": self.config,
+        }
+        return json.dumps(entry, sort_keys=True, separators=(",", ":"))
 
 
 def kept_name(pool: str) -> str:
@@ -35,20 +50,13 @@ def kept_name(pool: str) -> str:
     return f"{pool}-model-files"
 
 
-def kept_data(learned: Mapping[Repository, Learned]) -> dict[str, str]:
+def kept_data(learned: Iterable[Learned]) -> dict[str, str]:
     """As it is stored, without what is longer than anything that matters: that is read again after a restart."""
     entries, left = {}, MOST_CHARACTERS
-    for repository, one in sorted(learned.items(), key=lambda pair: _key(pair[0])):
-        entry = {
-            "source": repository.source,
-            "revision": repository.revision,
-            "version": one.version,
-            "config": one.config,
-        }
-        text = json.dumps(entry, sort_keys=True, separators=(",", ":"))
-        if len(text) <= min(LONGEST_ENTRY, left):
-            entries[_key(repository)] = text
-            left -= len(text)
+    for key, one in sorted({_key(one.repository): one for one in learned}.items(), key=itemgetter(0)):
+        if len(one.text) <= min(LONGEST_ENTRY, left):
+            entries[key] = one.text
+            left -= len(one.text)
     return entries
 
 
@@ -60,7 +68,7 @@ def recall(data: Mapping[str, str], repository: Repository) -> Learned | None:
         return None
     if not isinstance(entry, dict) or not isinstance(entry.get("config"), dict):
         return None
-    return Learned(entry["config"], str(entry.get("version", "")))
+    return Learned(repository, entry["config"], str(entry.get("version", "")))
 
 
 def _key(repository: Repository) -> str:

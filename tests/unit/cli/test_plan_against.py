@@ -137,7 +137,7 @@ def kept(*, uid: str = "u") -> dict[str, Any]:
         "annotations": {ANNOTATION_KEPT: "model-files"},
         "ownerReferences": [{"uid": uid}],
     }
-    data = kept_data({Repository("pvc://models/llama"): Learned(LLAMA, "")})
+    data = kept_data([Learned(Repository("pvc://models/llama"), LLAMA, "")])
     return {"kind": "ConfigMap", "metadata": metadata, "data": data}
 
 

@@ -134,15 +134,12 @@ class Checkpoints:
         finally:
             self._keeping.pop(pool.metadata.uid, None)
 
-    def _learned(self, pool: LLMServingPool) -> dict[Repository, Learned]:
+    def _learned(self, pool: LLMServingPool) -> list[Learned]:
         """What is known of the checkpoints that the pool's last spec asked for."""
-        readings = self._readings.get(pool.metadata.uid, {})
-        latest = max((reading.generation for reading in readings.values()), default=0)
-        return {
-            repository: reading.learned
-            for repository, reading in readings.items()
-            if reading.learned is not None and reading.generation == latest
-        }
+        readings = self._readings.get(pool.metadata.uid, {}).values()
+        latest = max((reading.generation for reading in readings), default=0)
+        known = ((reading.learned, reading.generation) for reading in readings)
+        return [learned for learned, generation in known if learned is not None and generation == latest]
 
 
 def switched_off(repository: Repository, kind: str) -> Absence:

@@ -17,7 +17,7 @@ from mixserve.observe.kept_files import kept_data, kept_name, recall
 from mixserve.plan.objects import pool_object
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from mixserve.api.pool import LLMServingPool
     from mixserve.apply.connection import Connection
@@ -42,12 +42,12 @@ class Keeper:
         """What is kept of a checkpoint, or None."""
         return recall(self._data(pool), repository)
 
-    def lacks(self, pool: LLMServingPool, learned: Mapping[Repository, Learned]) -> bool:
+    def lacks(self, pool: LLMServingPool, learned: Collection[Learned]) -> bool:
         """Whether something of this is not kept as it is."""
         data = self._data(pool)
         return any(data.get(name) != text for name, text in kept_data(learned).items())
 
-    async def keep(self, pool: LLMServingPool, learned: Mapping[Repository, Learned]) -> None:
+    async def keep(self, pool: LLMServingPool, learned: Collection[Learned]) -> None:
         """Keep this, and of the pool nothing else.
 
         Raises:

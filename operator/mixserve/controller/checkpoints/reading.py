@@ -78,7 +78,7 @@ class Reading:
         while True:
             found = await self._try(pool, version, patience_ends_s)
             if not isinstance(found, Absence):
-                self._take(Learned(found, version))
+                self._take(Learned(self._repository, found, version))
                 return
             failures += 1
             lasts = found.outlook is not Outlook.LATER or failures >= self._source.tries

@@ -157,14 +157,14 @@ async def test_what_was_learned_is_kept_in_the_pools_config_map_and_recalled_aft
 async def test_what_somebody_else_keeps_under_that_name_is_not_taken() -> None:
     world = World(Source(CONFIG))
     other = {"name": "chat-model-files", "namespace": "ns", "uid": "u", "resourceVersion": "1", "labels": {}}
-    world.view.put(CONFIG_MAPS, {"metadata": other, "data": kept_data({ON_VOLUME: Learned({"other": 1}, "")})})
+    world.view.put(CONFIG_MAPS, {"metadata": other, "data": kept_data([Learned(ON_VOLUME, {"other": 1}, "")])})
     assert (await world.look()).outlook is Outlook.SOON
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"config": 3}', "[" * 100_000])
 async def test_what_somebody_has_edited_is_read_again(text: str) -> None:
     world = World(Source(CONFIG))
-    [name] = kept_data({ON_VOLUME: Learned(CONFIG, "")})
+    [name] = kept_data([Learned(ON_VOLUME, CONFIG, "")])
     metadata = {"name": "chat-model-files", "namespace": "ns", "uid": "u", "resourceVersion": "1"}
     owned = {**metadata, "ownerReferences": [{"uid": "uid-chat"}]}
     world.view.put(CONFIG_MAPS, {"metadata": owned, "data": {name: text}})
@@ -174,7 +174,7 @@ async def test_what_somebody_has_edited_is_read_again(text: str) -> None:
 def test_what_is_too_long_to_be_kept_is_left_out() -> None:
     long = {"quantization_config": "x" * LONGEST_ENTRY}
     other = Repository("pvc://models/other")
-    kept = kept_data({ON_VOLUME: Learned(long, ""), other: Learned(CONFIG, "")})
+    kept = kept_data([Learned(ON_VOLUME, long, ""), Learned(other, CONFIG, "")])
     assert [json.loads(text)["source"] for text in kept.values()] == [other.source]
 
 
@@ -320,7 +320,7 @@ class TestAtAdmission:
 
     async def test_what_is_kept_is_known(self) -> None:
         world = World(Source(CONFIG))
-        await world.keeper.keep(pool(), {ON_VOLUME: Learned(CONFIG, "")})
+        await world.keeper.keep(pool(), [Learned(ON_VOLUME, CONFIG, "")])
         assert await self.look(world) == CONFIG
 
     async def test_what_is_switched_off_never_will_be(self) -> None:
@@ -333,4 +333,4 @@ class TestAtAdmission:
 
 def test_two_variants_are_kept_side_by_side() -> None:
     other = Repository("hf://org/Model", "f" * 40)
-    assert len(kept_data({ON_VOLUME: Learned(CONFIG, ""), other: Learned(CONFIG, "")})) == 2
+    assert len(kept_data([Learned(ON_VOLUME, CONFIG, ""), Learned(other, CONFIG, "")])) == 2
