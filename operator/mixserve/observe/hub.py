@@ -43,8 +43,8 @@ HUB = "hf://"
 
 # To a hub that is there, a connection takes a tenth of a second; each piece of an answer too.
 _TIMEOUT = httpx2.Timeout(10.0, connect=5.0)
-# All files of a checkpoint, the tokenizer at 2 MB/s.
-LONGEST_READ_S = 30.0
+# All files of a checkpoint, also where its tokenizer comes at 1 MB/s and others come before it.
+LONGEST_READ_S = 120.0
 # Checkpoints at a time; each takes up to five requests.
 _MOST_READS = 8
 # In memory at a time.
@@ -102,11 +102,12 @@ class HubReader:
             task = self._known[key] = asyncio.create_task(read, name=f"read {repository}")
             if len(self._known) > _MOST_KNOWN:
                 self._known.pop(next(iter(self._known)))
-        # Others may wait for the same one.
-        found = await asyncio.shield(task)
-        if isinstance(found, Absence) and self._known.get(key) is task:
-            del self._known[key]
-        return found
+        try:
+            # Others may wait for the same one.
+            return await asyncio.shield(task)
+        finally:
+            if _has_failed(task) and self._known.get(key) is task:
+                del self._known[key]
 
     async def _read_once(
         self,
@@ -189,6 +190,12 @@ class HubReader:
                     return None
                 raise
             return await _body(response, most_bytes)
+
+
+def _has_failed(task: asyncio.Task[Mapping[str, Any] | Absence]) -> bool:
+    if not task.done():
+        return False
+    return task.cancelled() or task.exception() is not None or isinstance(task.result(), Absence)
 
 
 def _without_body(response: httpx2.Response) -> httpx2.Response:

@@ -188,6 +188,26 @@ async def test_a_slow_hub_is_given_up(server: HubServer, reader: HubReader, monk
     assert "was not read within" in (await absence(reader)).detail
 
 
+async def test_a_reader_that_gives_up_does_not_stop_the_others(server: HubServer, reader: HubReader) -> None:
+    server.put("org/Model", config=CONFIG)
+    impatient = asyncio.create_task(reader.read(REPOSITORY, token=None))
+    other = asyncio.create_task(reader.read(REPOSITORY, token=None))
+    await asyncio.sleep(0)
+    impatient.cancel()
+    assert await other == CONFIG
+
+
+async def test_a_reader_that_stumbles_tries_again(
+    server: HubServer, reader: HubReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.put("org/Model", config=CONFIG)
+    with monkeypatch.context() as patch:
+        patch.setattr(hub, "config_of", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            await reader.read(REPOSITORY, token=None)
+    assert await reader.read(REPOSITORY, token=None) == CONFIG
+
+
 @pytest.mark.parametrize(("file", "limit"), [("config.json", "MAX_CONFIG_BYTES"), (INDEX, "MAX_INDEX_BYTES")])
 async def test_what_is_too_long_is_not_read(
     server: HubServer, reader: HubReader, monkeypatch: pytest.MonkeyPatch, file: str, limit: str
