@@ -161,6 +161,7 @@ class Installation:
             "MIXSERVE_WEBHOOK_PORT": "0",
             "MIXSERVE_WEBHOOK_NAMES": _LOOPBACK,
             "MIXSERVE_LOG_FORMAT": "json",
+            "MIXSERVE_CACHE_DIRECTORY": str(self.kubeconfig.with_name("operator-cache")),
         }
         return {**_without_settings(os.environ), **self._program.environment, **own, **self._settings}
 
@@ -187,7 +188,7 @@ def installed(
     Args:
         kubeconfig: the cluster administrator's, in a directory that the operator's files may go into.
         webhook: whether pools that can't work are refused when they are applied; else their conditions say so.
-        values: the chart's, but whether there is a webhook.
+        values: the chart's, but whether there is a webhook; the hub is switched off unless they say otherwise.
         settings: environment variables of the operator (MIXSERVE_...) besides the chart's; they win.
 
     Raises:
@@ -197,6 +198,8 @@ def installed(
     """
     chosen = dict(values or {})
     chosen["webhook"] = {**chosen.get("webhook", {}), "enabled": webhook}
+    # The engines here stand for models that are on no hub, and pools should not wait to be told so.
+    chosen["hub"] = {"enabled": False, **chosen.get("hub", {})}
     manifests = chart.render(chosen, namespace=NAMESPACE)
     [deployment] = [manifest for manifest in manifests if manifest["kind"] == "Deployment"]
     webhooks = [manifest for manifest in manifests if manifest["kind"] == "ValidatingWebhookConfiguration"]

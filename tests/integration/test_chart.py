@@ -90,6 +90,8 @@ VALUES: dict[str, dict[str, Any]] = {
         "operator": {"watchNamespaces": ["kube-public"]},
         "webhook": {"failurePolicy": "Fail", "timeoutSeconds": 30},
     },
+    "no way to models": {"hub": {"enabled": False}, "volumes": {"enabled": False}},
+    "a mirror": {"hub": {"endpoint": "https://hub.example/hf", "readTokens": True}},
     "settings": {
         "operator": {
             "scrapeIntervalSeconds": 0.5,
@@ -159,7 +161,7 @@ def test_every_value_is_in_the_schema() -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     schema = json.loads((CHART / "values.schema.json").read_text())
     assert set(values) == set(schema["properties"]) - {"global"}
-    for part in ("operator", "webhook"):
+    for part in ("operator", "webhook", "hub", "volumes"):
         assert set(values[part]) == set(schema["properties"][part]["properties"])
 
 
@@ -227,7 +229,8 @@ def test_cert_manager_makes_the_certificate_where_it_shall() -> None:
     assert issuers[authority["spec"]["issuerRef"]["name"]] == {"selfSigned": {}}
     [deployment] = of_kind(manifests, "Deployment")
     pod = deployment["spec"]["template"]["spec"]
-    [volume], [mount] = pod["volumes"], pod["containers"][0]["volumeMounts"]
+    [volume] = [each for each in pod["volumes"] if each["name"] == "webhook"]
+    [mount] = [each for each in pod["containers"][0]["volumeMounts"] if each["name"] == "webhook"]
     assert volume["secret"]["secretName"] == certificate["spec"]["secretName"]
     assert environment_and_ports(manifests)[0]["MIXSERVE_WEBHOOK_CERTIFICATE_DIRECTORY"] == mount["mountPath"]
     # Then the operator needs no Secret of its own, and no right to one.
@@ -255,6 +258,9 @@ POOL_RIGHTS = (
     "patch pods",
     "get pods/log",
     "create events.k8s.io/events",
+    "create batch/jobs",
+    "delete batch/jobs",
+    "get persistentvolumeclaims",
 )
 CATALOGUE_RIGHTS = ("watch mixserve.dev/acceleratorclasses", "list mixserve.dev/quantizationformats")
 NO_RIGHTS = (
@@ -274,6 +280,8 @@ NO_RIGHTS = (
     "create serviceaccounts/token",
     "list coordination.k8s.io/leases",
     "update coordination.k8s.io/leases",
+    "list persistentvolumeclaims",
+    "patch batch/jobs",
     "list namespaces",
     "list nodes",
     "list apiextensions.k8s.io/customresourcedefinitions",
@@ -283,7 +291,7 @@ NO_RIGHTS = (
 def may(plane: ControlPlane, account: str, right: str, namespace: str, name: str = "") -> bool:
     """What the API server would say to an account (NAMESPACE:NAME) that wants to do VERB [GROUP/]RESOURCE[/PART]."""
     verb, _, what = right.partition(" ")
-    group, resource, part = re.fullmatch(r"(?:([^/]*\.[^/]*|apps|policy)/)?([^/]+)(?:/(.+))?", what).groups("")
+    group, resource, part = re.fullmatch(r"(?:([^/]*\.[^/]*|apps|policy|batch)/)?([^/]+)(?:/(.+))?", what).groups("")
     review = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SubjectAccessReview",
@@ -327,6 +335,32 @@ def test_the_operator_may_do_nothing_else(control_plane: ControlPlane, namespace
     account = install_rights(control_plane, namespace, {})
     for where in ("", "kube-public", namespace):
         assert [right for right in NO_RIGHTS if may(control_plane, account, right, where)] == []
+
+
+def test_it_may_read_tokens_only_if_it_is_told_to(control_plane: ControlPlane, namespace: str) -> None:
+    account = install_rights(control_plane, namespace, {"hub": {"readTokens": True}})
+    eventually(lambda: may(control_plane, account, "get secrets", "kube-public", "hf-token"), "right to tokens")
+    assert not may(control_plane, account, "list secrets", "kube-public")
+    switched_off = {"hub": {"enabled": False, "readTokens": True}, "volumes": {"enabled": False}}
+    for role in of_kind(render(namespace, switched_off), "ClusterRole"):
+        resources = {resource for rule in role["rules"] for resource in rule["resources"]}
+        assert not resources & {"secrets", "jobs", "persistentvolumeclaims"}
+
+
+def test_the_hub_and_the_jobs_image_reach_the_operator() -> None:
+    chosen = {
+        "image": {"repository": "registry.example/mixserve", "tag": "v1"},
+        "hub": {"endpoint": "https://hub.example/mirror", "readTokens": True},
+    }
+    variables, _ = environment_and_ports(render("mixserve-system", chosen))
+    assert variables["MIXSERVE_FILES_IMAGE"] == "registry.example/mixserve:v1"
+    assert variables["MIXSERVE_HUB_ENDPOINT"] == "https://hub.example/mirror"
+    assert (variables["MIXSERVE_HUB_ENABLED"], variables["MIXSERVE_HUB_READ_TOKENS"]) == ("true", "true")
+    off, _ = environment_and_ports(
+        render("mixserve-system", {"hub": {"enabled": False}, "volumes": {"enabled": False}})
+    )
+    assert off["MIXSERVE_HUB_ENABLED"] == "false"
+    assert not {"MIXSERVE_HUB_ENDPOINT", "MIXSERVE_FILES_IMAGE", "MIXSERVE_CACHE_DIRECTORY"} & set(off)
 
 
 def test_the_operator_may_hold_one_lease_in_its_own_namespace(control_plane: ControlPlane, namespace: str) -> None:

@@ -59,7 +59,7 @@ def test_the_image_has_locked_versions_and_nothing_of_the_embedded_cluster(opt: 
     locked = dict(re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
     assert {name: version for name, version in installed.items() if name != "mixserve"}.items() <= locked.items()
     assert {"cryptography", "kopf", "kubernetes", "pydantic"} <= installed.keys()
-    assert not {"filelock", "matplotlib", "pytest"} & installed.keys()
+    assert not {"matplotlib", "platformdirs", "pytest"} & installed.keys()
 
 
 def test_the_chart_runs_what_the_image_does(opt: Path) -> None:

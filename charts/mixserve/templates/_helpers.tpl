@@ -33,12 +33,18 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{ include "mixserve.webhookName" . }}.{{ .Release.Namespace }}.svc
 {{- end -}}
 
+{{/* The operator's image. */}}
+{{- define "mixserve.image" -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+
 {{/* Name of what is not in a namespace, of which each release has its own. */}}
 {{- define "mixserve.clusterName" -}}
 {{ .Release.Namespace }}-{{ include "mixserve.fullname" . }}
 {{- end -}}
 
-{{/* What the operator may do where it looks after pools. It reads no Secrets: engine pods name them themselves. */}}
+{{/* What the operator may do where it looks after pools. It reads Secrets only if it is told to: engine pods name them
+     themselves. */}}
 {{- define "mixserve.poolRules" -}}
 - apiGroups: [mixserve.dev]
   resources: [llmservingpools]
@@ -68,4 +74,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create]
+{{- if .Values.volumes.enabled }}
+# The Jobs that read what there is to know of models on volumes, and whether there is a volume.
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, create, delete]
+- apiGroups: [""]
+  resources: [persistentvolumeclaims]
+  verbs: [get]
+{{- end }}
+{{- if and .Values.hub.enabled .Values.hub.readTokens }}
+# Tokens for the hub, read one by one, by the name that a pool gives.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get]
+{{- end }}
 {{- end -}}

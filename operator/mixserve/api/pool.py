@@ -44,8 +44,9 @@ class Model(StrictModel):
     token_secret_ref: SecretKeyRef | None = None
     """Hugging Face token, for gated or private repositories. Unset: none is sent."""
     facts: ModelFacts | None = None
-    """The model's numbers, from which memory and parallelism are planned. Unset: read from config.json where the
-    operator can see it, which is so for host:// on its own machine; else nobody checks whether the model fits."""
+    """The model's numbers, from which memory and parallelism are planned. Unset: read from the checkpoint, by the
+    operator on the hub, by a Job on a volume; where that can't be, nobody checks whether the model fits. `mixserve
+    facts` prints them."""
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
@@ -104,7 +105,7 @@ class Variant(StrictModel):
     """Commit of the variant's own Hugging Face repository: needed beside an hf:// source here, and only there."""
     tensor_parallel: GpuCount = 1
     """GPUs that share one replica, on one node. auto: the smallest power of two that holds the model and one request of
-    the longest context; it needs the model's numbers, from config.json or model.facts."""
+    the longest context; it waits for the model's numbers, from its checkpoint or model.facts."""
     replicas: ReplicaRange = ReplicaRange()
     resources: Resources = Resources()
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from mixserve.api.names import ANNOTATION_DESIRED_HASH, ANNOTATION_LAST_VALID_SPEC
+from mixserve.api.names import ANNOTATION_DESIRED_HASH, ANNOTATION_KEPT, ANNOTATION_LAST_VALID_SPEC
 from mixserve.apply.drift import first_difference
 from mixserve.apply.resources import OWNED_BY_KIND
 
@@ -55,7 +55,12 @@ def changes(desired: Sequence[DesiredObject], live: Sequence[Mapping[str, Any]])
     """
     there = {(one["kind"], one["metadata"]["name"]): one for one in live if one["kind"] in OWNED_BY_KIND}
     found = [change for one in desired for change in _change(one, there.pop((one.kind, one.name), None))]
-    return (*found, *(Change(Action.DELETE, kind, name) for kind, name in there))
+    return (*found, *(Change(Action.DELETE, *name) for name, one in there.items() if not is_kept(one)))
+
+
+def is_kept(obj: Mapping[str, Any]) -> bool:
+    """Whether an object stays although its pool's spec does not ask for it."""
+    return ANNOTATION_KEPT in (obj["metadata"].get("annotations") or {})
 
 
 def _change(desired: DesiredObject, live: Mapping[str, Any] | None) -> Iterator[Change]:

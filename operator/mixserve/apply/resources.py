@@ -48,6 +48,9 @@ DEPLOYMENTS = Resource("apps/v1", "Deployment", "deployments")
 SERVICES = Resource("v1", "Service", "services")
 DISRUPTION_BUDGETS = Resource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 
+JOBS = Resource("batch/v1", "Job", "jobs")
+VOLUME_CLAIMS = Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
+
 OWNED = (SERVICE_ACCOUNTS, CONFIG_MAPS, DEPLOYMENTS, SERVICES, DISRUPTION_BUDGETS)
 """What a pool consists of, in the order in which it is made."""
 

@@ -8,6 +8,7 @@ work, and prints. Here does not belong: the work itself. What a command needs is
 import typer
 
 from mixserve.cli import dev, operator
+from mixserve.cli.facts import facts
 from mixserve.cli.plan import plan
 
 app = typer.Typer(
@@ -18,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(plan)
+app.command()(facts)
 app.add_typer(dev.app, name="dev")
 app.add_typer(operator.app, name="operator")
 

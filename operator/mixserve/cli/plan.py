@@ -69,6 +69,10 @@ def plan(
         str | None, typer.Option(metavar="TIME", help="Longest time to the first token, as in 500ms or 2s.")
     ] = None,
     tpot: Annotated[str | None, typer.Option(metavar="TIME", help="Longest time per output token, as in 50ms.")] = None,
+    offline: Annotated[
+        bool,
+        typer.Option("--offline", help="Leave the Hugging Face hub alone; HF_HUB_OFFLINE=1 does the same."),
+    ] = False,
     against: Annotated[
         bool,
         typer.Option(
@@ -81,12 +85,14 @@ def plan(
 ) -> None:
     """Say what pools would become: do they fit, how fast are they, what do they cost, what is wrong with them.
 
-    Needs no cluster, unless --against asks for one. Exit code 1 where something is wrong with the manifests.
+    Needs no cluster, unless --against asks for one. The numbers of models on the hub are read there, with HF_TOKEN and
+    HF_ENDPOINT, and kept. Exit code 1 where something is wrong with the manifests.
     """
+    from mixserve.cli.hub_files import is_offline
     from mixserve.cli.manifest_files import UnreadableError, manifest_files
     from mixserve.cli.manifests import read_manifests
+    from mixserve.cli.plan_files import PlanFiles
     from mixserve.cli.plan_report import report_on
-    from mixserve.observe.model_files import ModelConfigReader
     from mixserve.plan.forecast import Question
     from mixserve.plan.prediction import Workload
 
@@ -104,7 +110,8 @@ def plan(
     if manifests.is_empty:
         raise typer.BadParameter(f"there is nothing of Mixserve in {', '.join(filename)}", param_hint="--filename")
     cluster = _cluster(context, manifests) if against or context is not None else None
-    report = report_on(manifests, configs=ModelConfigReader(), question=question, cluster=cluster)
+    files = PlanFiles([pool for _, pool in manifests.pools], offline=offline or is_offline())
+    report = report_on(manifests, files=files, question=question, cluster=cluster)
     typer.echo(_text(report, output), nl=False)
     raise typer.Exit(0 if report.is_valid else 1)
 

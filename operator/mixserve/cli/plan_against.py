@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mixserve.apply.changes import changes
+from mixserve.apply.late_facts import facts_for_objects
+from mixserve.apply.resources import DEPLOYMENTS, SERVICE_ACCOUNTS
+from mixserve.controller.parsing import last_valid
 from mixserve.plan.objects import desired_objects
 
 if TYPE_CHECKING:
@@ -62,12 +65,14 @@ class Difference:
         refusal: why the API server would not take it; empty if it would.
         changes: of its objects; none for a pool with violations, which the operator leaves as it is.
         bounds: of the variants whose replicas change.
+        is_planned: whether it is known what the pool would consist of.
     """
 
     is_new: bool
     refusal: str
     changes: tuple[Change, ...]
     bounds: tuple[Bounds, ...]
+    is_planned: bool
 
 
 def look(context: str | None, pools: Sequence[LLMServingPool]) -> Cluster:
@@ -105,21 +110,36 @@ async def _look(context: str | None, pools: Sequence[LLMServingPool]) -> Cluster
     return Cluster(catalog, tuple(live))
 
 
-def difference(judgement: Judgement, live: LivePool, *, is_valid: bool) -> Difference:
-    """What would change for a pool."""
+def difference(judgement: Judgement, live: LivePool, *, is_planned: bool) -> Difference:
+    """What would change for a pool; of its objects nothing where it can't be planned."""
     return Difference(
         is_new=live.pool is None,
         refusal=live.refusal,
-        changes=_changes(judgement, live) if is_valid else (),
+        changes=_changes(judgement, live) if is_planned else (),
         bounds=tuple(_bounds(judgement.resolved, live)),
+        is_planned=is_planned,
     )
 
 
 def _changes(judgement: Judgement, live: LivePool) -> tuple[Change, ...]:
     pool, uid = judgement.resolved, "" if live.pool is None else live.pool["metadata"]["uid"]
     owned = pool.model_copy(update={"metadata": pool.metadata.model_copy(update={"uid": uid})})
-    desired = desired_objects(owned, catalog=judgement.catalog, facts_by_variant=judgement.facts)
+    facts = facts_for_objects(
+        owned,
+        judgement.facts,
+        served=_served(live),
+        deployments={one["metadata"]["name"]: one for one in live.objects if one["kind"] == DEPLOYMENTS.kind},
+    )
+    desired = desired_objects(owned, catalog=judgement.catalog, facts_by_variant=facts)
     return changes(desired.objects, live.objects)
+
+
+def _served(live: LivePool) -> LLMServingPool | None:
+    """The pool as its objects were last applied."""
+    if live.pool is None:
+        return None
+    account = next((one for one in live.objects if one["kind"] == SERVICE_ACCOUNTS.kind), None)
+    return last_valid(live.pool, account)
 
 
 def _bounds(pool: LLMServingPool, live: LivePool) -> Iterator[Bounds]:

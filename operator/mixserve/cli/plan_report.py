@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from mixserve.cli.plan_against import difference as difference_to
 from mixserve.plan.forecast import forecast
-from mixserve.plan.model_source import repository_of
 from mixserve.validate.judgement import findings_together, judge
 
 if TYPE_CHECKING:
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
     from mixserve.api.pool import LLMServingPool
     from mixserve.cli.manifests import Manifests, Named, Refused
     from mixserve.cli.plan_against import Cluster, Difference
-    from mixserve.observe.model_files import ModelConfigReader
-    from mixserve.plan.facts import Configs
+    from mixserve.cli.plan_files import PlanFiles
     from mixserve.plan.forecast import PoolForecast, Question
     from mixserve.validate.judgement import Findings, Judgement
     from mixserve.validate.violation import Violation
@@ -84,14 +82,17 @@ class Report:
 def report_on(
     manifests: Manifests,
     *,
-    configs: ModelConfigReader,
+    files: PlanFiles,
     question: Question,
     cluster: Cluster | None = None,
 ) -> Report:
     """Judge and forecast everything that was read, and hold it against a cluster if there is one."""
     catalog = manifests.catalog(None if cluster is None else cluster.catalog)
-    judgements = [judge(pool, catalog=catalog, configs=_read(pool, configs)) for _, pool in manifests.pools]
-    live_pools = [None] * len(judgements) if cluster is None else cluster.pools
+    live_pools = [None] * len(manifests.pools) if cluster is None else cluster.pools
+    judgements = []
+    for (_, pool), live in zip(manifests.pools, live_pools, strict=True):
+        configs, absences = files.of(pool, live)
+        judgements.append(judge(pool, catalog=catalog, configs=configs, absences=absences))
     found = zip(manifests.pools, judgements, findings_together(judgements), live_pools, strict=True)
     return Report(
         question=question,
@@ -101,18 +102,15 @@ def report_on(
                 judgement,
                 findings=findings,
                 question=question,
-                difference=None if live is None else difference_to(judgement, live, is_valid=not findings.violations),
+                difference=None
+                if live is None
+                else difference_to(judgement, live, is_planned=not findings.violations and not judgement.waits),
             )
             for (what, _), judgement, findings, live in found
         ),
         refused=tuple(manifests.refused),
         ignored=manifests.ignored,
     )
-
-
-def _read(pool: LLMServingPool, configs: ModelConfigReader) -> Configs:
-    repositories = {repository_of(pool, variant) for variant in pool.spec.variants}
-    return {repository: configs.read_now(repository) for repository in repositories}
 
 
 def _pool_report(

@@ -151,6 +151,7 @@ def _difference(found: Difference) -> dict[str, Any]:
     return {
         "new": found.is_new,
         "refused": found.refusal or None,
+        "planned": found.is_planned,
         "objects": [
             {"action": one.action.value, "kind": one.kind, "name": one.name, "field_path": one.field_path or None}
             for one in found.changes

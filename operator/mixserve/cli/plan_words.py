@@ -192,11 +192,13 @@ def differences(pool: PoolReport) -> Iterator[str]:
         yield f"the API server refuses it: {found.refusal}"
     if pool.findings.violations:
         yield "the operator would report its violations, and leave what runs as it is"
+    elif not found.is_planned:
+        yield "the operator would read the model's files first, and leave what runs as it is until then"
     for change in found.changes:
         yield f"{change.action} {change.kind} {change.name}{f' ({change.field_path})' if change.field_path else ''}"
     if not found.is_new:
         yield from (_bounds(one) for one in found.bounds)
-    if not (found.refusal or found.changes or found.bounds or pool.findings.violations):
+    if found.is_planned and not (found.refusal or found.changes or found.bounds):
         yield "nothing would change"
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from mixserve.api.names import LABEL_VARIANT, Reason
+from mixserve.apply.changes import is_kept
 from mixserve.apply.errors import ApiError
 from mixserve.apply.objects import ObjectWriter, Outcome
 from mixserve.apply.resources import CONFIG_MAPS, DEPLOYMENTS, OWNED_BY_KIND, SERVICE_ACCOUNTS
@@ -139,7 +140,7 @@ class Applier:
         rolling_out = {seen.name for seen in observation.variants if seen.rolling_out}
         for obj in owned_by(plan.pool.metadata.uid, self._view.owned(key)):
             name, variant = _name(obj), obj["metadata"].get("labels", {}).get(LABEL_VARIANT)
-            stays = variant in kept or (obj["kind"] == CONFIG_MAPS.kind and variant in rolling_out)
+            stays = variant in kept or (obj["kind"] == CONFIG_MAPS.kind and variant in rolling_out) or is_kept(obj)
             if name not in wanted and not stays and "deletionTimestamp" not in obj["metadata"]:
                 await self._remove(key, plan, obj, refusals)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _tracebacks = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 
 # They report each request, or each event, of which there are hundreds per second.
-_TALKATIVE = ("kopf", "aiohttp", "kubernetes", "asyncio", "urllib3")
+_TALKATIVE = ("kopf", "aiohttp", "kubernetes", "asyncio", "urllib3", "httpx2", "httpcore2", "huggingface_hub")
 
 
 def configure_logs(level: LogLevel, log_format: LogFormat) -> None:

@@ -11,6 +11,9 @@ import structlog
 from mixserve.controller.acting import Actor
 from mixserve.controller.applying import Applier
 from mixserve.controller.beat import Beat
+from mixserve.controller.checkpoints.checkpoints import Checkpoints
+from mixserve.controller.checkpoints.keeping import Keeper
+from mixserve.controller.checkpoints.sources import hub_reader, sources
 from mixserve.controller.cluster_view import ClusterView, pool_of
 from mixserve.controller.event_poster import EventPoster
 from mixserve.controller.gathering import Gatherer
@@ -89,7 +92,15 @@ class Operator:
             enqueue=self._queue.add,
         )
         self._events = EventPoster(connection, instance=settings.identity)
-        planner = Planner(self._view, ModelConfigReader())
+        self._hub = hub_reader(settings)
+        self._checkpoints = Checkpoints(
+            self._view,
+            host=ModelConfigReader(),
+            sources=sources(settings, connection, self._hub),
+            keeper=Keeper(connection, view=self._view),
+            look=self._queue.add,
+        )
+        planner = Planner(self._view, self._checkpoints)
         gatherer = Gatherer(view=self._view, samples=samples, logs=logs, templates=ChatTemplates(connection))
         applier = Applier(connection, view=self._view, events=self._events, telemetry=telemetry)
         reporter = Reporter(connection, view=self._view, events=self._events)
@@ -109,6 +120,7 @@ class Operator:
             samples.forget,
             logs.forget,
             planner.forget_object,
+            self._checkpoints.forget,
             gatherer.forget,
             applier.forget,
             reporter.forget,
@@ -147,6 +159,9 @@ class Operator:
         finally:
             self.synced = False
             await cancel_all(tasks)
+            self._checkpoints.close()
+            if self._hub is not None:
+                await self._hub.close()
             stop_watches.set()
             await asyncio.wait({watches}, timeout=_WATCHES_END_S)
             await cancel_all({watches})

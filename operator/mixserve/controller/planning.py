@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +9,14 @@ from pydantic import ValidationError
 
 from mixserve.api.accelerator import AcceleratorClass
 from mixserve.api.engine import EngineType
-from mixserve.api.names import ANNOTATION_LAST_VALID_SPEC
 from mixserve.api.pool import LLMServingPool
 from mixserve.api.quantization import QuantizationFormat
-from mixserve.apply.resources import SERVICE_ACCOUNTS
+from mixserve.apply.late_facts import facts_for_objects
+from mixserve.apply.resources import DEPLOYMENTS, SERVICE_ACCOUNTS
 from mixserve.catalog.built_in import Catalog
+from mixserve.controller.gathering import owned_by
 from mixserve.controller.object_cache import PoolKey, key_of
+from mixserve.controller.parsing import last_valid, parsed
 from mixserve.controller.scraping import MetricsEndpoint
 from mixserve.engines.registry import adapter_for
 from mixserve.plan.facts import facts_by_variant
@@ -24,7 +25,7 @@ from mixserve.plan.model_source import Repository, repository_of
 from mixserve.plan.objects import DesiredObject, deployment_name, desired_objects
 from mixserve.plan.parallelism import with_tensor_parallel
 from mixserve.plan.placement import PlacementError, placement_of
-from mixserve.validate.judgement import Judgement, findings, judge
+from mixserve.validate.judgement import Judgement, findings, judge, waits_for_facts
 from mixserve.validate.name_checks import Claim, name_owners
 from mixserve.validate.unreadable import unreadable
 
@@ -34,11 +35,12 @@ if TYPE_CHECKING:
 
     from mixserve.api.base import StrictModel
     from mixserve.api.pool import Variant
+    from mixserve.controller.checkpoints.reader import CheckpointReader
     from mixserve.controller.cluster_view import ClusterView
     from mixserve.controller.object_cache import ObjectCache
-    from mixserve.observe.model_files import ModelConfigReader
     from mixserve.plan.facts import Facts
     from mixserve.plan.memory import MemoryPlan
+    from mixserve.plan.placement import Placement
     from mixserve.status.troubles import Advise
     from mixserve.validate.name_checks import Name
     from mixserve.validate.violation import Note, Violation
@@ -75,12 +77,14 @@ class Assessment:
         violations: what is wrong with it.
         notes: what there is to know.
         advise: what its engine knows of start-up errors.
-        plan: what it should consist of; None if something is wrong.
+        waits: nothing is wrong, and there is no plan yet for want of the model's files.
+        plan: what it should consist of; None if something is wrong, or it waits.
     """
 
     violations: tuple[Violation, ...] = ()
     notes: tuple[Note, ...] = ()
     advise: Advise
+    waits: bool = False
     plan: PoolPlan | None = None
 
 
@@ -98,10 +102,10 @@ class Planner:
 
     Args:
         view: the catalogue, and the pools that may want the same names.
-        configs: reads config.json.
+        configs: reads checkpoints.
     """
 
-    def __init__(self, view: ClusterView, configs: ModelConfigReader) -> None:
+    def __init__(self, view: ClusterView, configs: CheckpointReader) -> None:
         self._view = view
         self._configs = configs
         self._judged: dict[PoolKey, Judgement] = {}
@@ -117,7 +121,8 @@ class Planner:
         judgement, owners = await self._judge(key, pool), await self._owners(key, raw, pool=pool)
         known = self._known.get(key)
         if known is None or known.judgement is not judgement or known.owners != owners:
-            known = self._known[key] = _Known(judgement, owners, _assess(judgement, owners))
+            facts = self._facts_for_objects(raw, judgement.resolved, judgement.facts)
+            known = self._known[key] = _Known(judgement, owners, _assess(judgement, owners, facts))
         return known.assessment
 
     async def recover(self, raw: RawObject) -> PoolPlan | None:
@@ -130,13 +135,18 @@ class Planner:
         pool = self._last_valid(raw)
         if pool is None:
             return None
-        facts = facts_by_variant(pool, await self._read_configs(pool))
+        facts = facts_by_variant(pool, await self._read_configs(pool), self._configs.absences(pool))
         catalog = self._catalog()
         resolved = with_tensor_parallel(pool, catalog=catalog, facts_by_variant=facts)
-        try:
-            return _plan(resolved, catalog=catalog, facts=facts) if _fits(resolved, catalog, facts) else None
-        except PlacementError:
+        if waits_for_facts(resolved, facts):
             return None
+        try:
+            if _fits(resolved, catalog, facts):
+                noted = self._facts_for_objects(raw, resolved, facts)
+                return _plan(resolved, catalog=catalog, facts=facts, facts_for_objects=noted)
+        except PlacementError:
+            pass
+        return None
 
     def forget(self, key: PoolKey) -> None:
         """Drop a pool that is gone."""
@@ -149,15 +159,26 @@ class Planner:
 
     async def _read_configs(self, pool: LLMServingPool) -> dict[Repository, Mapping[str, Any] | None]:
         repositories = {repository_of(pool, variant) for variant in pool.spec.variants}
-        return {repository: await self._configs.read(repository) for repository in repositories}
+        return {repository: await self._configs.read(repository, pool) for repository in repositories}
 
     async def _judge(self, key: PoolKey, pool: LLMServingPool) -> Judgement:
         """The pool by itself; worked out again only if something that it comes from has changed."""
         catalog, configs = self._catalog(), await self._read_configs(pool)
-        known = self._judged.get(key)
-        if known is None or (known.pool, known.catalog, known.configs) != (pool, catalog, configs):
-            known = self._judged[key] = judge(pool, catalog=catalog, configs=configs)
+        known, absences = self._judged.get(key), self._configs.absences(pool)
+        found = (pool, catalog, configs, absences)
+        if known is None or (known.pool, known.catalog, known.configs, known.absences) != found:
+            known = self._judged[key] = judge(pool, catalog=catalog, configs=configs, absences=absences)
         return known
+
+    def _facts_for_objects(
+        self,
+        raw: RawObject,
+        resolved: LLMServingPool,
+        facts: Mapping[str, Facts],
+    ) -> Mapping[str, Facts]:
+        owned = owned_by(raw["metadata"]["uid"], self._view.owned(key_of(raw)))
+        deployments = {obj["metadata"]["name"]: obj for obj in owned if obj["kind"] == DEPLOYMENTS.kind}
+        return facts_for_objects(resolved, facts, served=self._last_valid(raw), deployments=deployments)
 
     def _catalog(self) -> Catalog:
         """The whole catalogue: what a pool names need not exist, and remedies name what does."""
@@ -208,7 +229,7 @@ class Planner:
         return None if pool is None else Claim(pool=pool, served_before=before)
 
     def _last_valid(self, raw: RawObject) -> LLMServingPool | None:
-        return _last_valid(raw, self._view.get(SERVICE_ACCOUNTS, key_of(raw)))
+        return last_valid(raw, self._view.get(SERVICE_ACCOUNTS, key_of(raw)))
 
     def _parse(self, model: type[Any], raw: RawObject) -> Any:
         """The parsed object, or what is wrong with it; once for each generation of its spec."""
@@ -216,36 +237,25 @@ class Planner:
         uid, generation = metadata["uid"], metadata["generation"]
         known = self._parsed.get(uid)
         if known is None or known[0] != generation:
-            known = self._parsed[uid] = (generation, _parsed(model, raw))
+            known = self._parsed[uid] = (generation, parsed(model, raw))
         return known[1]
 
 
-def _parsed(model: type[StrictModel], raw: RawObject) -> StrictModel | ValidationError:
-    try:
-        return model.parse({key: value for key, value in raw.items() if key != "status"})
-    except ValidationError as error:
-        return error
-
-
-def _last_valid(raw: RawObject, account: RawObject | None) -> LLMServingPool | None:
-    """The pool as it was when its ServiceAccount was last applied."""
-    metadata: Mapping[str, Any] = {} if account is None else account["metadata"]
-    if not any(owner["uid"] == raw["metadata"]["uid"] for owner in metadata.get("ownerReferences", ())):
-        return None
-    try:
-        spec = json.loads(metadata.get("annotations", {}).get(ANNOTATION_LAST_VALID_SPEC, "null"))
-        return LLMServingPool.parse({**raw, "spec": spec, "status": None})
-    except ValueError:  # edited by hand, or written by another version of Mixserve
-        return None
-
-
-def _assess(judgement: Judgement, owners: Mapping[Name, LLMServingPool]) -> Assessment:
+def _assess(
+    judgement: Judgement,
+    owners: Mapping[Name, LLMServingPool],
+    facts_for_objects: Mapping[str, Facts],
+) -> Assessment:
     pool, found = judgement.resolved, findings(judgement, owners)
+    waits, plan = judgement.waits and not found.violations, None
+    if not waits and not found.violations:
+        plan = _plan(pool, catalog=judgement.catalog, facts=judgement.facts, facts_for_objects=facts_for_objects)
     return Assessment(
         violations=found.violations,
         notes=found.notes,
         advise=adapter_for(pool.spec.engine.type).advise,
-        plan=None if found.violations else _plan(pool, catalog=judgement.catalog, facts=judgement.facts),
+        waits=waits,
+        plan=plan,
     )
 
 
@@ -254,11 +264,12 @@ def _plan(
     *,
     catalog: Catalog,
     facts: Mapping[str, Facts],
+    facts_for_objects: Mapping[str, Facts],
 ) -> PoolPlan:
     adapter, variants = adapter_for(pool.spec.engine.type), pool.spec.variants
     return PoolPlan(
         pool=pool,
-        objects=desired_objects(pool, catalog=catalog, facts_by_variant=facts).objects,
+        objects=desired_objects(pool, catalog=catalog, facts_by_variant=facts_for_objects).objects,
         deployments={variant.name: deployment_name(pool, variant) for variant in variants},
         priors={v.name: _prior(pool, v, catalog=catalog, facts=facts[v.name]) for v in variants},
         prices={v.accelerator: catalog.accelerators[v.accelerator].spec.price_per_hour for v in variants},
@@ -268,8 +279,8 @@ def _plan(
 
 def _fits(pool: LLMServingPool, catalog: Catalog, facts: Mapping[str, Facts]) -> bool:
     """Whether no variant is known not to fit."""
-    plans = [_memory(pool, variant, catalog=catalog, facts=facts[variant.name]) for variant in pool.spec.variants]
-    return all(plan is None or plan.fits for plan in plans)
+    sized = [_sized(pool, variant, catalog=catalog, facts=facts[variant.name]) for variant in pool.spec.variants]
+    return all(plan is None or plan.fits for _, plan in sized)
 
 
 def _prior(
@@ -279,17 +290,16 @@ def _prior(
     catalog: Catalog,
     facts: Facts,
 ) -> float:
-    placement = placement_of(pool, variant=variant, catalog=catalog)
-    memory = _memory(pool, variant, catalog=catalog, facts=facts)
-    return batch_prior(pool.spec.engine, placement=placement, plan=memory)
+    placement, plan = _sized(pool, variant, catalog=catalog, facts=facts)
+    return batch_prior(pool.spec.engine, placement=placement, plan=plan)
 
 
-def _memory(
+def _sized(
     pool: LLMServingPool,
     variant: Variant,
     *,
     catalog: Catalog,
     facts: Facts,
-) -> MemoryPlan | None:
+) -> tuple[Placement, MemoryPlan | None]:
     placement = placement_of(pool, variant=variant, catalog=catalog)
-    return memory_plan_if_known(facts, engine=pool.spec.engine, placement=placement)
+    return placement, memory_plan_if_known(facts, engine=pool.spec.engine, placement=placement)

@@ -120,6 +120,7 @@ class Reporter:
                 generation=generation,
                 violations=assessment.violations,
                 notes=assessment.notes,
+                waits=assessment.waits,
                 apply_error="; ".join(refused) or None,
             ),
             observation=None if outcome is None else outcome.observation,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import uuid
 from pathlib import Path  # noqa: TC003 - pydantic reads the annotation
@@ -9,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from mixserve.observe.hub_endpoint import DEFAULT_ENDPOINT, ENDPOINT_PATTERN, ENDPOINT_VARIABLE
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "json", "console"]
@@ -67,6 +70,18 @@ class Settings(BaseSettings):
     """Directory with tls.crt and tls.key, from cert-manager for example; unset: operators make their own."""
     webhook_certificate_interval_s: Annotated[float, Field(ge=0.1, le=3600)] = 30.0
     """Seconds between two looks at whether the certificate was renewed or has to be."""
+    hub_enabled: bool = True
+    """Whether to read what there is to know of models on the Hugging Face hub."""
+    hub_endpoint: Annotated[str, Field(pattern=ENDPOINT_PATTERN)] = Field(
+        default_factory=lambda: os.environ.get(ENDPOINT_VARIABLE) or DEFAULT_ENDPOINT, validate_default=True
+    )
+    """URL of the hub or of a mirror; unset: HF_ENDPOINT, else https://huggingface.co."""
+    hub_read_tokens: bool = False
+    """Whether the operator has the right to read the Secrets with tokens that pools name."""
+    files_image: Annotated[str, Field(min_length=1)] | None = None
+    """Image of Mixserve for the Jobs that read what there is to know of models on volumes; unset: none are made."""
+    cache_directory: Path | None = None
+    """Directory for what was read of the hub; unset: it is kept in memory and in ConfigMaps of the pools only."""
     log_level: LogLevel = "info"
     """Lowest level that is logged."""
     log_format: LogFormat = "auto"

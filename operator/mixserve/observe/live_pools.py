@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from mixserve.api.accelerator import AcceleratorClass
-from mixserve.api.names import API_VERSION, LABEL_POOL
+from mixserve.api.names import ANNOTATION_KEPT, API_VERSION, LABEL_POOL
 from mixserve.api.quantization import QuantizationFormat
 from mixserve.apply.errors import NotFound, Rejected
 from mixserve.apply.resources import ACCELERATORS, FORMATS, OWNED, POOLS
 from mixserve.catalog.built_in import Catalog
+from mixserve.observe.kept_files import recall
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from mixserve.api.pool import LLMServingPool
     from mixserve.apply.connection import Connection
     from mixserve.apply.resources import Resource
+    from mixserve.plan.model_source import Repository
 
 DRY_RUN_MANAGER = "mixserve-plan"
 """The field manager of dry runs: whoever reads the API server's audit log finds out who asked."""
@@ -39,6 +41,16 @@ class LivePool:
     pool: Mapping[str, Any] | None
     objects: tuple[Mapping[str, Any], ...]
     refusal: str
+
+    def learned(self, repository: Repository) -> Mapping[str, Any] | None:
+        """What the cluster's operator has read of a checkpoint: its decoded config.json, or None."""
+        uid = None if self.pool is None else self.pool["metadata"]["uid"]
+        for one in self.objects:
+            owners = one["metadata"].get("ownerReferences", ())
+            if ANNOTATION_KEPT in one["metadata"].get("annotations", {}) and any(o["uid"] == uid for o in owners):
+                found = recall(one.get("data") or {}, repository)
+                return None if found is None else found.config
+        return None
 
 
 async def read_catalog(connection: Connection) -> Catalog:

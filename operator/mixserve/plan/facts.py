@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from mixserve.api.model_facts import ModelFacts, SlidingWindow
+from mixserve.plan.absence import Absence, Absences, Outlook
 from mixserve.plan.checkpoint_size import checkpoint_bytes
 from mixserve.plan.config_keys import (
     DecoderKeys,
@@ -30,7 +32,7 @@ from mixserve.plan.model_source import Repository, repository_of
 from mixserve.plan.parameters import count_parameters, count_vision
 
 if TYPE_CHECKING:
-    from mixserve.api.pool import LLMServingPool, Variant
+    from mixserve.api.pool import LLMServingPool
 
 # Keys of structures that a model_type has or has not, by what they stand for. Null, false and 0 mean that it is not so.
 _LATENT = {"kv_lora_rank": "it uses multi-head latent attention"}
@@ -38,11 +40,22 @@ _EXPERTS = dict.fromkeys(("n_routed_experts", "num_local_experts", "num_experts"
 _NESTED = {"text_config": "the configuration is nested, as in models that also see or hear"}
 
 
+GIVE_FACTS = "give the model's numbers in spec.model.facts to have its fit checked"
+
+
 @dataclass(frozen=True)
 class UnknownFacts:
-    """There are no numbers, and why, as a clause. Planning goes on without them."""
+    """There are no numbers. Planning goes on without them, unless they are about to come.
+
+    Attributes:
+        detail: why, as a clause.
+        remedy: what to do, as an instruction without a full stop.
+        outlook: whether waiting helps.
+    """
 
     detail: str
+    remedy: str = GIVE_FACTS
+    outlook: Outlook = Outlook.NEVER
 
 
 @dataclass(frozen=True)
@@ -57,30 +70,41 @@ Facts = ModelFacts | UnknownFacts | InvalidFacts
 Configs = Mapping[Repository, Mapping[str, Any] | None]
 """Decoded config.json by checkpoint; None or absent where it could not be read."""
 
+_NO_REASONS: Absences = MappingProxyType({})
 
-def facts_by_variant(pool: LLMServingPool, configs: Configs) -> dict[str, Facts]:
+
+def facts_by_variant(
+    pool: LLMServingPool,
+    configs: Configs,
+    absences: Absences = _NO_REASONS,
+) -> dict[str, Facts]:
     """The facts of each variant's checkpoint, by the variant's name.
 
     Args:
         pool: its `spec.model.facts` hold for every variant where they are given.
         configs: config.json by checkpoint.
+        absences: why there is none of a checkpoint.
     """
-    return {variant.name: _facts_of(pool, variant, configs=configs) for variant in pool.spec.variants}
+    found = {}
+    for variant in pool.spec.variants:
+        repository = repository_of(pool, variant)
+        found[variant.name] = pool.spec.model.facts or _facts_of(
+            repository, config=configs.get(repository), absence=absences.get(repository)
+        )
+    return found
 
 
 def _facts_of(
-    pool: LLMServingPool,
-    variant: Variant,
+    repository: Repository,
     *,
-    configs: Configs,
+    config: Mapping[str, Any] | None,
+    absence: Absence | None,
 ) -> Facts:
-    if pool.spec.model.facts is not None:
-        return pool.spec.model.facts
-    repository = repository_of(pool, variant)
-    config = configs.get(repository)
-    if config is None:
-        return UnknownFacts(f"config.json of {repository} can't be read by the operator")
-    return facts_from_config(config)
+    if config is not None:
+        return facts_from_config(config)
+    if absence is not None:
+        return UnknownFacts(absence.detail, absence.remedy, absence.outlook)
+    return UnknownFacts(f"config.json of {repository} can't be read by the operator")
 
 
 def facts_from_config(config: Mapping[str, Any]) -> Facts:

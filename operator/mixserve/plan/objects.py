@@ -110,6 +110,28 @@ def desired_objects(
     return DesiredPool(tuple(objects))
 
 
+def pool_object(
+    pool: LLMServingPool,
+    *,
+    api_version: str,
+    kind: str,
+    name: str,
+    annotations: Mapping[str, str],
+    **content: Any,
+) -> DesiredObject:
+    """An object that belongs to a pool and is none of those that the spec asks for.
+
+    Args:
+        pool: its owner.
+        api_version: of the object.
+        kind: of the object.
+        name: of the object.
+        annotations: of the object.
+        content: all but the metadata.
+    """
+    return _object(pool, api_version=api_version, kind=kind, name=name, annotations=annotations, **content)
+
+
 def deployment_name(pool: LLMServingPool, variant: Variant) -> str:
     """The name of a variant's Deployment, at most 61 characters."""
     return f"{pool.metadata.name}-{variant.name}"

@@ -1,7 +1,8 @@
 """The conditions of a pool. All are positive: True is good, Unknown could not be checked and is tried again.
 
 - *Validated*: the spec of `observedGeneration` breaks no rule.
-- *Fits*: the model fits its GPUs as planned; Unknown where the model's numbers are not known, which stops nothing.
+- *Fits*: the model fits its GPUs as planned; Unknown where the model's numbers are not known. That stops nothing, but
+  while its files are being read the pool waits for them, and one with `tensorParallel: auto` until they are read.
 - *WorkloadReady*: what the pool asked of the cluster is there. True when everything is applied, nothing rolls out, no
   replica is in trouble, and every variant has its minimum ready; replicas above the minimum may still be starting
   (reason Progressing), so that an ordinary scale-up does not flip it. False with the trouble of any replica, also one
@@ -11,8 +12,8 @@
 - *Ready*: the sum, and what `kubectl wait --for=condition=Ready` is for: requests are answered, and the spec of
   `observedGeneration` is the one that is served or being rolled out. So True needs Validated, Fits not False, all
   objects applied, and one ready replica that takes requests. It stays True while replicas start or are replaced. It is
-  False after a bad edit, although the replicas of the last good spec keep serving; the message then says that they do.
-  To wait for the end of a rollout, wait for WorkloadReady.
+  Unknown while the spec waits for the model's files, and False after a bad edit, although the replicas of the spec
+  before keep serving; the message then says that they do. To wait for the end of a rollout, wait for WorkloadReady.
 
 Messages say where, what and what to do, and have no number that changes by itself.
 """
@@ -43,12 +44,14 @@ class Findings:
         generation: of the pool that was looked at.
         violations: what is wrong with the spec.
         notes: what could not be checked, or is worth knowing; stops nothing.
+        waits: nothing is wrong, and there is no plan yet: for the reason of Fits.
         apply_error: why the objects could not be applied, or None.
     """
 
     generation: int
     violations: tuple[Violation, ...] = ()
     notes: tuple[Note, ...] = ()
+    waits: bool = False
     apply_error: str | None = None
 
 
@@ -88,7 +91,7 @@ def build_conditions(
     )
     metrics = _until_read(judge_metrics(observation), before.get(ConditionType.METRICS_FRESH))
     parts = (validated, fits, workload, metrics, _judge_foreign(observation))
-    ready = _sum_up((validated, fits), workload, observation=observation)
+    ready = _sum_up((validated, fits), workload, observation=observation, waits=findings.waits)
     return tuple(
         _condition(verdict, generation=findings.generation, before=before.get(verdict.type), now_s=now_s)
         for verdict in (ready, *parts)
@@ -180,6 +183,7 @@ def _sum_up(
     workload: Verdict,
     *,
     observation: PoolObservation | None,
+    waits: bool,
 ) -> Verdict:
     kind = ConditionType.READY
     serves = observation is not None and any(ready_replicas(seen) for seen in observation.variants)
@@ -189,6 +193,10 @@ def _sum_up(
     if broken:
         keeps = ". The replicas of the last good spec keep serving" if serves else ""
         return Verdict(kind, "False", broken[0].reason, broken[0].message + keeps)
+    if waits:
+        _, fits = spec
+        keeps = ". The replicas of the spec before keep serving" if serves else ""
+        return Verdict(kind, "Unknown", fits.reason, f"Waits for the model's files. {fits.message}{keeps}")
     if serves:
         return Verdict(kind, "True", Reason.READY, "Requests are answered")
     if workload.status == "Unknown":

@@ -8,7 +8,7 @@ from mixserve.api.names import ConditionType, Reason
 ConditionStatus = Literal["True", "False", "Unknown"]
 
 
-NOT_LOOKED_AT = "Not looked at: there was no valid spec yet"
+NOT_LOOKED_AT = "Not looked at: nothing is planned yet"
 """Message of conditions about objects and pods while there is no spec to compare them with."""
 
 

@@ -27,13 +27,14 @@ from mixserve.validate.kv_cache_checks import (
 )
 from mixserve.validate.model_checks import (
     auto_without_facts,
+    checkpoint_not_there,
     context_exceeds_model,
     does_not_fit,
     indivisible_heads,
     invalid_facts,
     step_too_narrow,
 )
-from mixserve.validate.notes import engine_caveats, facts_unknown, format_falls_back, version_unknown
+from mixserve.validate.notes import auto_waits, engine_caveats, facts_unknown, format_falls_back, version_unknown
 from mixserve.validate.pool_checks import chat_template_not_taken, owned_flags, owned_variables
 from mixserve.validate.subject import subjects_of
 
@@ -63,6 +64,7 @@ VARIANT_CHECKS = (
     checkpoint_in_two_formats,
     checkpoint_not_read,
     step_too_narrow,
+    checkpoint_not_there,
     invalid_facts,
     auto_without_facts,
     indivisible_heads,
@@ -71,7 +73,7 @@ VARIANT_CHECKS = (
 )
 
 POOL_NOTES = (version_unknown, engine_caveats)
-VARIANT_NOTES = (facts_unknown, format_falls_back)
+VARIANT_NOTES = (facts_unknown, auto_waits, format_falls_back)
 
 
 def violations(

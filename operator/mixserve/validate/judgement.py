@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from mixserve.plan.facts import facts_by_variant
+from mixserve.plan.absence import Absences, Outlook
+from mixserve.plan.facts import UnknownFacts, facts_by_variant
 from mixserve.plan.parallelism import with_tensor_parallel
 from mixserve.plan.quant_method import quant_methods_by_variant
 from mixserve.validate.checks import all_violations, notes, violations_by_variant
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from mixserve.validate.name_checks import Name
     from mixserve.validate.violation import Note, Violation
 
+_NO_REASONS: Absences = MappingProxyType({})
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -31,6 +35,7 @@ class Judgement:
         resolved: with numbers where it says auto; the same where it does not.
         catalog: the formats and accelerators that there are.
         configs: config.json by checkpoint.
+        absences: why there is none of a checkpoint.
         facts: the model's numbers by variant.
         by_variant: what is wrong with each variant.
     """
@@ -39,6 +44,7 @@ class Judgement:
     resolved: LLMServingPool
     catalog: Catalog
     configs: Configs
+    absences: Absences
     facts: Mapping[str, Facts]
     by_variant: Mapping[str, tuple[Violation, ...]]
 
@@ -46,6 +52,11 @@ class Judgement:
     def violations(self) -> tuple[Violation, ...]:
         """Everything that is wrong, with the pool as a whole and with its variants."""
         return all_violations(self.pool, self.by_variant)
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is no plan yet; see `waits_for_facts`."""
+        return waits_for_facts(self.resolved, self.facts)
 
 
 @dataclass(frozen=True)
@@ -61,6 +72,7 @@ def judge(
     *,
     catalog: Catalog,
     configs: Configs,
+    absences: Absences = _NO_REASONS,
 ) -> Judgement:
     """Judge a pool by itself.
 
@@ -68,11 +80,28 @@ def judge(
         pool: the pool.
         catalog: the formats and accelerators that there are.
         configs: config.json by checkpoint.
+        absences: why there is none of a checkpoint.
     """
-    facts, methods = facts_by_variant(pool, configs), quant_methods_by_variant(pool, configs)
+    facts, methods = facts_by_variant(pool, configs, absences), quant_methods_by_variant(pool, configs)
     resolved = with_tensor_parallel(pool, catalog=catalog, facts_by_variant=facts)
     wrong = violations_by_variant(resolved, catalog=catalog, facts_by_variant=facts, quant_methods=methods)
-    return Judgement(pool, resolved, catalog, configs, facts, wrong)
+    return Judgement(pool, resolved, catalog, configs, absences, facts, wrong)
+
+
+def waits_for_facts(resolved: LLMServingPool, facts: Mapping[str, Facts]) -> bool:
+    """Whether there can be no plan yet, although nothing need be wrong.
+
+    That is so while files are being read, since a plan without numbers would be another one as soon as they come, and
+    as long as nobody knows what auto stands for.
+
+    Args:
+        resolved: the pool with numbers where it says auto, as far as they are known.
+        facts: the model's numbers by variant.
+    """
+    unknown = (each for each in facts.values() if isinstance(each, UnknownFacts))
+    return any(variant.is_auto for variant in resolved.spec.variants) or any(
+        each.outlook is Outlook.SOON for each in unknown
+    )
 
 
 def findings(judgement: Judgement, owners: Mapping[Name, LLMServingPool]) -> Findings:

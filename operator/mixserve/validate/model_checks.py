@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mixserve.api.engine import SHORTEST_CONTEXT
 from mixserve.api.names import Reason
 from mixserve.engines.registry import adapter_for
+from mixserve.plan.absence import Outlook
 from mixserve.plan.facts import InvalidFacts, UnknownFacts
 from mixserve.plan.memory import memory_plan
 from mixserve.plan.parallelism import group_sizes, shares_heads
@@ -32,13 +33,20 @@ def invalid_facts(subject: Subject) -> Iterator[Violation]:
             )
 
 
+def checkpoint_not_there(subject: Subject) -> Iterator[Violation]:
+    """There is no such repository, or no such revision of it."""
+    if isinstance(subject.facts, UnknownFacts) and subject.facts.outlook is Outlook.NOT_THERE:
+        yield Violation(Reason.CHECKPOINT_NOT_FOUND, subject.source_path, subject.facts.detail, subject.facts.remedy)
+
+
 def auto_without_facts(subject: Subject) -> Iterator[Violation]:
-    """The number of GPUs is to be worked out, and nobody knows the model."""
-    if subject.variant.is_auto and isinstance(subject.facts, UnknownFacts):
+    """The number of GPUs is to be worked out, and nobody knows the model, nor will by waiting."""
+    facts = subject.facts
+    if subject.variant.is_auto and isinstance(facts, UnknownFacts) and facts.outlook is Outlook.NEVER:
         yield Violation(
             Reason.UNKNOWN_MODEL_FACTS,
             f"{subject.path}.tensorParallel",
-            f"auto needs the model's numbers, and {subject.facts.detail}",
+            f"auto needs the model's numbers, and {facts.detail}",
             "give them in spec.model.facts, or a number of GPUs here",
         )
 

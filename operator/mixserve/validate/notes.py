@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mixserve.api.names import Reason
 from mixserve.engines.registry import adapter_for
 from mixserve.engines.versions import line, nearest_line
+from mixserve.plan.absence import Outlook
 from mixserve.plan.facts import UnknownFacts
 from mixserve.validate.violation import Note
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
     from mixserve.api.pool import LLMServingPool
     from mixserve.validate.subject import Subject
-
-_GIVE_FACTS = "give the model's numbers in spec.model.facts to have its fit checked"
 
 
 def version_unknown(pool: LLMServingPool) -> Iterator[Note]:
@@ -41,8 +40,25 @@ def engine_caveats(pool: LLMServingPool) -> Iterator[Note]:
 
 def facts_unknown(subject: Subject) -> Iterator[Note]:
     """Whether the model fits can't be checked."""
-    if isinstance(subject.facts, UnknownFacts):
-        yield Note(Reason.UNKNOWN_MODEL_FACTS, subject.source_path, subject.facts.detail, _GIVE_FACTS)
+    facts = subject.facts
+    if isinstance(facts, UnknownFacts):
+        yield Note(_reason(facts), subject.source_path, facts.detail, facts.remedy)
+
+
+def auto_waits(subject: Subject) -> Iterator[Note]:
+    """The number of GPUs is to be worked out, and nobody knows the model yet."""
+    facts = subject.facts
+    if subject.variant.is_auto and isinstance(facts, UnknownFacts):
+        yield Note(
+            _reason(facts),
+            f"{subject.path}.tensorParallel",
+            "auto waits for the model's numbers",
+            "give a number of GPUs to go on without them",
+        )
+
+
+def _reason(facts: UnknownFacts) -> Reason:
+    return Reason.READING_MODEL_FILES if facts.outlook is Outlook.SOON else Reason.UNKNOWN_MODEL_FACTS
 
 
 def format_falls_back(subject: Subject) -> Iterator[Note]:

@@ -53,11 +53,13 @@ CONDITIONS: Mapping[Reason, ConditionType] = MappingProxyType(
         Reason.SERVED_NAME_TAKEN: ConditionType.VALIDATED,
         Reason.DEPLOYMENT_NAME_TAKEN: ConditionType.VALIDATED,
         Reason.CHECKPOINT_MISMATCH: ConditionType.VALIDATED,
+        Reason.CHECKPOINT_NOT_FOUND: ConditionType.VALIDATED,
         Reason.DOES_NOT_FIT: ConditionType.FITS,
         Reason.CONTEXT_TOO_LONG: ConditionType.FITS,
         Reason.INDIVISIBLE_HEADS: ConditionType.FITS,
         Reason.INVALID_MODEL_FACTS: ConditionType.FITS,
         Reason.UNKNOWN_MODEL_FACTS: ConditionType.FITS,
+        Reason.READING_MODEL_FILES: ConditionType.FITS,
     }
 )
 """The condition in which violations and notes of a reason are reported."""

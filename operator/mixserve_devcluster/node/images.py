@@ -14,13 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-# For pods of tests and of the curious: the host's commands, and this interpreter.
+# For pods of tests and of the curious: the host's commands, and this interpreter. And Mixserve's own image, under the
+# name that the chart gives it.
 BUILT_IN = (
     ImageSpec(pattern="local/shell:*", entrypoint=["sh"]),
     ImageSpec(
         pattern="local/python:*",
         executables={"python": [sys.executable], "python3": [sys.executable]},
         entrypoint=["python3"],
+    ),
+    ImageSpec(
+        pattern="mixserve:*", executables={"mixserve": [sys.executable, "-m", "mixserve.cli"]}, entrypoint=["mixserve"]
     ),
 )
 

@@ -67,9 +67,9 @@ def main() -> None:
         write_pools(Path(folder), options.pools)
         arguments = {
             "start alone: mixserve plan --help": ["plan", "--help"],
-            f"{options.pools} pools, table": ["plan", "-f", folder],
+            f"{options.pools} pools, table": ["plan", "--offline", "-f", folder],
             f"{options.pools} pools, JSON, rate and API price": [
-                *("plan", "-f", folder, "-o", "json", "--rate", "5", "--api-price", "0.15,0.60")
+                *("plan", "--offline", "-f", folder, "-o", "json", "--rate", "5", "--api-price", "0.15,0.60")
             ],
         }
         # In turns, so that what else the machine does falls on all of them.

@@ -43,7 +43,13 @@ def test_a_new_pool_then_nothing_then_a_roll_out(sandbox: PoolSandbox) -> None:
 
     sandbox.apply([pool()])
     sandbox.wait_until_ready("chat")
-    assert against(sandbox, pool()) == {"new": False, "refused": None, "objects": [], "replicas": []}
+    assert against(sandbox, pool()) == {
+        "new": False,
+        "refused": None,
+        "planned": True,
+        "objects": [],
+        "replicas": [],
+    }
 
     before = sandbox.pool("chat")
     changed = against(sandbox, pool("chat", variant(most=2), engine={"prefixCaching": False}))

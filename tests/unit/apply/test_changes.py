@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mixserve.api.names import ANNOTATION_KEPT
 from mixserve.apply.changes import Action, Change, changes
 from mixserve.catalog.built_in import built_in_catalog
 from mixserve.plan.objects import desired_objects
@@ -61,6 +62,11 @@ def test_what_is_of_no_variant_any_more_is_deleted(kind: str) -> None:
     live = applied(desired(variant("main"), variant("old")))
 
     assert Change(Action.DELETE, kind, "chat-old") in changes(desired(), live)
+
+
+def test_what_was_learned_of_its_models_stays() -> None:
+    metadata = {"name": "chat-model-files", "annotations": {ANNOTATION_KEPT: "model-files"}}
+    assert changes(desired(), [*applied(desired()), {"kind": "ConfigMap", "metadata": metadata}]) == ()
 
 
 def test_what_pools_do_not_consist_of_is_left_alone() -> None:

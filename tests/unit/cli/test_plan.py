@@ -15,8 +15,11 @@ from typer.testing import CliRunner
 from mixserve.cli import app
 from mixserve.cli.plan import _is_colourful, _painted
 from support import pool_manifests
+from support.hub_server import REVISION, HubServer, hub_server
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from click.testing import Result
 
 ROOT = Path(__file__).parents[3]
@@ -236,3 +239,66 @@ def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _is_colourful()
     monkeypatch.setenv("NO_COLOR", "1")
     assert not _is_colourful()
+
+
+LLAMA = {
+    "model_type": "llama",
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "vocab_size": 128256,
+    "max_position_embeddings": 8192,
+}
+
+
+class TestHub:
+    @pytest.fixture
+    def hub(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+        with hub_server() as hub:
+            monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+            monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+            monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+            yield hub
+
+    @pytest.fixture
+    def pools(self) -> list[dict[str, Any]]:
+        """A hundred pools, each with a model of its own."""
+        made = [pool_manifests.pool(f"p{number}") for number in range(100)]
+        for number, one in enumerate(made):
+            one["spec"]["model"] = {"source": f"hf://org/M{number}", "revision": REVISION}
+        return made
+
+    def test_the_numbers_of_models_are_read_there_all_at_once(self, hub: HubServer, pools: list[Any]) -> None:
+        for number in range(100):
+            hub.put(f"org/M{number}", config=LLAMA)
+        found = planned(*pools)["pools"]
+        assert {one["parameters"] for one in found} == {8_030_261_248}
+        assert not any("tokenizer" in path for path, _ in hub.asked)
+        # And kept: the second time without a hub.
+        hub.failing = 503
+        assert planned(*pools)["pools"] == found
+
+    def test_a_refusal_is_a_note_and_a_model_that_is_not_there_a_violation(
+        self, hub: HubServer, pools: list[Any]
+    ) -> None:
+        hub.put("org/M0", config=LLAMA, gated=True)
+        hub.put("org/M1", config=LLAMA, revision="f" * 40)
+        gated, absent = planned(*pools[:2])["pools"]
+        assert "accept its licence" in gated["notes"][0]["remedy"]
+        assert [one["reason"] for one in absent["violations"]] == ["CheckpointNotFound"]
+
+    @pytest.mark.parametrize("options", [("--offline",), ()])
+    def test_it_can_be_left_alone(
+        self, hub: HubServer, pools: list[Any], options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if not options:
+            monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+        [found] = planned(pools[0], options=options)["pools"]
+        assert "can't be read here: --offline" in found["notes"][0]["cause"]
+        assert hub.asked == []
+
+    def test_nobody_asks_for_what_is_given(self, hub: HubServer) -> None:
+        assert planned(pool_manifests.pool())["pools"][0]["parameters"] == 8_030_261_248
+        assert hub.asked == []

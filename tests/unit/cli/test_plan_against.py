@@ -10,11 +10,14 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from mixserve.api.names import ANNOTATION_KEPT
 from mixserve.api.pool import LLMServingPool
 from mixserve.catalog.built_in import built_in_catalog
 from mixserve.cli import app, plan_against
 from mixserve.cli.plan_against import Cluster, NoClusterError
+from mixserve.observe.kept_files import Learned, kept_data
 from mixserve.observe.live_pools import LivePool
+from mixserve.plan.model_source import Repository
 from mixserve.plan.objects import desired_objects
 from support import pool_manifests
 from support.manifests import facts_for
@@ -111,6 +114,64 @@ def test_a_pool_with_violations_changes_nothing(plan: Any) -> None:
 
     assert "the operator would report its violations, and leave what runs as it is" in text
     assert "create" not in text
+
+
+UNREAD = pool_manifests.pool("chat", pool_manifests.variant(tensorParallel="auto"))
+UNREAD["spec"]["model"] = {"source": "pvc://models/llama"}
+LLAMA = {
+    "model_type": "llama",
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "vocab_size": 128256,
+    "max_position_embeddings": 8192,
+}
+
+
+def kept(*, uid: str = "u") -> dict[str, Any]:
+    """What the cluster's operator has learned of the volume."""
+    metadata = {
+        "name": "chat-model-files",
+        "annotations": {ANNOTATION_KEPT: "model-files"},
+        "ownerReferences": [{"uid": uid}],
+    }
+    data = kept_data([Learned(Repository("pvc://models/llama"), LLAMA, "")])
+    return {"kind": "ConfigMap", "metadata": metadata, "data": data}
+
+
+@pytest.mark.parametrize("objects", [(), (kept(uid="another"),)])
+def test_what_waits_for_a_volume_is_told(plan: Any, objects: tuple[dict[str, Any], ...]) -> None:
+    result = plan(LivePool({**UNREAD, "metadata": {"uid": "u"}}, objects, ""), UNREAD)
+
+    assert result.exit_code == 0
+    assert "can't be read here: the volume is seen in the cluster only" in result.stdout
+    assert "the operator would read the model's files first, and leave what runs as it is until then" in result.stdout
+    assert "nothing would change" not in result.stdout
+
+
+def test_what_the_clusters_operator_has_learned_is_known(plan: Any) -> None:
+    found = LivePool({**UNREAD, "metadata": {"uid": "u"}}, (kept(),), "")
+    [pool] = json.loads(plan(found, UNREAD, "-o", "json").stdout)["pools"]
+
+    assert pool["parameters"] == 8_030_261_248
+    assert pool["against"]["planned"]
+    assert {one["kind"] for one in pool["against"]["objects"]} == {
+        *("ServiceAccount", "Service", "Deployment", "PodDisruptionBudget")
+    }
+
+
+def test_numbers_that_came_late_are_no_reason_to_roll_out(plan: Any) -> None:
+    written = copy.deepcopy(UNREAD)
+    written["spec"]["variants"][0]["tensorParallel"] = 1
+    parsed = LLMServingPool.parse({**written, "metadata": {"name": "chat", "namespace": "default", "uid": "u"}})
+    made = desired_objects(parsed, catalog=built_in_catalog(), facts_by_variant={}).objects
+    objects = (*(copy.deepcopy(dict(one.body)) for one in made), kept())
+    metadata = {"name": "chat", "namespace": "default", "uid": "u"}
+    result = plan(LivePool({**written, "metadata": metadata}, objects, ""), written)
+
+    assert "default/chat\n    nothing would change\n" in result.stdout
 
 
 def test_without_a_cluster_there_is_no_answer(plan: Any) -> None:

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from mixserve.api.names import ANNOTATION_LAST_VALID_SPEC, LABEL_POOL, Reason
-from mixserve.apply.resources import ACCELERATORS, FORMATS, POOLS, SERVICE_ACCOUNTS
+from mixserve.api.names import ANNOTATION_LAST_VALID_SPEC, ANNOTATION_MEMORY_PLAN, LABEL_POOL, Reason
+from mixserve.apply.resources import ACCELERATORS, DEPLOYMENTS, FORMATS, POOLS, SERVICE_ACCOUNTS
 from mixserve.catalog.built_in import ACCELERATORS_FOLDER, FORMATS_FOLDER, manifests
 from mixserve.controller import planning
 from mixserve.controller.cluster_view import ClusterView
 from mixserve.controller.object_cache import PoolKey, key_of
 from mixserve.controller.planning import Assessment, Planner
 from mixserve.observe.model_files import ModelConfigReader
+from mixserve.plan.absence import Absence, Outlook
+from mixserve.plan.model_source import Repository, repository_of
 from support.pool_manifests import pool as manifest
 from support.pool_manifests import variant
 
@@ -323,3 +325,81 @@ async def test_what_is_gone_is_forgotten(planner: Planner, view: ClusterView) ->
     planner.forget(key_of(raw))
     planner.forget_object("uid-chat")
     assert (planner._judged, planner._known, "uid-chat" in planner._parsed) == ({}, {}, False)
+
+
+class Absent:
+    """Knows no checkpoint, for one reason."""
+
+    def __init__(self, outlook: Outlook) -> None:
+        self.outlook = outlook
+        self.config: dict[str, Any] | None = None
+
+    async def read(self, _: Repository, __: object) -> dict[str, Any] | None:
+        return self.config
+
+    def absences(self, pool: Any) -> dict[Repository, Absence]:
+        absence = Absence(outlook=self.outlook, detail="it is not known", remedy="wait")
+        return {repository_of(pool, each): absence for each in pool.spec.variants}
+
+
+async def test_a_pool_whose_files_are_being_read_waits_and_what_runs_is_left_alone(view: ClusterView) -> None:
+    planner = Planner(view, Absent(Outlook.SOON))
+    raw = stored(manifest(model={"facts": None}))
+    found = await assess(planner, view, raw)
+    assert (found.plan, found.waits, found.violations) == (None, True, ())
+    spec = json.dumps({**raw["spec"], "model": {**raw["spec"]["model"], "facts": None}})
+    view.put(SERVICE_ACCOUNTS, account(annotations={ANNOTATION_LAST_VALID_SPEC: spec}))
+    assert await planner.recover(raw) is None
+
+
+async def test_it_goes_on_when_they_are_read_and_without_them_when_they_cannot_be(view: ClusterView) -> None:
+    absent = Absent(Outlook.SOON)
+    planner = Planner(view, absent)
+    raw = stored(manifest(model={"facts": None}))
+    assert (await assess(planner, view, raw)).plan is None
+    absent.outlook = Outlook.LATER
+    without = await planner.assess(key_of(raw), raw)
+    assert without.plan is not None
+    assert not without.waits
+    assert memory_plans(without) == [None]
+    absent.config = {**LLAMA, "max_position_embeddings": 8192}
+    assert memory_plans(await planner.assess(key_of(raw), raw)) != [None]
+
+
+async def test_numbers_that_come_late_leave_the_pods_as_they_are(view: ClusterView) -> None:
+    absent = Absent(Outlook.LATER)
+    planner = Planner(view, absent)
+    raw = stored(manifest(model={"facts": None}))
+    found = await assess(planner, view, raw)
+    assert found.plan is not None
+    apply(view, found)
+    for each in found.plan.objects:
+        if each.kind == "Deployment":
+            metadata = {**each.body["metadata"], "uid": "uid-deployment", "resourceVersion": "8"}
+            view.put(DEPLOYMENTS, {**each.body, "metadata": metadata})
+    absent.config = LLAMA
+    later = await planner.assess(key_of(raw), raw)
+    assert later.plan is not None
+    assert later.plan.objects == found.plan.objects
+    assert later.plan.priors != found.plan.priors
+    edit = edited(raw, engine={"maxModelLen": 4096})
+    assert memory_plans(await assess(planner, view, edit)) != [None]
+
+
+def memory_plans(found: Assessment) -> list[str | None]:
+    """The memory plan of each variant's pods."""
+    assert found.plan is not None
+    templates = [each.body["spec"]["template"] for each in found.plan.objects if each.kind == "Deployment"]
+    return [each["metadata"].get("annotations", {}).get(ANNOTATION_MEMORY_PLAN) for each in templates]
+
+
+LLAMA = {
+    "model_type": "llama",
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "vocab_size": 128256,
+    "max_position_embeddings": 8192,
+}

@@ -44,6 +44,8 @@ def test_namespaces_are_separated_by_commas(
         ("LOG_LEVEL", "loud"),
         ("IDENTITY", ""),
         ("HTTP_PORT", "65536"),
+        ("HUB_ENDPOINT", "huggingface.co"),
+        ("HUB_ENDPOINT", "https://user:password@hub.example"),
     ],
 )
 def test_a_bad_setting_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -65,3 +67,20 @@ def test_all_bad_settings_are_named_as_variables(monkeypatch: pytest.MonkeyPatch
 def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIXSERVE_WORKERS", "3")
     assert read_settings().workers == 3
+
+
+@pytest.mark.parametrize(
+    ("variables", "endpoint"),
+    [
+        ({}, "https://huggingface.co"),
+        ({"HF_ENDPOINT": "https://hub.example"}, "https://hub.example"),
+        ({"HF_ENDPOINT": "https://hub.example", "MIXSERVE_HUB_ENDPOINT": "http://other"}, "http://other"),
+        ({"HF_ENDPOINT": ""}, "https://huggingface.co"),
+    ],
+)
+def test_the_hub_is_that_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], endpoint: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert read_settings().hub_endpoint == endpoint

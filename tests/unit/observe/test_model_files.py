@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mixserve.observe import model_files
+from mixserve.observe import checkpoint, model_files
 from mixserve.observe.model_files import ModelConfigReader
 from mixserve.plan.checkpoint_size import INDEX
 from mixserve.plan.model_source import Repository
@@ -36,7 +36,7 @@ async def test_an_unchanged_file_is_read_once(
 ) -> None:
     (tmp_path / "config.json").write_text("{}")
     first = await reader.read(Repository(f"host://{tmp_path}"))
-    monkeypatch.setattr(model_files, "_parse", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr(model_files, "read_directory", lambda *_: pytest.fail("read again"))
     assert await reader.read(Repository(f"host://{tmp_path}")) is first
 
 
@@ -75,7 +75,7 @@ async def test_a_named_pipe_is_not_opened(reader: ModelConfigReader, tmp_path: P
 async def test_a_huge_file_is_not_read(
     reader: ModelConfigReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model_files, "MAX_CONFIG_BYTES", 10)
+    monkeypatch.setattr(checkpoint, "MAX_CONFIG_BYTES", 10)
     (tmp_path / "config.json").write_text('{"hidden_size": 64}')
     assert await reader.read(Repository(f"host://{tmp_path}")) is None
 
@@ -107,7 +107,7 @@ async def test_what_stands_in_a_file_of_its_own_counts_where_config_json_does_no
 async def test_a_huge_file_beside_config_json_is_not_read(
     reader: ModelConfigReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model_files, "MAX_CONFIG_BYTES", 10)
+    monkeypatch.setattr(checkpoint, "MAX_CONFIG_BYTES", 10)
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "hf_quant_config.json").write_text(QUANTIZED)
     assert await reader.read(Repository(f"host://{tmp_path}")) == {"quantization_config": "too long to be read"}
@@ -129,7 +129,7 @@ async def test_an_index_that_is_none_is_left_out(reader: ModelConfigReader, tmp_
 async def test_a_huge_index_is_not_read(
     reader: ModelConfigReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model_files, "MAX_INDEX_BYTES", 10)
+    monkeypatch.setattr(checkpoint, "MAX_INDEX_BYTES", 10)
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / INDEX).write_text('{"metadata": {"total_size": 7}}')
     assert await reader.read(Repository(f"host://{tmp_path}")) == {}

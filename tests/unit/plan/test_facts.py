@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixserve.api.model_facts import ModelFacts, SlidingWindow
+from mixserve.plan.absence import Absence, Outlook
 from mixserve.plan.checkpoint_size import INDEX
 from mixserve.plan.facts import InvalidFacts, UnknownFacts, facts_by_variant, facts_from_config
 from mixserve.plan.model_source import Repository
@@ -419,3 +420,21 @@ def test_a_config_that_can_not_be_read_is_unknown(configs):
     found = facts_by_variant(pool(model={"source": "host:///m"}), configs)
 
     assert found == {"main": UnknownFacts("config.json of host:///m can't be read by the operator")}
+
+
+def test_why_a_config_is_not_there_goes_with_it():
+    repository = Repository("pvc://models/m")
+    absence = Absence(outlook=Outlook.SOON, detail="it is being read", remedy="wait")
+
+    found = facts_by_variant(pool(model={"source": "pvc://models/m"}), {}, {repository: absence})
+
+    assert found == {"main": UnknownFacts("it is being read", "wait", Outlook.SOON)}
+
+
+def test_why_it_was_not_there_does_not_matter_once_it_is():
+    repository = Repository("host:///m")
+    absence = Absence(outlook=Outlook.NOT_THERE, detail="there is none", remedy="correct it")
+
+    found = facts_by_variant(pool(model={"source": "host:///m"}), {repository: LLAMA_8B_CONFIG}, {repository: absence})
+
+    assert found == {"main": LLAMA_8B}

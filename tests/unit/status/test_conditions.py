@@ -24,6 +24,7 @@ def build(
     *violations: Violation,
     observation: PoolObservation | None = SERVING,
     notes: tuple[Note, ...] = (),
+    waits: bool = False,
     apply_error: str | None = None,
     previous: Sequence[Condition] = (),
     generation: int = 7,
@@ -32,7 +33,9 @@ def build(
     conditions = build_conditions(
         name="chat",
         variants=(bounds(1, 9),),
-        findings=Findings(generation=generation, violations=violations, notes=notes, apply_error=apply_error),
+        findings=Findings(
+            generation=generation, violations=violations, notes=notes, waits=waits, apply_error=apply_error
+        ),
         observation=observation,
         previous=previous,
         advise=lambda _: None,
@@ -59,6 +62,26 @@ def test_a_pool_that_serves_is_true_throughout() -> None:
 
 def test_every_condition_names_the_generation_and_the_time() -> None:
     assert {(one.observed_generation, one.last_transition_time) for one in build().values()} == {(7, to_rfc3339(NOW_S))}
+
+
+READING = Note(Reason.READING_MODEL_FILES, "spec.model.source", "it is being read", "wait")
+
+
+def test_a_pool_that_waits_for_its_files_says_so() -> None:
+    found = build(notes=(READING,), waits=True, observation=None)
+    assert told(found["Ready"]) == (
+        "Unknown",
+        "ReadingModelFiles",
+        "Waits for the model's files. spec.model.source: it is being read; wait",
+    )
+    assert told(found["Fits"])[:2] == ("Unknown", "ReadingModelFiles")
+    assert told(found["WorkloadReady"]) == ("Unknown", "NotChecked", "Not looked at: nothing is planned yet")
+
+
+def test_what_ran_before_is_said_to_serve_while_the_pool_waits() -> None:
+    found = build(notes=(READING,), waits=True)
+    assert found["Ready"].status == "Unknown"
+    assert found["Ready"].message.endswith("wait. The replicas of the spec before keep serving")
 
 
 def test_the_time_stays_while_the_status_stays() -> None:

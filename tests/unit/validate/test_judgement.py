@@ -4,6 +4,8 @@ from dataclasses import replace
 
 from mixserve.api.names import Reason
 from mixserve.catalog.built_in import built_in_catalog
+from mixserve.plan.absence import Absence, Outlook
+from mixserve.plan.model_source import Repository
 from mixserve.validate.judgement import findings_together, judge
 from support.manifests import LLAMA_8B, pool, variant
 
@@ -76,3 +78,33 @@ def test_a_pool_is_judged_with_the_number_of_gpus_that_auto_stands_for():
     assert judgement.violations == ()
     assert judgement.pool.spec.variants[0].is_auto
     assert judgement.resolved.spec.variants[0].gpus == 2
+
+
+def waits(outlook, **fields):
+    made = pool(variant(**fields), model={"source": "pvc://models/m"})
+    absence = Absence(outlook=outlook, detail="it is not known", remedy="wait")
+    absences = {Repository("pvc://models/m"): absence}
+    judged = judge(made, catalog=built_in_catalog(), configs={}, absences=absences)
+    return judged.waits, [one.reason for one in judged.violations]
+
+
+def test_a_pool_waits_while_its_files_are_being_read():
+    assert waits(Outlook.SOON) == (True, [])
+    assert waits(Outlook.LATER) == (False, [])
+
+
+def test_auto_waits_until_they_are_read():
+    assert waits(Outlook.SOON, tensorParallel="auto") == (True, [])
+    assert waits(Outlook.LATER, tensorParallel="auto") == (True, [])
+
+
+def test_what_nobody_reads_is_wrong_with_auto_and_what_is_not_there_always():
+    assert waits(Outlook.NEVER, tensorParallel="auto")[1] == [Reason.UNKNOWN_MODEL_FACTS]
+    assert waits(Outlook.NEVER)[1] == []
+    assert waits(Outlook.NOT_THERE)[1] == [Reason.CHECKPOINT_NOT_FOUND]
+
+
+def test_numbers_that_are_given_wait_for_nothing():
+    judged = judge(manifest("a"), catalog=built_in_catalog(), configs={})
+
+    assert not judged.waits

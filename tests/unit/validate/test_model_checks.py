@@ -3,9 +3,11 @@ import re
 import pytest
 
 from mixserve.api.names import Reason
+from mixserve.plan.absence import Outlook
 from mixserve.plan.facts import InvalidFacts, UnknownFacts
 from mixserve.validate.model_checks import (
     auto_without_facts,
+    checkpoint_not_there,
     context_exceeds_model,
     does_not_fit,
     indivisible_heads,
@@ -67,6 +69,20 @@ class TestHeads:
         assert list(indivisible_heads(subject(NO_FACTS, tensorParallel=3))) == []
 
 
+class TestCheckpoint:
+    def test_one_that_is_not_there_is_refused(self):
+        facts = UnknownFacts("the hub has no hf://a/b", "correct the name", Outlook.NOT_THERE)
+
+        (found,) = checkpoint_not_there(subject(facts))
+
+        assert found.reason is Reason.CHECKPOINT_NOT_FOUND
+        assert found.message == "spec.model.source: the hub has no hf://a/b; correct the name"
+
+    @pytest.mark.parametrize("facts", [LLAMA_8B, NO_FACTS, UnknownFacts("down", outlook=Outlook.LATER)])
+    def test_one_that_nobody_knows_is_not(self, facts):
+        assert list(checkpoint_not_there(subject(facts))) == []
+
+
 class TestAuto:
     def test_needs_the_models_numbers(self):
         (found,) = auto_without_facts(subject(NO_FACTS, tensorParallel="auto"))
@@ -75,6 +91,12 @@ class TestAuto:
         assert found.field_path == "spec.variants[0].tensorParallel"
         assert found.cause == "auto needs the model's numbers, and nobody knows"
         assert found.remedy == "give them in spec.model.facts, or a number of GPUs here"
+
+    @pytest.mark.parametrize("outlook", [Outlook.SOON, Outlook.LATER, Outlook.NOT_THERE])
+    def test_waits_where_waiting_helps_and_is_not_told_twice_where_there_is_no_model(self, outlook):
+        facts = UnknownFacts("not yet", outlook=outlook)
+
+        assert list(auto_without_facts(subject(facts, tensorParallel="auto"))) == []
 
     @pytest.mark.parametrize("facts", [LLAMA_8B, InvalidFacts(("wrong",))])
     def test_is_right_with_them_and_not_told_twice_where_they_are_wrong(self, facts):

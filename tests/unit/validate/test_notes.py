@@ -1,8 +1,9 @@
 import pytest
 
 from mixserve.api.names import Reason
+from mixserve.plan.absence import Outlook
 from mixserve.plan.facts import InvalidFacts, UnknownFacts
-from mixserve.validate.notes import engine_caveats, facts_unknown, format_falls_back, version_unknown
+from mixserve.validate.notes import auto_waits, engine_caveats, facts_unknown, format_falls_back, version_unknown
 from support.manifests import LLAMA_8B, format_like, pool, subjects, variant
 
 
@@ -40,6 +41,28 @@ def test_unknown_facts_say_why_and_how_to_give_them():
     assert note.field_path == "spec.model.source"
     assert note.cause == "config.json has experts"
     assert "spec.model.facts" in note.remedy
+
+
+SOON = UnknownFacts("it is being read", "wait", Outlook.SOON)
+
+
+def test_facts_that_are_being_read_are_another_reason():
+    (note,) = facts_unknown(subject(SOON))
+
+    assert note.reason is Reason.READING_MODEL_FILES
+    assert (note.cause, note.remedy) == ("it is being read", "wait")
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [(SOON, Reason.READING_MODEL_FILES), (UnknownFacts("down", outlook=Outlook.LATER), Reason.UNKNOWN_MODEL_FACTS)],
+)
+def test_auto_says_that_it_waits(facts, reason):
+    (note,) = auto_waits(subject(facts, tensorParallel="auto"))
+
+    assert (note.reason, note.field_path) == (reason, "spec.variants[0].tensorParallel")
+    assert list(auto_waits(subject(facts, tensorParallel=2))) == []
+    assert list(auto_waits(subject(LLAMA_8B, tensorParallel="auto"))) == []
 
 
 @pytest.mark.parametrize("facts", [LLAMA_8B, InvalidFacts(("wrong",))])

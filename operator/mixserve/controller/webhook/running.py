@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from mixserve.controller.checkpoints.sources import kinds_read
 from mixserve.controller.webhook.answering import Answerer
 from mixserve.controller.webhook.judging import Judge
 from mixserve.controller.webhook.mounted import Mounted
@@ -34,7 +35,9 @@ class Webhook:
     def __init__(self, settings: Settings, *, connection: Connection, telemetry: Telemetry) -> None:
         self._settings = settings
         self._renewal = Renewal(_source(settings, connection), settings.webhook_certificate_interval_s)
-        self._answerer = Answerer(Judge(connection), lambda outcome: telemetry.reviews.labels(outcome).inc())
+        self._answerer = Answerer(
+            Judge(connection, kinds=kinds_read(settings)), lambda outcome: telemetry.reviews.labels(outcome).inc()
+        )
 
     def problem(self) -> str | None:
         """What it still waits for, or None."""

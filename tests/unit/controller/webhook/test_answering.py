@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 import yaml
@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixserve.api.names import ANNOTATION_LAST_VALID_SPEC, LABEL_POOL
-from mixserve.apply.errors import Unavailable
+from mixserve.apply.errors import NotFound, Unavailable
 from mixserve.catalog.built_in import ACCELERATORS_FOLDER, FORMATS_FOLDER, manifests
 from mixserve.controller.webhook.answering import Answerer
 from mixserve.controller.webhook.judging import Judge
+from mixserve.observe.kept_files import Learned, kept_data
+from mixserve.plan.model_source import Repository
 from support.admission import review_of
 from support.pool_manifests import pool, variant
 
@@ -40,9 +42,14 @@ class Lists:
             "llmservingpools": [],
             "serviceaccounts": [],
         }
+        self.named: dict[str, dict[str, Any]] = {}
         self.read: Counter[str] = Counter()
 
-    async def get(self, resource: Resource, *, namespace: str = "", **_: str) -> Any:
+    async def get(self, resource: Resource, *, namespace: str = "", name: str = "", **_: str) -> Any:
+        if name:
+            if name not in self.named:
+                raise NotFound("none", status=404)
+            return self.named[name]
         self.read[resource.plural] += 1
         assert (namespace == "team") is resource.namespaced
         return {"metadata": {"resourceVersion": "9"}, "items": self.objects[resource.plural]}
@@ -92,6 +99,52 @@ async def test_what_is_only_worth_knowing_is_a_warning(answerer: Answerer) -> No
     assert response["allowed"]
     [warning] = response["warnings"]
     assert warning.startswith("spec.engine.version: vllm 0.99.0 is not known")
+
+
+class TestModelsThatAreReadElsewhere:
+    """The leading operator reads them once the pool is stored; here only what it has learned is known."""
+
+    LLAMA: ClassVar = {
+        "model_type": "llama",
+        "hidden_size": 4096,
+        "intermediate_size": 14336,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "vocab_size": 128256,
+        "max_position_embeddings": 131072,
+    }
+
+    @staticmethod
+    def chat(**engine: Any) -> dict[str, Any]:
+        made = pool("chat", variant(accelerator="l4", tensorParallel="auto"), engine=engine)
+        made["spec"]["model"] = {"source": "pvc://models/llama"}
+        return made
+
+    @pytest.fixture
+    def answerer(self, lists: Lists, counted: Counter[str]) -> Answerer:
+        judge = Judge(lists, kinds={"pvc"})  # type: ignore[arg-type]
+        return Answerer(judge, lambda outcome: counted.update([outcome]))
+
+    async def test_auto_is_let_in_without_a_warning(self, answerer: Answerer) -> None:
+        assert await ask(answerer, review_of(self.chat())) == {"uid": "question", "allowed": True}
+
+    async def test_an_edit_is_held_against_what_was_learned(self, answerer: Answerer, lists: Lists) -> None:
+        metadata = {"name": "chat-model-files", "ownerReferences": [{"uid": "uid-chat"}], "resourceVersion": "7"}
+        data = kept_data([Learned(Repository("pvc://models/llama"), self.LLAMA, "")])
+        kept = {"metadata": {**metadata, "namespace": "team", "uid": "u"}, "data": data}
+        lists.named["chat-model-files"] = kept
+        before = self.chat(maxModelLen=8192)
+        lists.objects["llmservingpools"] = [stored(before, namespace="team")]
+        good = review_of(self.chat(maxModelLen=4096), before=before, uid="uid-chat")
+        bad = review_of(self.chat(maxModelLen=10**6), before=before, uid="uid-chat")
+        assert (await ask(answerer, good))["allowed"]
+        assert not (await ask(answerer, bad))["allowed"]
+
+    async def test_auto_is_refused_where_nobody_reads(self, lists: Lists) -> None:
+        answerer = Answerer(Judge(lists), lambda _: None)  # type: ignore[arg-type]
+        response = await ask(answerer, review_of(self.chat()))
+        assert fields(response) == ["spec.variants[0].tensorParallel"]
 
 
 async def test_a_spec_that_cannot_be_read_is_refused_without_a_look_at_the_cluster(

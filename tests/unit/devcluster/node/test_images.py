@@ -47,6 +47,15 @@ def test_an_unknown_image_names_those_that_are_known(tmp_path: Path) -> None:
         ImageStore([IMAGE], tmp_path).find("nginx")
 
 
+def test_mixserves_own_image_is_there(tmp_path: Path) -> None:
+    store = ImageStore([], tmp_path)
+    store.write()
+    command = store.find("mixserve:0.1.0").commands / "mixserve"
+    assert subprocess.run([command, "--version"], capture_output=True, text=True, check=True).stdout.startswith(
+        "mixserve "
+    )
+
+
 def test_commands_are_written_as_programs(tmp_path: Path) -> None:
     image = ImageSpec(pattern="*", executables={"greet": ["echo", "it's", "$HOME"]})
     store = ImageStore([image], tmp_path)
