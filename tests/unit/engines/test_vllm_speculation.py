@@ -102,18 +102,20 @@ class TestObstacles:
         assert all("4" in cause for _, cause in found)
 
     @pytest.mark.parametrize(
-        ("method", "argument", "refused"),
+        ("method", "argument", "version", "refused"),
         [
-            ("NGram", "--async-scheduling", True),
-            ("NGram", "--async_scheduling", True),
-            ("NGram", "--no-async-scheduling", False),
-            ("MTP", "--async-scheduling", False),
+            ("NGram", "--async-scheduling", "0.32.0", True),
+            ("NGram", "--async_scheduling", "0.30.1", True),
+            ("NGram", "--async-scheduling", "0.33.0", False),
+            ("NGram", "--no-async-scheduling", "0.32.0", False),
+            ("MTP", "--async-scheduling", "0.32.0", False),
+            ("Suffix", "--async-scheduling", "0.33.0", True),
         ],
     )
     def test_asynchronous_scheduling_does_not_go_with_every_method(
-        self, method: str, argument: str, refused: bool
+        self, method: str, argument: str, version: str, refused: bool
     ) -> None:
-        found = obstacles(method, engine=Engine(args=("--seed=1", argument)))
+        found = obstacles(method, engine=Engine(version=version, image="my/vllm", args=("--seed=1", argument)))
         assert [path for path, _ in found] == (["spec.engine.args[1]"] if refused else [])
 
     @pytest.mark.parametrize(

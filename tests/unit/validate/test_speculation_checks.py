@@ -95,7 +95,9 @@ class TestEngine:
         assert found.remedy == "choose one that it has: DraftModel, EAGLE3, MTP, NGram"
 
     def test_what_is_the_pools_is_said_of_the_pools_field(self) -> None:
-        (found,) = checks.unsupported_speculation(subject("NGram", engine={"args": ["--async-scheduling"]}))
+        (found,) = checks.unsupported_speculation(
+            subject("NGram", engine={"version": "0.32.0", "args": ["--async-scheduling"]})
+        )
         assert found.field_path == "spec.engine.args[0]"
 
 
