@@ -47,7 +47,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
      themselves. */}}
 {{- define "mixserve.poolRules" -}}
 - apiGroups: [mixserve.dev]
-  resources: [llmservingpools]
+  resources: [llmservingpools, speculativepairs]
   verbs: [get, list, watch]
 - apiGroups: [mixserve.dev]
   resources: [llmservingpools/status]

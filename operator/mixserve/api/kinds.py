@@ -6,6 +6,7 @@ from mixserve.api.accelerator import AcceleratorClass
 from mixserve.api.base import StrictModel
 from mixserve.api.pool import LLMServingPool
 from mixserve.api.quantization import QuantizationFormat
+from mixserve.api.speculative_pair import SpeculativePair
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,23 @@ KINDS = (
             Column("Memory", ".spec.memory", "Memory of one GPU."),
             Column("Capability", ".spec.computeCapability", "NVIDIA compute capability."),
             Column("USD/h", ".spec.pricePerHour", "Price of one GPU."),
+            _AGE,
+        ),
+    ),
+    Kind(
+        model=SpeculativePair,
+        plural="speculativepairs",
+        short_name="spair",
+        namespaced=True,
+        has_status=True,
+        columns=(
+            Column("Method", ".spec.method", "Where proposed tokens come from."),
+            Column("Tokens", ".spec.tokens", "Tokens proposed per request and step.", type="integer"),
+            Column("Pools", ".status.pools[*].name", "The pools that name it."),
+            Column("Tokenizers-Match", ".status.pools[*].tokenizersMatch", "By pool, whether model and draft agree."),
+            Column("Accepted-Length", ".status.pools[*].acceptedLength", "By pool, tokens that a step gave."),
+            Column("Speed-Up", ".status.pools[*].expectedSpeedUp", "By pool, what is expected of it."),
+            Column("Draft", ".spec.draft.source", "Where the draft's files are.", wide=True),
             _AGE,
         ),
     ),

@@ -32,6 +32,14 @@ LONGEST_POOL_NAME = 40
 RESERVED_POOL_NAMES = ("default", "kubernetes")
 
 
+REVISION_BELONGS_TO_HUB = CelRule(
+    rule="self.source.startsWith('hf://') == has(self.revision)",
+    message="revision is needed for hf:// sources and has no meaning for others",
+    holds=lambda files: files.source.startswith("hf://") == (files.revision is not None),
+)
+"""For what has a source of its own."""
+
+
 class Model(StrictModel):
     """The model and where its files are."""
 
@@ -48,13 +56,14 @@ class Model(StrictModel):
     operator on the hub, by a Job on a volume; where that can't be, nobody checks whether the model fits. `mixserve
     facts` prints them."""
 
-    cel_rules: ClassVar[tuple[CelRule, ...]] = (
-        CelRule(
-            rule="self.source.startsWith('hf://') == has(self.revision)",
-            message="revision is needed for hf:// sources and has no meaning for others",
-            holds=lambda model: model.source.startswith("hf://") == (model.revision is not None),
-        ),
-    )
+    cel_rules: ClassVar[tuple[CelRule, ...]] = (REVISION_BELONGS_TO_HUB,)
+
+
+class PairReference(StrictModel):
+    """A SpeculativePair of the pool's namespace."""
+
+    name: ObjectName
+    """Name of the SpeculativePair."""
 
 
 class ReplicaRange(StrictModel):
@@ -185,6 +194,8 @@ class LLMServingPoolSpec(StrictModel):
     engine: Engine = Engine()
     variants: Annotated[tuple[Variant, ...], Field(min_length=1, max_length=8), ListMap("name")]
     """Ways to run the model, one Deployment each. They fill in this order as load grows, and shrink in reverse."""
+    speculative_pair_ref: PairReference | None = None
+    """Speculative decoding for all variants: the SpeculativePair of the namespace that says how. Unset: none."""
     autoscaling: Autoscaling = Autoscaling()
     rollout: Rollout = Rollout()
     drain_timeout: Duration = timedelta(minutes=10)
@@ -205,11 +216,13 @@ class LLMServingPoolSpec(StrictModel):
             ),
         ),
         CelRule(
-            rule="!has(self.model.tokenSecretRef) || self.variants.exists(v, "
+            rule="!has(self.model.tokenSecretRef) || has(self.speculativePairRef) || self.variants.exists(v, "
             "(has(v.source) ? v.source : self.model.source).startsWith('hf://'))",
-            message="model.tokenSecretRef has no meaning unless a variant has an hf:// source",
+            message="model.tokenSecretRef has no meaning unless a variant, or the draft of speculativePairRef, has an "
+            "hf:// source",
             holds=lambda spec: (
                 spec.model.token_secret_ref is None
+                or spec.speculative_pair_ref is not None
                 or any((v.source or spec.model.source).startswith("hf://") for v in spec.variants)
             ),
         ),

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from mixserve.api.pool import LLMServingPool
+    from mixserve.api.speculative_pair import SpeculativePair
     from mixserve.cli.manifests import Manifests
     from mixserve.cli.plan_against import Cluster
     from mixserve.cli.plan_report import Report
@@ -110,10 +112,21 @@ def plan(
     if manifests.is_empty:
         raise typer.BadParameter(f"there is nothing of Mixserve in {', '.join(filename)}", param_hint="--filename")
     cluster = _cluster(context, manifests) if against or context is not None else None
-    files = PlanFiles([pool for _, pool in manifests.pools], offline=offline or is_offline())
+    files = PlanFiles(_with_pairs(manifests, cluster), offline=offline or is_offline())
     report = report_on(manifests, files=files, question=question, cluster=cluster)
     typer.echo(_text(report, output), nl=False)
     raise typer.Exit(0 if report.is_valid else 1)
+
+
+def _with_pairs(
+    manifests: Manifests,
+    cluster: Cluster | None,
+) -> list[tuple[LLMServingPool, SpeculativePair | None]]:
+    from mixserve.plan.speculation import pair_of
+
+    pools = [pool for _, pool in manifests.pools]
+    live = [{}] * len(pools) if cluster is None else [one.pairs for one in cluster.pools]
+    return [(pool, pair_of(pool, manifests.pairs_for(pool, base))) for pool, base in zip(pools, live, strict=True)]
 
 
 def _cluster(context: str | None, manifests: Manifests) -> Cluster:

@@ -130,7 +130,9 @@ def _changes(judgement: Judgement, live: LivePool) -> tuple[Change, ...]:
         served=_served(live),
         deployments={one["metadata"]["name"]: one for one in live.objects if one["kind"] == DEPLOYMENTS.kind},
     )
-    desired = desired_objects(owned, catalog=judgement.catalog, facts_by_variant=facts)
+    desired = desired_objects(
+        owned, catalog=judgement.catalog, facts_by_variant=facts, speculation=judgement.speculation
+    )
     return changes(desired.objects, live.objects)
 
 

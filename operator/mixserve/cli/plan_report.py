@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mixserve.cli.plan_against import difference as difference_to
 from mixserve.plan.forecast import forecast
+from mixserve.plan.speculation import pair_of
 from mixserve.validate.judgement import findings_together, judge
 
 if TYPE_CHECKING:
@@ -91,8 +92,9 @@ def report_on(
     live_pools = [None] * len(manifests.pools) if cluster is None else cluster.pools
     judgements = []
     for (_, pool), live in zip(manifests.pools, live_pools, strict=True):
-        configs, absences = files.of(pool, live)
-        judgements.append(judge(pool, catalog=catalog, configs=configs, absences=absences))
+        pairs = manifests.pairs_for(pool, {} if live is None else live.pairs)
+        configs, absences = files.of(pool, pair_of(pool, pairs), live)
+        judgements.append(judge(pool, catalog=catalog, configs=configs, absences=absences, pairs=pairs))
     found = zip(manifests.pools, judgements, findings_together(judgements), live_pools, strict=True)
     return Report(
         question=question,
@@ -132,6 +134,7 @@ def _pool_report(
             facts_by_variant=judgement.facts,
             wrong_variants=frozenset(name for name, wrong in judgement.by_variant.items() if wrong),
             question=question,
+            speculation=judgement.speculation,
         ),
         difference=difference,
     )

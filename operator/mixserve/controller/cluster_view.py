@@ -6,7 +6,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from mixserve.api.names import LABEL_POOL
-from mixserve.apply.resources import ACCELERATORS, FORMATS, OWNED, PODS, POOLS, Resource
+from mixserve.apply.resources import ACCELERATORS, FORMATS, OWNED, PAIRS, PODS, POOLS, Resource
 from mixserve.controller.object_cache import ObjectCache, PoolKey, key_of
 from mixserve.controller.served_names import ServedNames
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     RawObject = Mapping[str, Any]
 
-WATCHED = (FORMATS, ACCELERATORS, *OWNED, PODS, POOLS)
+WATCHED = (FORMATS, ACCELERATORS, PAIRS, *OWNED, PODS, POOLS)
 """The resources that are watched; pools last, so that all about a pool is known when it is."""
 
 LABELLED = frozenset({*OWNED, PODS})
@@ -34,6 +34,7 @@ class ClusterView:
         self.pools = ObjectCache(group=key_of)
         self.formats = ObjectCache(group=lambda _: None)
         self.accelerators = ObjectCache(group=lambda _: None)
+        self.pairs = ObjectCache(group=_namespace_of)
         self.pods = ObjectCache(group=pool_of, trim=_without_spec)
         self.names = ServedNames()
         self._owned = {resource: ObjectCache(group=pool_of) for resource in OWNED}
@@ -41,6 +42,7 @@ class ClusterView:
             POOLS: self.pools,
             FORMATS: self.formats,
             ACCELERATORS: self.accelerators,
+            PAIRS: self.pairs,
             PODS: self.pods,
             **self._owned,
         }
@@ -53,12 +55,19 @@ class ClusterView:
         """What the pool consists of, as it is in the cluster."""
         return list(chain.from_iterable(cache.of(pool) for cache in self._owned.values()))
 
+    def pairs_in(self, namespace: str) -> list[RawObject]:
+        """The SpeculativePairs of a namespace, by name."""
+        return self.pairs.of(PoolKey(namespace, ""))
+
     def put(self, resource: Resource, obj: RawObject) -> set[PoolKey]:
         """Take a version of an object; return the pools that have to be looked at because of it."""
         # Items of a list do not say what they are.
         whole = {"apiVersion": resource.api_version, "kind": resource.kind, **obj}
+        before = self._caches[resource].get(key_of(whole))
         if not self._caches[resource].put(whole):
             return set()
+        if resource is PAIRS and before is not None and _is_same_spec(before, whole):
+            return set()  # its status was written, which is nothing to pools
         others = self.names.put(whole) if resource is POOLS else set()
         return others | self._concerned(resource, whole)
 
@@ -92,6 +101,8 @@ class ClusterView:
         if resource in LABELLED:
             pool = pool_of(obj)
             return set() if pool is None else {pool}
+        if resource is PAIRS:
+            return {key_of(pool) for pool in self.pools.all() if _names_pair(pool, key_of(obj))}
         # The catalogue changes seldom, and a remedy may name any of its entries.
         return {key_of(pool) for pool in self.pools.all()}
 
@@ -101,6 +112,20 @@ def pool_of(obj: RawObject) -> PoolKey | None:
     metadata = obj["metadata"]
     name = metadata.get("labels", {}).get(LABEL_POOL)
     return None if name is None else PoolKey(metadata["namespace"], name)
+
+
+def _namespace_of(obj: RawObject) -> PoolKey:
+    return PoolKey(key_of(obj).namespace, "")
+
+
+def _is_same_spec(before: RawObject, after: RawObject) -> bool:
+    metadata = before["metadata"], after["metadata"]
+    return all(metadata[0].get(key) == metadata[1].get(key) for key in ("uid", "generation"))
+
+
+def _names_pair(pool: RawObject, pair: PoolKey) -> bool:
+    reference = pool["spec"].get("speculativePairRef") or {}
+    return key_of(pool).namespace == pair.namespace and reference.get("name") == pair.name
 
 
 def _without_spec(pod: RawObject) -> RawObject:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -11,21 +11,21 @@ from mixserve.api.accelerator import AcceleratorClass
 from mixserve.api.engine import EngineType
 from mixserve.api.pool import LLMServingPool
 from mixserve.api.quantization import QuantizationFormat
+from mixserve.api.speculative_pair import SpeculativePair
 from mixserve.apply.late_facts import facts_for_objects
 from mixserve.apply.resources import DEPLOYMENTS, SERVICE_ACCOUNTS
 from mixserve.catalog.built_in import Catalog
 from mixserve.controller.gathering import owned_by
 from mixserve.controller.object_cache import PoolKey, key_of
-from mixserve.controller.parsing import last_valid, parsed
+from mixserve.controller.parsing import last_valid, last_valid_pairs, parsed
+from mixserve.controller.plan_parts import PlanParts
 from mixserve.controller.scraping import MetricsEndpoint
 from mixserve.engines.registry import adapter_for
-from mixserve.plan.facts import facts_by_variant
-from mixserve.plan.memory import batch_prior, memory_plan_if_known
-from mixserve.plan.model_source import Repository, repository_of
+from mixserve.plan.model_source import Repository, repositories_of
 from mixserve.plan.objects import DesiredObject, deployment_name, desired_objects
-from mixserve.plan.parallelism import with_tensor_parallel
-from mixserve.plan.placement import PlacementError, placement_of
-from mixserve.validate.judgement import Judgement, findings, judge, waits_for_facts
+from mixserve.plan.placement import PlacementError
+from mixserve.plan.speculation import pair_of
+from mixserve.validate.judgement import Judgement, findings, judge
 from mixserve.validate.name_checks import Claim, name_owners
 from mixserve.validate.unreadable import unreadable
 
@@ -34,13 +34,12 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from mixserve.api.base import StrictModel
-    from mixserve.api.pool import Variant
     from mixserve.controller.checkpoints.reader import CheckpointReader
     from mixserve.controller.cluster_view import ClusterView
     from mixserve.controller.object_cache import ObjectCache
     from mixserve.plan.facts import Facts
-    from mixserve.plan.memory import MemoryPlan
-    from mixserve.plan.placement import Placement
+    from mixserve.plan.speculation import Speculation
+    from mixserve.plan.speed_up import SpeculationSpeed
     from mixserve.status.troubles import Advise
     from mixserve.validate.name_checks import Name
     from mixserve.validate.violation import Note, Violation
@@ -59,6 +58,8 @@ class PoolPlan:
         priors: by variant, the requests that fit in a replica at once.
         prices: by AcceleratorClass, USD per GPU and hour.
         endpoint: where its engines have their metrics.
+        speculation: what proposes tokens, by variant; empty without speculative decoding.
+        speeds: by variant, what `expected_speed_up` needs; None where numbers are not known.
     """
 
     pool: LLMServingPool
@@ -67,6 +68,8 @@ class PoolPlan:
     priors: Mapping[str, float]
     prices: Mapping[str, Decimal]
     endpoint: MetricsEndpoint
+    speculation: Mapping[str, Speculation] = field(default_factory=dict)
+    speeds: Mapping[str, SpeculationSpeed | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +124,7 @@ class Planner:
         judgement, owners = await self._judge(key, pool), await self._owners(key, raw, pool=pool)
         known = self._known.get(key)
         if known is None or known.judgement is not judgement or known.owners != owners:
-            facts = self._facts_for_objects(raw, judgement.resolved, judgement.facts)
+            facts = self._facts_for_objects(raw, judgement)
             known = self._known[key] = _Known(judgement, owners, _assess(judgement, owners, facts))
         return known.assessment
 
@@ -132,21 +135,17 @@ class Planner:
             None where the pool has no objects yet, or where by today's catalogue nothing of the kind could be made, or
             does not fit: then what runs is left as it is.
         """
-        pool = self._last_valid(raw)
-        if pool is None:
+        pool, pairs = self._last_valid(raw), last_valid_pairs(raw, self._account(raw))
+        if pool is None or (pool.spec.speculative_pair_ref is not None and not pairs):
             return None
-        facts = facts_by_variant(pool, await self._read_configs(pool), self._configs.absences(pool))
-        catalog = self._catalog()
-        resolved = with_tensor_parallel(pool, catalog=catalog, facts_by_variant=facts)
-        if waits_for_facts(resolved, facts):
+        configs, absences = await self._read_configs(pool, pairs), self._configs.absences(pool)
+        judgement = judge(pool, catalog=self._catalog(), configs=configs, absences=absences, pairs=pairs)
+        if judgement.waits:
             return None
         try:
-            if _fits(resolved, catalog, facts):
-                noted = self._facts_for_objects(raw, resolved, facts)
-                return _plan(resolved, catalog=catalog, facts=facts, facts_for_objects=noted)
+            return _plan(judgement, self._facts_for_objects(raw, judgement)) if _fits(_parts(judgement)) else None
         except PlacementError:
-            pass
-        return None
+            return None
 
     def forget(self, key: PoolKey) -> None:
         """Drop a pool that is gone."""
@@ -157,28 +156,37 @@ class Planner:
         """Drop an object that is gone."""
         self._parsed.pop(uid, None)
 
-    async def _read_configs(self, pool: LLMServingPool) -> dict[Repository, Mapping[str, Any] | None]:
-        repositories = {repository_of(pool, variant) for variant in pool.spec.variants}
+    async def _read_configs(
+        self,
+        pool: LLMServingPool,
+        pairs: Mapping[str, SpeculativePair],
+    ) -> dict[Repository, Mapping[str, Any] | None]:
+        pair = pair_of(pool, pairs)
+        repositories = repositories_of(pool, None if pair is None else pair.spec)
         return {repository: await self._configs.read(repository, pool) for repository in repositories}
 
     async def _judge(self, key: PoolKey, pool: LLMServingPool) -> Judgement:
         """The pool by itself; worked out again only if something that it comes from has changed."""
-        catalog, configs = self._catalog(), await self._read_configs(pool)
+        catalog, pairs = self._catalog(), self._pairs(pool)
+        configs = await self._read_configs(pool, pairs)
         known, absences = self._judged.get(key), self._configs.absences(pool)
-        found = (pool, catalog, configs, absences)
-        if known is None or (known.pool, known.catalog, known.configs, known.absences) != found:
-            known = self._judged[key] = judge(pool, catalog=catalog, configs=configs, absences=absences)
+        found = (pool, catalog, configs, absences, pairs)
+        if known is None or (known.pool, known.catalog, known.configs, known.absences, known.pairs) != found:
+            known = self._judged[key] = judge(pool, catalog=catalog, configs=configs, absences=absences, pairs=pairs)
         return known
 
-    def _facts_for_objects(
-        self,
-        raw: RawObject,
-        resolved: LLMServingPool,
-        facts: Mapping[str, Facts],
-    ) -> Mapping[str, Facts]:
+    def _pairs(self, pool: LLMServingPool) -> dict[str, SpeculativePair]:
+        """The SpeculativePairs that the pool may name; none where it names none."""
+        if pool.spec.speculative_pair_ref is None:
+            return {}
+        parsed = [self._parse(SpeculativePair, raw) for raw in self._view.pairs_in(pool.metadata.namespace)]
+        return {pair.metadata.name: pair for pair in parsed if not isinstance(pair, ValidationError)}
+
+    def _facts_for_objects(self, raw: RawObject, judgement: Judgement) -> Mapping[str, Facts]:
         owned = owned_by(raw["metadata"]["uid"], self._view.owned(key_of(raw)))
         deployments = {obj["metadata"]["name"]: obj for obj in owned if obj["kind"] == DEPLOYMENTS.kind}
-        return facts_for_objects(resolved, facts, served=self._last_valid(raw), deployments=deployments)
+        served = self._last_valid(raw)
+        return facts_for_objects(judgement.resolved, judgement.facts, served=served, deployments=deployments)
 
     def _catalog(self) -> Catalog:
         """The whole catalogue: what a pool names need not exist, and remedies name what does."""
@@ -229,7 +237,10 @@ class Planner:
         return None if pool is None else Claim(pool=pool, served_before=before)
 
     def _last_valid(self, raw: RawObject) -> LLMServingPool | None:
-        return last_valid(raw, self._view.get(SERVICE_ACCOUNTS, key_of(raw)))
+        return last_valid(raw, self._account(raw))
+
+    def _account(self, raw: RawObject) -> RawObject | None:
+        return self._view.get(SERVICE_ACCOUNTS, key_of(raw))
 
     def _parse(self, model: type[Any], raw: RawObject) -> Any:
         """The parsed object, or what is wrong with it; once for each generation of its spec."""
@@ -246,60 +257,38 @@ def _assess(
     owners: Mapping[Name, LLMServingPool],
     facts_for_objects: Mapping[str, Facts],
 ) -> Assessment:
-    pool, found = judgement.resolved, findings(judgement, owners)
-    waits, plan = judgement.waits and not found.violations, None
-    if not waits and not found.violations:
-        plan = _plan(pool, catalog=judgement.catalog, facts=judgement.facts, facts_for_objects=facts_for_objects)
+    found = findings(judgement, owners)
+    waits = judgement.waits and not found.violations
     return Assessment(
         violations=found.violations,
         notes=found.notes,
-        advise=adapter_for(pool.spec.engine.type).advise,
+        advise=adapter_for(judgement.pool.spec.engine.type).advise,
         waits=waits,
-        plan=plan,
+        plan=None if waits or found.violations else _plan(judgement, facts_for_objects),
     )
 
 
-def _plan(
-    pool: LLMServingPool,
-    *,
-    catalog: Catalog,
-    facts: Mapping[str, Facts],
-    facts_for_objects: Mapping[str, Facts],
-) -> PoolPlan:
-    adapter, variants = adapter_for(pool.spec.engine.type), pool.spec.variants
+def _plan(judgement: Judgement, facts_for_objects: Mapping[str, Facts]) -> PoolPlan:
+    pool, catalog, speculation = judgement.resolved, judgement.catalog, judgement.speculation
+    parts, adapter, variants = _parts(judgement), adapter_for(pool.spec.engine.type), pool.spec.variants
+    desired = desired_objects(pool, catalog=catalog, facts_by_variant=facts_for_objects, speculation=speculation)
     return PoolPlan(
         pool=pool,
-        objects=desired_objects(pool, catalog=catalog, facts_by_variant=facts_for_objects).objects,
+        objects=desired.objects,
         deployments={variant.name: deployment_name(pool, variant) for variant in variants},
-        priors={v.name: _prior(pool, v, catalog=catalog, facts=facts[v.name]) for v in variants},
+        priors={variant.name: parts.prior(variant) for variant in variants},
         prices={v.accelerator: catalog.accelerators[v.accelerator].spec.price_per_hour for v in variants},
         endpoint=MetricsEndpoint(port=adapter.port, page=adapter.metrics_page(pool.spec.engine.version)),
+        speculation=speculation,
+        speeds={v.name: parts.speed(v, speculation[v.name]) for v in variants if v.name in speculation},
     )
 
 
-def _fits(pool: LLMServingPool, catalog: Catalog, facts: Mapping[str, Facts]) -> bool:
+def _parts(judgement: Judgement) -> PlanParts:
+    return PlanParts(judgement.resolved, judgement.catalog, judgement.facts, judgement.speculation)
+
+
+def _fits(parts: PlanParts) -> bool:
     """Whether no variant is known not to fit."""
-    sized = [_sized(pool, variant, catalog=catalog, facts=facts[variant.name]) for variant in pool.spec.variants]
-    return all(plan is None or plan.fits for _, plan in sized)
-
-
-def _prior(
-    pool: LLMServingPool,
-    variant: Variant,
-    *,
-    catalog: Catalog,
-    facts: Facts,
-) -> float:
-    placement, plan = _sized(pool, variant, catalog=catalog, facts=facts)
-    return batch_prior(pool.spec.engine, placement=placement, plan=plan)
-
-
-def _sized(
-    pool: LLMServingPool,
-    variant: Variant,
-    *,
-    catalog: Catalog,
-    facts: Facts,
-) -> tuple[Placement, MemoryPlan | None]:
-    placement = placement_of(pool, variant=variant, catalog=catalog)
-    return placement, memory_plan_if_known(facts, engine=pool.spec.engine, placement=placement)
+    plans = [parts.memory(variant) for variant in parts.pool.spec.variants]
+    return all(plan is None or plan.fits for plan in plans)

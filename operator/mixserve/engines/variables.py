@@ -48,7 +48,7 @@ def hub_variables(launch: Launch, caches: Mapping[str, str] | None = None) -> di
         "HF_HOME": f"{launch.cache_path}/huggingface",
         **(caches or {}),
     }
-    if launch.revision is None:
+    if not launch.downloads:
         # A checkpoint in a directory is complete; asking the hub about it would only fail or wait.
         variables["HF_HUB_OFFLINE"] = "1"
     return variables

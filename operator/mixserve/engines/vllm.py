@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mixserve.api.scalars import GIB
+from mixserve.engines import vllm_speculation
 from mixserve.engines.protocol import MetricNames, MetricsPage
 from mixserve.engines.variables import hub_variables, nccl_variables, owner_of_variable
 from mixserve.engines.versions import nearest_line
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mixserve.api.engine import Engine
-    from mixserve.engines.protocol import Caveat, Launch, StartupAdvice
+    from mixserve.api.speculative_pair import SpeculativePairSpec
+    from mixserve.engines.protocol import Caveat, Launch, Obstacle, StartupAdvice
 
 _GAUGES = MetricsPage(
     path="/metrics",
@@ -80,6 +82,7 @@ class VLLMAdapter:
             *_batching_flags(launch.engine),
             *_memory_flags(launch),
             *_optional_flags(launch),
+            *self._speculation_flags(launch),
             *("--shutdown-timeout", str(launch.shutdown_timeout_s)),
             *launch.quantization.arguments,
             *launch.engine.args,
@@ -123,6 +126,21 @@ class VLLMAdapter:
         """None."""
         return ()
 
+    def speculation_obstacles(
+        self,
+        pair: SpeculativePairSpec,
+        *,
+        engine: Engine,
+        tensor_parallel: int,
+    ) -> tuple[Obstacle, ...]:
+        """What vLLM's configuration classes and workers raise on."""
+        line = nearest_line(engine.version, self.supported_versions)
+        return tuple(vllm_speculation.obstacles(pair, line=line, engine=engine, tensor_parallel=tensor_parallel))
+
+    def speculation_caveats(self, _pair: SpeculativePairSpec, *, engine: Engine) -> tuple[Caveat, ...]:  # noqa: ARG002 - the same for all
+        """Parameters of requests that are refused."""
+        return vllm_speculation.caveats()
+
     def refused_checkpoint(self, quant_method: str) -> str | None:
         """ModelOpt's own INT4, which vLLM's `modelopt` does not read."""
         return _USE_LLM_COMPRESSOR if quant_method == "modelopt:w4a16" else None
@@ -146,6 +164,12 @@ class VLLMAdapter:
     def advise(self, log: str) -> StartupAdvice | None:
         """What a known start-up error means."""
         return startup_advice(log)
+
+    def _speculation_flags(self, launch: Launch) -> tuple[str, ...]:
+        if launch.pair is None:
+            return ()
+        line = nearest_line(launch.engine.version, self.supported_versions)
+        return ("--speculative-config", vllm_speculation.speculative_config(launch.pair, line=line))
 
 
 def _batch_defaults(memory_bytes: int, compute_capability: str) -> tuple[int, int]:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 _REPLICA = "use spec.variants[].tensorParallel and spec.variants[].replicas: one replica is one pod"
 _ENDS = "leave it out: the engine would print something and end"
+_SPECULATION = "use spec.speculativePairRef"
 _ADDRESS = "leave it out: Services, probes and the autoscaler reach the engine at port 8000 of the pod"
 _GENERATES = "leave it out: a replica is ready once it has made a token, so a pool's model is one that generates"
 _PEERS = "use peerToPeer of the AcceleratorClass"
@@ -35,6 +36,10 @@ OWNED_FLAGS: Mapping[str, str] = MappingProxyType(
         "disable-custom-all-reduce": _PEERS,
         "runner": _GENERATES,
         "convert": _GENERATES,
+        "speculative-config": _SPECULATION,
+        "spec-method": _SPECULATION,
+        "spec-model": _SPECULATION,
+        "spec-tokens": _SPECULATION,
         "shutdown-timeout": "use spec.drainTimeout",
         "host": _ADDRESS,
         "port": _ADDRESS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 from mixserve.plan.model_source import Repository
 
@@ -39,3 +40,5 @@ class Absence:
 
 Absences = Mapping[Repository, Absence]
 """By checkpoint; for one that is not here, nobody has anything to say."""
+
+NO_REASONS: Absences = MappingProxyType({})

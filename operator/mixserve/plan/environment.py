@@ -21,7 +21,7 @@ def environment(pool: LLMServingPool, launch: Launch) -> list[dict[str, Any]]:
         *({"name": name, "value": value} for name, value in values.items()),
     ]
     secret = pool.spec.model.token_secret_ref
-    if secret is not None and launch.revision is not None:
+    if secret is not None and launch.downloads:
         reference = {"name": secret.name, "key": secret.key}
         variables.append({"name": adapter.token_variable, "valueFrom": {"secretKeyRef": reference}})
     return variables

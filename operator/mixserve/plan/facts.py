@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from mixserve.api.model_facts import ModelFacts, SlidingWindow
-from mixserve.plan.absence import Absence, Absences, Outlook
+from mixserve.plan.absence import NO_REASONS, Absence, Absences, Outlook
 from mixserve.plan.checkpoint_size import checkpoint_bytes
 from mixserve.plan.config_keys import (
     DecoderKeys,
@@ -70,13 +69,11 @@ Facts = ModelFacts | UnknownFacts | InvalidFacts
 Configs = Mapping[Repository, Mapping[str, Any] | None]
 """Decoded config.json by checkpoint; None or absent where it could not be read."""
 
-_NO_REASONS: Absences = MappingProxyType({})
-
 
 def facts_by_variant(
     pool: LLMServingPool,
     configs: Configs,
-    absences: Absences = _NO_REASONS,
+    absences: Absences = NO_REASONS,
 ) -> dict[str, Facts]:
     """The facts of each variant's checkpoint, by the variant's name.
 

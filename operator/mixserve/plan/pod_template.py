@@ -10,7 +10,7 @@ from mixserve.engines.drain import drain_command
 from mixserve.engines.registry import adapter_for
 from mixserve.plan.environment import environment
 from mixserve.plan.launch import SHUTDOWN_TIMEOUT_S, engine_options, launch_of, options_name
-from mixserve.plan.model_source import ModelFiles, model_files, repository_of
+from mixserve.plan.model_source import PodFiles, pod_files
 from mixserve.plan.pod_volumes import mounts, volumes
 from mixserve.plan.probes import probes
 from mixserve.plan.resources import resources
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mixserve.engines.protocol import Launch
     from mixserve.plan.memory import MemoryPlan
     from mixserve.plan.placement import Placement
+    from mixserve.plan.speculation import Speculation
 
 _GRACE_MARGIN_S = 15
 """For the engine's own processes to end after their last request."""
@@ -34,6 +35,7 @@ def pod_template(
     plan: MemoryPlan | None,
     labels: dict[str, str],
     deployment: str,
+    speculation: Speculation | None = None,
 ) -> dict[str, Any]:
     """The template of a variant's Deployment.
 
@@ -44,9 +46,10 @@ def pod_template(
         plan: the variant's memory; None where the model's numbers are unknown.
         labels: the pod's, besides the routable one.
         deployment: the name of the Deployment.
+        speculation: what proposes tokens; None without speculative decoding.
     """
-    files = model_files(repository_of(pool, variant))
-    launch = launch_of(pool, variant, placement=placement, plan=plan, files=files)
+    files = pod_files(pool, variant, None if speculation is None else speculation.spec)
+    launch = launch_of(pool, variant, placement=placement, plan=plan, files=files, speculation=speculation)
     options = engine_options(launch)
     metadata: dict[str, Any] = {"labels": {**labels, LABEL_ROUTABLE: "true"}}
     if plan is not None:
@@ -81,7 +84,7 @@ def _container(
     variant: Variant,
     *,
     placement: Placement,
-    files: ModelFiles,
+    files: PodFiles,
     launch: Launch,
     deployment: str,
 ) -> dict[str, Any]:

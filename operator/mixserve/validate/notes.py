@@ -42,7 +42,7 @@ def facts_unknown(subject: Subject) -> Iterator[Note]:
     """Whether the model fits can't be checked."""
     facts = subject.facts
     if isinstance(facts, UnknownFacts):
-        yield Note(_reason(facts), subject.source_path, facts.detail, facts.remedy)
+        yield Note(unknown_reason(facts), subject.source_path, facts.detail, facts.remedy)
 
 
 def auto_waits(subject: Subject) -> Iterator[Note]:
@@ -50,14 +50,15 @@ def auto_waits(subject: Subject) -> Iterator[Note]:
     facts = subject.facts
     if subject.variant.is_auto and isinstance(facts, UnknownFacts):
         yield Note(
-            _reason(facts),
+            unknown_reason(facts),
             f"{subject.path}.tensorParallel",
             "auto waits for the model's numbers",
             "give a number of GPUs to go on without them",
         )
 
 
-def _reason(facts: UnknownFacts) -> Reason:
+def unknown_reason(facts: UnknownFacts) -> Reason:
+    """What kind of not knowing it is."""
     return Reason.READING_MODEL_FILES if facts.outlook is Outlook.SOON else Reason.UNKNOWN_MODEL_FACTS
 
 

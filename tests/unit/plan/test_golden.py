@@ -11,13 +11,14 @@ import yaml
 
 from mixserve.api.accelerator import AcceleratorClass
 from mixserve.api.pool import LLMServingPool
-from mixserve.plan.facts import facts_by_variant
+from mixserve.api.speculative_pair import SpeculativePair
 from mixserve.plan.objects import desired_objects
-from mixserve.validate import violations
+from mixserve.validate.judgement import judge
 from support.manifests import catalog_with
 
 if TYPE_CHECKING:
     from mixserve.catalog.built_in import Catalog
+    from mixserve.validate.judgement import Judgement
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 UPDATE = os.environ.get("MIXSERVE_UPDATE_GOLDEN") == "1"
@@ -41,8 +42,11 @@ def catalog_of(folder: Path) -> Catalog:
     return catalog_with(*own)
 
 
-def read_pool(folder: Path) -> LLMServingPool:
-    return LLMServingPool.parse(yaml.safe_load((folder / "pool.yaml").read_text()))
+def judgement(folder: Path) -> Judgement:
+    pool = LLMServingPool.parse(yaml.safe_load((folder / "pool.yaml").read_text()))
+    texts = [path.read_text() for path in folder.glob("pair.yaml")]
+    pairs = {pair.metadata.name: pair for pair in map(SpeculativePair.parse, map(yaml.safe_load, texts))}
+    return judge(pool, catalog=catalog_of(folder), configs={}, pairs=pairs)
 
 
 @pytest.fixture(params=sorted(file.parent.name for file in GOLDEN.glob("*/pool.yaml")))
@@ -51,16 +55,17 @@ def folder(request) -> Path:
 
 
 def test_the_pool_is_valid(folder):
-    pool = read_pool(folder)
-
-    facts = facts_by_variant(pool, {})
-    assert violations(pool, catalog=catalog_of(folder), facts_by_variant=facts, quant_methods={}) == ()
+    assert judgement(folder).violations == ()
 
 
 def test_the_objects_are_as_written(folder):
-    pool = read_pool(folder)
-    facts = facts_by_variant(pool, {})
-    desired = desired_objects(pool, catalog=catalog_of(folder), facts_by_variant=facts).objects
+    judged = judgement(folder)
+    desired = desired_objects(
+        judged.resolved,
+        catalog=judged.catalog,
+        facts_by_variant=judged.facts,
+        speculation=judged.speculation,
+    ).objects
     path = folder / "objects.yaml"
     if UPDATE:
         bodies = [dict(one.body) for one in desired]
