@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from mixserve.api.names import Reason
 from mixserve.engines.registry import adapter_for
 from mixserve.engines.versions import line, nearest_line
-from mixserve.plan.absence import Outlook
 from mixserve.plan.facts import UnknownFacts
-from mixserve.validate.violation import Note
+from mixserve.validate.violation import Note, unknown_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,11 +54,6 @@ def auto_waits(subject: Subject) -> Iterator[Note]:
             "auto waits for the model's numbers",
             "give a number of GPUs to go on without them",
         )
-
-
-def unknown_reason(facts: UnknownFacts) -> Reason:
-    """What kind of not knowing it is."""
-    return Reason.READING_MODEL_FILES if facts.outlook is Outlook.SOON else Reason.UNKNOWN_MODEL_FACTS
 
 
 def format_falls_back(subject: Subject) -> Iterator[Note]:

@@ -4,7 +4,7 @@ import pytest
 
 from mixserve.plan.environment import environment
 from mixserve.plan.launch import launch_of
-from mixserve.plan.model_source import model_files, repository_of
+from mixserve.plan.model_source import pod_files
 from mixserve.plan.placement import placement_of
 from support.manifests import REVISION, accelerator_like, catalog_with, pool, variant
 
@@ -15,7 +15,7 @@ def variables(manifest, *entries):
     """The variables of the first variant's pods, in their order, by name."""
     first = manifest.spec.variants[0]
     placement = placement_of(manifest, variant=first, catalog=catalog_with(*entries))
-    files = model_files(repository_of(manifest, first))
+    files = pod_files(manifest, first, None)
     launch = launch_of(manifest, first, placement=placement, plan=None, files=files)
     found = environment(manifest, launch)
     assert len({entry["name"] for entry in found}) == len(found)
