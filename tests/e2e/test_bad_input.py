@@ -286,7 +286,8 @@ BAD_STARTS = {
         chat(model={"source": "pvc://models/llama", "revision": None}),
         "WorkloadReady",
         "VolumeClaimNotFound",
-        "spec.model.source, or the variant's source: there is no PersistentVolumeClaim models in this namespace; ",
+        "spec.model.source, the variant's source or spec.engine.cache: there is no PersistentVolumeClaim models in "
+        "this namespace; ",
         "create it, and the pods start by themselves",
     ),
     "image that doesn't exist": Case(

@@ -1,8 +1,9 @@
 """A simulated engine whose load is whatever a file says: for measuring how fast the operator reacts.
 
-It answers /health and /metrics like vLLM; the file holds running, waiting and KV-cache usage as JSON. Of all engines
-that share a file the first reports it and the others report nothing to do, so that a new replica does not multiply the
-load. Started by the local node in place of `vllm serve`, as `metered_engine.py LOAD_FILE serve MODEL --host H ...`.
+It answers /health, /metrics and what the startup probe asks like vLLM; the file holds running, waiting and KV-cache
+usage as JSON. Of all engines that share a file the first reports it and the others report nothing to do, so that a new
+replica does not multiply the load. Started by the local node in place of `vllm serve`, as `metered_engine.py LOAD_FILE
+serve MODEL --host H ...`.
 """
 
 import argparse
@@ -23,16 +24,25 @@ IDLE_PAGE = _PAGE.format(**_IDLE)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers every path but /metrics with an empty 200."""
+    """Has one page for each path."""
 
     load_file: Path
     first: bool
+    names: list[str]
 
     def do_GET(self) -> None:
-        """Answer."""
-        metered = self.path == "/metrics"
+        """Answer; health is an empty page."""
         load = json.loads(self.load_file.read_text()) if self.first else _IDLE
-        body = _PAGE.format(**load).encode() if metered else b""
+        models = json.dumps({"data": [{"id": name} for name in self.names]})
+        self._answer({"/metrics": _PAGE.format(**load), "/v1/models": models}.get(self.path, ""))
+
+    def do_POST(self) -> None:
+        """Complete whatever it is with a token."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer(json.dumps({"choices": [{"text": "a"}]}))
+
+    def _answer(self, text: str) -> None:
+        body = text.encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -48,10 +58,12 @@ def main() -> None:
     parser.add_argument("load_file", type=Path)
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--served-model-name", nargs="+", required=True)
     arguments, _ = parser.parse_known_args()
     with arguments.load_file.with_suffix(".lock").open("w") as lock:
         Handler.load_file = arguments.load_file
         Handler.first = _is_first(lock)
+        Handler.names = arguments.served_model_name
         ThreadingHTTPServer((arguments.host, arguments.port), Handler).serve_forever()
 
 
