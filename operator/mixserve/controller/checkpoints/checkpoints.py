@@ -82,6 +82,10 @@ class Checkpoints:
             self._off.setdefault(pool.metadata.uid, {})[repository] = switched_off(repository, kind)
             return None
         reading = self._reading(repository, pool, source)
+        for other in self._readings[pool.metadata.uid].values():
+            # What the new spec still names it asks for anew.
+            if other.generation < pool.metadata.generation:
+                other.stop()
         reading.ask(pool, version=self._version(pool))
         self._keep_soon(pool)
         return None if reading.learned is None else reading.learned.config

@@ -61,7 +61,7 @@ class HubSource:
         return Absence(
             outlook=Outlook.LATER if for_long else Outlook.SOON,
             detail=f"config.json of {repository} is being read from the hub",
-            remedy="nothing has to be done; spec.model.facts makes it unnecessary",
+            remedy="nothing has to be done; with spec.model.facts the pool would not wait for it",
         )
 
     async def _token(self, namespace: str, name: str, key: str) -> str | Absence:

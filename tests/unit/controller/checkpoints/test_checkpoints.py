@@ -55,11 +55,13 @@ class Source:
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
         self.versions: list[str] = []
+        self.asked: list[Repository] = []
         self.open = asyncio.Event()
         self.open.set()
 
-    async def read(self, _: LLMServingPool, __: Repository, *, version: str) -> Mapping[str, Any] | Absence:
+    async def read(self, _: LLMServingPool, repository: Repository, *, version: str) -> Mapping[str, Any] | Absence:
         self.versions.append(version)
+        self.asked.append(repository)
         await self.open.wait()
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
@@ -255,6 +257,19 @@ async def test_an_edit_of_the_pool_tries_at_once_what_has_failed_and_nothing_els
     assert await world.look(pool(generation=2)) == CONFIG
     assert await world.look(pool(generation=3)) == CONFIG
     assert len(source.versions) == 2
+
+
+async def test_what_the_spec_does_not_name_any_more_is_not_tried_again() -> None:
+    source = Source(failed())
+    world = World(source)
+    await world.look()
+    await world.news()
+    other = pool(generation=2, source="pvc://models/other")
+    await world.look(other)
+    before = source.asked.count(ON_VOLUME)
+    await until(lambda: source.asked.count(Repository("pvc://models/other")) > 3)
+    assert source.asked.count(ON_VOLUME) == before
+    world.checkpoints.close()
 
 
 async def test_an_annotation_asks_for_another_reading_and_until_then_the_first_one_holds() -> None:
