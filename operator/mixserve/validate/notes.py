@@ -8,7 +8,8 @@ from mixserve.api.names import Reason
 from mixserve.engines.registry import adapter_for
 from mixserve.engines.versions import line, nearest_line
 from mixserve.plan.facts import UnknownFacts
-from mixserve.validate.violation import Note, unknown_reason
+from mixserve.validate.not_known import unknown_reason
+from mixserve.validate.violation import Note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

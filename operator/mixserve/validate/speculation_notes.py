@@ -11,8 +11,9 @@ from mixserve.engines.registry import adapter_for
 from mixserve.plan.facts import GIVE_FACTS, UnknownFacts
 from mixserve.plan.mtp import mtp_layers
 from mixserve.plan.tokenizer import Verdict
+from mixserve.validate.not_known import unknown_reason
 from mixserve.validate.speculation_checks import PAIR_PATH
-from mixserve.validate.violation import Note, unknown_reason
+from mixserve.validate.violation import Note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

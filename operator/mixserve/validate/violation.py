@@ -7,12 +7,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mixserve.api.names import ConditionType, Reason
-from mixserve.plan.absence import Outlook
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from mixserve.plan.facts import UnknownFacts
 
 
 @dataclass(frozen=True)
@@ -69,8 +66,3 @@ CONDITIONS: Mapping[Reason, ConditionType] = MappingProxyType(
     }
 )
 """The condition in which violations and notes of a reason are reported."""
-
-
-def unknown_reason(facts: UnknownFacts) -> Reason:
-    """What kind of not knowing it is."""
-    return Reason.READING_MODEL_FILES if facts.outlook is Outlook.SOON else Reason.UNKNOWN_MODEL_FACTS

@@ -16,7 +16,7 @@ VARIANT_MODULES = ("catalog_checks", "checkpoint_checks", "kv_cache_checks", "mo
 NOTE_MODULES = ("notes", "speculation_notes")
 MODULES = {
     name: import_module(f"mixserve.validate.{name}")
-    for name in (*POOL_MODULES, *VARIANT_MODULES, *NOTE_MODULES, "name_checks", "unreadable")
+    for name in (*POOL_MODULES, *VARIANT_MODULES, *NOTE_MODULES, "name_checks", "not_known", "unreadable")
 }
 
 
