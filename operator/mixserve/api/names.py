@@ -36,7 +36,7 @@ ENGINE_PORT_NAME = "http"
 
 
 class ConditionType(StrEnum):
-    """Condition types of a pool; all positive: True is good."""
+    """Condition types of pools and of the catalogue; all positive: True is good."""
 
     READY = "Ready"
     VALIDATED = "Validated"
@@ -44,6 +44,8 @@ class ConditionType(StrEnum):
     WORKLOAD_READY = "WorkloadReady"
     METRICS_FRESH = "MetricsFresh"
     NO_FOREIGN_CHANGES = "NoForeignChanges"
+    NODES_FOUND = "NodesFound"
+    """Of an AcceleratorClass."""
 
 
 class Reason(StrEnum):
@@ -88,6 +90,11 @@ class Reason(StrEnum):
     # Ready
     READY = "Ready"
     NOT_READY = "NotReady"
+    # NodesFound
+    NODES_FOUND = "NodesFound"
+    NO_MATCHING_NODES = "NoMatchingNodes"
+    NODES_WITHOUT_GPUS = "NodesWithoutGPUs"
+    NOT_PERMITTED = "NotPermitted"
     # Events only
     SCALE_UP = "ScaleUp"
     SCALE_DOWN = "ScaleDown"

@@ -31,6 +31,7 @@ POOLS = Resource(API_VERSION, "LLMServingPool", "llmservingpools")
 FORMATS = Resource(API_VERSION, "QuantizationFormat", "quantizationformats", namespaced=False)
 ACCELERATORS = Resource(API_VERSION, "AcceleratorClass", "acceleratorclasses", namespaced=False)
 PODS = Resource("v1", "Pod", "pods")
+NODES = Resource("v1", "Node", "nodes", namespaced=False)
 EVENTS = Resource("events.k8s.io/v1", "Event", "events")
 LEASES = Resource("coordination.k8s.io/v1", "Lease", "leases")
 

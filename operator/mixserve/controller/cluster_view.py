@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 WATCHED = (FORMATS, ACCELERATORS, *OWNED, PODS, POOLS)
 """The resources that are watched; pools last, so that all about a pool is known when it is."""
 
+CATALOGUE = frozenset({FORMATS, ACCELERATORS})
+"""Those whose entries concern every pool."""
+
 LABELLED = frozenset({*OWNED, PODS})
 """Those of which only objects that carry the label of a pool are watched."""
 
@@ -27,10 +30,17 @@ class ClusterView:
 
     Args:
         gone: called with the uid of each object that was deleted.
+        said: called when there is news about a pool or an entry of the catalogue.
     """
 
-    def __init__(self, gone: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        gone: Callable[[str], None] = lambda _: None,
+        *,
+        said: Callable[[], None] = lambda: None,
+    ) -> None:
         self._gone = gone
+        self._said = said
         self.pools = ObjectCache(group=key_of)
         self.formats = ObjectCache(group=lambda _: None)
         self.accelerators = ObjectCache(group=lambda _: None)
@@ -57,8 +67,12 @@ class ClusterView:
         """Take a version of an object; return the pools that have to be looked at because of it."""
         # Items of a list do not say what they are.
         whole = {"apiVersion": resource.api_version, "kind": resource.kind, **obj}
+        before = self._caches[resource].get(key_of(whole))
         if not self._caches[resource].put(whole):
             return set()
+        self._tell(resource)
+        if resource in CATALOGUE and before is not None and _spec_version(before) == _spec_version(whole):
+            return set()  # its status, which we have written ourselves
         others = self.names.put(whole) if resource is POOLS else set()
         return others | self._concerned(resource, whole)
 
@@ -67,6 +81,7 @@ class ClusterView:
         if not self._caches[resource].remove(obj, version=version):
             return set()
         self._gone(obj["metadata"]["uid"])
+        self._tell(resource)
         others = self.names.remove(obj) if resource is POOLS else set()
         return others | self._concerned(resource, obj)
 
@@ -86,6 +101,10 @@ class ClusterView:
         changes += [self.put(resource, obj) for obj in listed]
         return set().union(*changes)
 
+    def _tell(self, resource: Resource) -> None:
+        if resource in CATALOGUE or resource is POOLS:
+            self._said()
+
     def _concerned(self, resource: Resource, obj: RawObject) -> set[PoolKey]:
         if resource is POOLS:
             return {key_of(obj)}
@@ -94,6 +113,11 @@ class ClusterView:
             return set() if pool is None else {pool}
         # The catalogue changes seldom, and a remedy may name any of its entries.
         return {key_of(pool) for pool in self.pools.all()}
+
+
+def _spec_version(obj: RawObject) -> tuple[str, int]:
+    """Another one after each change of the spec."""
+    return obj["metadata"]["uid"], obj["metadata"]["generation"]
 
 
 def pool_of(obj: RawObject) -> PoolKey | None:
