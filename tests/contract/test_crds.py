@@ -53,13 +53,18 @@ def served(control_plane: ControlPlane) -> ControlPlane:
 
 
 @pytest.fixture(scope="module")
-def stored_pool(served: ControlPlane) -> Iterator[dict[str, Any]]:
-    """A pool with a status: one is only checked when it is written to a pool that exists."""
-    manifest = {**MANIFESTS["LLMServingPool"], "metadata": {"name": "stored", "namespace": "default"}}
-    pools = f"/apis/{API_VERSION}/namespaces/default/llmservingpools"
-    created = served.api.create(pools, manifest)
-    yield served.api.replace(f"{pools}/stored/status", {**created, "status": manifest["status"]})
-    served.api.delete(f"{pools}/stored")
+def stored(served: ControlPlane) -> Iterator[dict[str, dict[str, Any]]]:
+    """An object of each kind that has a status: one is only checked when it is written to an object that exists."""
+    found = {kind.name: create_with_status(served, kind) for kind in KINDS if kind.has_status}
+    yield found
+    for name in found:
+        served.api.delete(f"{collection(KIND_BY_NAME[name])}/stored")
+
+
+def create_with_status(plane: ControlPlane, kind: Kind) -> dict[str, Any]:
+    manifest = {**MANIFESTS[kind.name], "metadata": {"name": "stored", "namespace": "default"}}
+    created = plane.api.create(collection(kind), manifest)
+    return plane.api.replace(f"{collection(kind)}/stored/status", {**created, "status": manifest["status"]})
 
 
 def kubectl_says(plane: ControlPlane, *arguments: str) -> str:
@@ -70,12 +75,12 @@ def collection(kind: Kind) -> str:
     return f"/apis/{API_VERSION}/{'namespaces/default/' if kind.namespaced else ''}{kind.plural}"
 
 
-def refusal_by_api_server(plane: ControlPlane, case: Case, stored_pool: dict[str, Any]) -> str:
+def refusal_by_api_server(plane: ControlPlane, case: Case, stored: dict[str, dict[str, Any]]) -> str:
     """What the API server has against a manifest; nothing if it takes it."""
     refusal = None
     try:
         if case.part == "status":
-            value = {**stored_pool, "status": case.manifest.get("status")}
+            value = {**stored[case.kind.name], "status": case.manifest.get("status")}
             plane.api.replace(f"{collection(case.kind)}/stored/status?{STRICT}", value)
         else:
             plane.api.create(f"{collection(case.kind)}?{STRICT}", without_status(case.manifest))
@@ -98,8 +103,8 @@ def refusal_by_pydantic(case: Case) -> str:
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.what for case in CASES])
-def test_both_say_the_same(case: Case, served: ControlPlane, stored_pool: dict[str, Any]) -> None:
-    for refusal in (refusal_by_pydantic(case), refusal_by_api_server(served, case, stored_pool)):
+def test_both_say_the_same(case: Case, served: ControlPlane, stored: dict[str, dict[str, Any]]) -> None:
+    for refusal in (refusal_by_pydantic(case), refusal_by_api_server(served, case, stored)):
         assert bool(refusal) != case.good, refusal
         assert case.says in refusal
 
@@ -170,7 +175,8 @@ def test_the_catalogue_is_taken_as_it_is(served: ControlPlane) -> None:
         served.api.create(f"{collection(KIND_BY_NAME[manifest['kind']])}?{STRICT}", manifest)
 
 
-def test_kubectl_get_shows_what_a_person_looks_for(served: ControlPlane, stored_pool: dict[str, Any]) -> None:
+@pytest.mark.usefixtures("stored")
+def test_kubectl_get_shows_what_a_person_looks_for(served: ControlPlane) -> None:
     header, row = kubectl_says(served, "get", "lsp", "stored", "-o", "wide").splitlines()
     names = "NAME DESIRED READY STARTING LIMITED-BY LAST-SCALE HEALTHY REASON MODEL ENGINE USD/H AGE"
     assert " ".join(header.split()) == names
@@ -178,7 +184,18 @@ def test_kubectl_get_shows_what_a_person_looks_for(served: ControlPlane, stored_
     assert cells[:5] == ["stored", "2", "1", "1", "running"]
     assert cells[5].endswith("d")
     assert cells[6:11] == ["True", "Ready", "hf://example/Llama-3.3-70B", "vllm", "13.76"]
-    assert kubectl_says(served, "get", "mixserve", "-o", "name").split() == ["llmservingpool.mixserve.dev/stored"]
+    assert kubectl_says(served, "get", "mixserve", "-o", "name").split() == [
+        "llmservingpool.mixserve.dev/stored",
+        "speculativepair.mixserve.dev/stored",
+    ]
+
+
+@pytest.mark.usefixtures("stored")
+def test_kubectl_get_shows_how_a_pair_does(served: ControlPlane) -> None:
+    header, row = kubectl_says(served, "get", "spair", "stored").splitlines()
+    names = "NAME METHOD TOKENS POOLS TOKENIZERS-MATCH ACCEPTED-LENGTH SPEED-UP AGE"
+    assert " ".join(header.split()) == names
+    assert row.split()[:7] == ["stored", "EAGLE3", "32", "llama", "True", "3.13", "1.9"]
 
 
 def test_kubectl_explain_says_default_bounds_and_what_is_needed(served: ControlPlane) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mixserve.api.schema import structural_schema
 from support.crd_examples import PATTERNS, REMOVED, RULES, companions
-from support.crd_manifests import MANIFESTS
+from support.crd_manifests import MANIFESTS, OTHER_MANIFESTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -70,13 +70,18 @@ def corpus(kind: Kind) -> Iterator[Case]:
 class _Maker:
     kind: Kind
 
+    def manifest(self, path: Path) -> Mapping[str, Any]:
+        """The one that sets a field, or at least what the field is in."""
+        candidates = (MANIFESTS[self.kind.name], OTHER_MANIFESTS.get(self.kind.name, {}))
+        return next((each for where in (path, path[:-1]) for each in candidates if _is_set(each, where)), candidates[0])
+
     def case(self, path: Path, what: str, *, good: bool, value: Any = None, says: str | None = None) -> Case:
         return self.patched(path, what, good=good, says=says, patches={path: value} if path else {})
 
     def patched(
         self, path: Path, what: str, *, good: bool, patches: Mapping[Path, Any], says: str | None = None
     ) -> Case:
-        manifest = copy.deepcopy(MANIFESTS[self.kind.name])
+        manifest = copy.deepcopy(self.manifest(path))
         for where, value in patches.items():
             _put(manifest, where, value)
         text = dotted(path)
@@ -96,7 +101,7 @@ class _Maker:
     def field(
         self, path: Path, schema: Mapping[str, Any], *, required: bool, under_rule: bool = False
     ) -> Iterator[Case]:
-        _ensure_set(MANIFESTS[self.kind.name], path)
+        _ensure_set(self.manifest(path), path)
         for wrong in WRONG_TYPES[_type(schema)]:
             yield self.case(path, f"is {wrong!r}", good=False, value=wrong)
         if isinstance(path[-1], str):
@@ -143,8 +148,10 @@ class _Maker:
 
     def is_named_in_a_rule(self, path: Path) -> bool:
         """Whether a rule of an object further out compares the field."""
-        name = ".".join(str(part) for part in path[-2:])
-        return any(name in rule["rule"] for rule in _rules_within(structural_schema(self.kind.model)))
+        # Of a list's entries, a rule has the list's name and, behind one of its own for the entry, the field's.
+        names = (str(path[-3]), f".{path[-1]}") if isinstance(path[-2], int) else (f"{path[-2]}.{path[-1]}",)
+        rules = _rules_within(structural_schema(self.kind.model))
+        return any(all(name in rule["rule"] for name in names) for rule in rules)
 
     def string(self, path: Path, schema: Mapping[str, Any]) -> Iterator[Case]:
         if "pattern" not in schema:
@@ -161,7 +168,7 @@ class _Maker:
             yield self.case(path, "is too long", good=False, value=examples.long(schema["maxLength"] + 1))
 
     def array(self, path: Path, schema: Mapping[str, Any]) -> Iterator[Case]:
-        present = _get(MANIFESTS[self.kind.name], path)
+        present = _get(self.manifest(path), path)
         if "minItems" in schema:
             yield self.case(path, "has too few entries", good=False, value=present[: schema["minItems"] - 1])
         else:
@@ -237,7 +244,8 @@ def _distinct(entry: Any, schema: Mapping[str, Any], count: int) -> Iterator[Any
     for number in range(count):
         match schema["x-kubernetes-list-type"]:
             case "map":
-                yield {**copy.deepcopy(entry), keys[0]: f"n{number}"}
+                is_number = schema["items"]["properties"][keys[0]]["type"] == "integer"
+                yield {**copy.deepcopy(entry), keys[0]: number + 1 if is_number else f"n{number}"}
             case "set":
                 yield f"n{number}"
             case _:
@@ -250,11 +258,17 @@ def _get(manifest: Any, path: Path) -> Any:
     return manifest
 
 
-def _ensure_set(manifest: Any, path: Path) -> None:
+def _is_set(manifest: Any, path: Path) -> bool:
     try:
         _get(manifest, path)
-    except (KeyError, IndexError) as error:
-        raise LookupError(f"no example manifest sets {dotted(path)}") from error
+    except (KeyError, IndexError):
+        return False
+    return True
+
+
+def _ensure_set(manifest: Any, path: Path) -> None:
+    if not _is_set(manifest, path):
+        raise LookupError(f"no example manifest sets {dotted(path)}")
 
 
 def _put(manifest: Any, path: Path, value: Any) -> None:

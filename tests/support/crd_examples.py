@@ -146,7 +146,7 @@ PATTERNS: Mapping[str, Examples] = {
 
 def companions(field: str, value: Any) -> Mapping[Path, Any]:
     """What else has to change so that a good value of a field keeps the rules that span it."""
-    for prefix in (("spec", "model"), ("spec", "variants", 0)):
+    for prefix in (("spec", "model"), ("spec", "variants", 0), ("spec", "draft")):
         where = ".".join(str(part) for part in prefix).replace(".0", "[0]")
         is_hub = isinstance(value, str) and value.startswith("hf://")
         if field == f"{where}.source" and not is_hub:
@@ -164,18 +164,31 @@ def companions(field: str, value: Any) -> Mapping[Path, Any]:
 
 
 _NAME: Path = ("metadata", "name")
-_FACTS: Path = ("spec", "model", "facts")
+_PLACES_OF_FACTS: tuple[Path, ...] = (("spec", "model", "facts"), ("spec", "draft", "facts"))
 _BATCHING: Path = ("spec", "engine", "batching")
 
+
+def _companions_in(facts: Path) -> Mapping[str, tuple[tuple[Any, ...], Mapping[Path, Any]]]:
+    where = ".".join(str(part) for part in facts)
+    return {
+        f"{where}.parameters": (
+            (2,),
+            {
+                **{(*facts, one): 1 for one in ("hiddenSize", "vocabularySize")},
+                **{(*facts, f"{part}Parameters"): REMOVED for part in ("active", "expert", "attention", "vision")},
+            },
+        ),
+        f"{where}.slidingWindow.layers": ((10000,), {(*facts, "layers"): 10000}),
+    }
+
+
+_WITHOUT_DRAFT = {("spec", "draft"): REMOVED}
+
 _COMPANIONS: Mapping[str, tuple[tuple[Any, ...], Mapping[Path, Any]]] = {
-    "spec.model.facts.parameters": (
-        (2,),
-        {
-            **{(*_FACTS, one): 1 for one in ("hiddenSize", "vocabularySize")},
-            **{(*_FACTS, f"{part}Parameters"): REMOVED for part in ("active", "expert", "attention", "vision")},
-        },
-    ),
-    "spec.model.facts.slidingWindow.layers": ((10000,), {(*_FACTS, "layers"): 10000}),
+    **{field: entry for facts in _PLACES_OF_FACTS for field, entry in _companions_in(facts).items()},
+    "spec.method": (("MTP", "NGram", "Suffix"), _WITHOUT_DRAFT),
+    "spec.draft": ((None, REMOVED), {("spec", "method"): "MTP"}),
+    "spec.batchSchedule[0].tokens": ((32,), {("spec", "tokens"): 32}),
     "spec.engine.batching.maxSequences": ((65536,), {(*_BATCHING, "maxBatchedTokens"): 65536}),
     "spec.engine.type": (("tensorrt-llm",), {("spec", "engine", "version"): "1.2.1"}),
     "spec.engine.batching.maxBatchedTokens": ((1,), {(*_BATCHING, "maxSequences"): 1}),
@@ -313,6 +326,33 @@ RULES: Mapping[str, tuple[tuple[Patches, Patches], ...]] = {
             {("attentionHeads",): 32, ("keyValueHeads",): 9},
         ),
         ({("attentionHeads",): 8, ("keyValueHeads",): 8}, {("attentionHeads",): 8, ("keyValueHeads",): 16}),
+    ),
+    "draft is needed for DraftModel and EAGLE3 and has no meaning for others": (
+        ({("method",): "DraftModel"}, {("draft",): REMOVED}),
+        ({("method",): "MTP", ("draft",): REMOVED}, {("method",): "MTP"}),
+        ({("method",): "Suffix", ("draft",): REMOVED}, {("method",): "Suffix"}),
+        ({("method",): "NGram", ("draft",): REMOVED}, {("method",): "NGram"}),
+    ),
+    "ngram has no meaning unless method is NGram": (
+        ({("method",): "NGram", ("draft",): REMOVED, ("ngram",): {}}, {("ngram",): {}}),
+        ({("method",): "Suffix", ("draft",): REMOVED}, {("method",): "Suffix", ("draft",): REMOVED, ("ngram",): {}}),
+    ),
+    "minLookup must not be greater than maxLookup": (
+        ({("minLookup",): 3, ("maxLookup",): 3}, {("minLookup",): 4, ("maxLookup",): 3}),
+        # The defaults count as well.
+        ({("minLookup",): 4, ("maxLookup",): REMOVED}, {("minLookup",): 5, ("maxLookup",): REMOVED}),
+        ({("minLookup",): REMOVED, ("maxLookup",): 2}, {("minLookup",): REMOVED, ("maxLookup",): 1}),
+    ),
+    "batchSchedule must be in the order of growing maxBatch": (
+        (
+            {("batchSchedule",): [{"maxBatch": 9, "tokens": 1}, {"maxBatch": 10, "tokens": 2}]},
+            {("batchSchedule",): [{"maxBatch": 10, "tokens": 2}, {"maxBatch": 9, "tokens": 1}]},
+        ),
+    ),
+    "batchSchedule[].tokens must not be more than tokens": (
+        ({("tokens",): 2, ("batchSchedule", 0, "tokens"): 2}, {("tokens",): 2, ("batchSchedule", 0, "tokens"): 3}),
+        # The default counts as well.
+        ({("tokens",): REMOVED}, {("tokens",): REMOVED, ("batchSchedule", 0, "tokens"): 4}),
     ),
     "min must not be greater than max": (
         ({("min",): 3, ("max",): 3}, {("min",): 4, ("max",): 3}),

@@ -1,4 +1,4 @@
-"""One manifest of each kind, with every field."""
+"""A manifest of each kind, with every field; where fields exclude each other, a second one has the rest."""
 
 from __future__ import annotations
 
@@ -11,6 +11,28 @@ if TYPE_CHECKING:
 
 REVISION = "6f6073b423013f6a7d4d9f39144961bfbfbc386b"
 
+_FACTS: Mapping[str, Any] = {
+    # So that the most of each of the others make less.
+    "parameters": 50_000_000_000_000,
+    "layers": 80,
+    "hiddenSize": 8192,
+    # So that the least and the most of each divide.
+    "attentionHeads": 10000,
+    "keyValueHeads": 1,
+    "headSize": 128,
+    "vocabularySize": 128256,
+    "maxPositionEmbeddings": 131072,
+    "tiedEmbeddings": True,
+    "activeParameters": 4_000_000_000,
+    "expertParameters": 60_000_000_000,
+    "attentionParameters": 1_000_000_000,
+    "visionParameters": 400_000_000,
+    "checkpointBytes": 141_107_412_992,
+    "latentSize": 576,
+    "slidingWindow": {"tokens": 1024, "layers": 1},
+}
+"""Of a model."""
+
 MANIFESTS: Mapping[str, dict[str, Any]] = {
     "LLMServingPool": {
         "apiVersion": API_VERSION,
@@ -22,26 +44,7 @@ MANIFESTS: Mapping[str, dict[str, Any]] = {
                 "source": "hf://example/Llama-3.3-70B",
                 "revision": REVISION,
                 "tokenSecretRef": {"name": "hf-token", "key": "token"},
-                "facts": {
-                    # So that the most of each of the others make less.
-                    "parameters": 50_000_000_000_000,
-                    "layers": 80,
-                    "hiddenSize": 8192,
-                    # So that the least and the most of each divide.
-                    "attentionHeads": 10000,
-                    "keyValueHeads": 1,
-                    "headSize": 128,
-                    "vocabularySize": 128256,
-                    "maxPositionEmbeddings": 131072,
-                    "tiedEmbeddings": True,
-                    "activeParameters": 4_000_000_000,
-                    "expertParameters": 60_000_000_000,
-                    "attentionParameters": 1_000_000_000,
-                    "visionParameters": 400_000_000,
-                    "checkpointBytes": 141_107_412_992,
-                    "latentSize": 576,
-                    "slidingWindow": {"tokens": 1024, "layers": 1},
-                },
+                "facts": {**_FACTS},
             },
             "engine": {
                 "type": "vllm",
@@ -67,6 +70,7 @@ MANIFESTS: Mapping[str, dict[str, Any]] = {
                 },
                 {"name": "other", "quantization": "bf16", "accelerator": "l4"},
             ],
+            "speculativePairRef": {"name": "llama-ngram"},
             "autoscaling": {
                 "mode": "Advisory",
                 "targets": {"waitingRequestsPerReplica": 2, "kvCacheUsagePercent": 80},
@@ -154,4 +158,53 @@ MANIFESTS: Mapping[str, dict[str, Any]] = {
             "nodeRequirements": [{"key": "nvidia.com/gpu.compute.major", "operator": "In", "values": ["8"]}],
         },
     },
+    "SpeculativePair": {
+        "apiVersion": API_VERSION,
+        "kind": "SpeculativePair",
+        "metadata": {"name": "corpus", "namespace": "default"},
+        "spec": {
+            "method": "EAGLE3",
+            # So that the least and the most of each go together.
+            "tokens": 32,
+            "batchSchedule": [{"maxBatch": 16, "tokens": 1}],
+            "draft": {
+                "source": "hf://example/EAGLE3-Llama-3.3-70B",
+                "revision": REVISION,
+                "tensorParallel": 1,
+                "facts": {**_FACTS},
+            },
+        },
+        "status": {
+            "observedGeneration": 3,
+            "conditions": [
+                {
+                    "type": "Ready",
+                    "status": "True",
+                    "reason": "Ready",
+                    "message": "the pool llama speculates with it",
+                    "lastTransitionTime": "2026-01-02T03:04:05Z",
+                    "observedGeneration": 3,
+                }
+            ],
+            "pools": [
+                {
+                    "name": "llama",
+                    "tokenizersMatch": "True",
+                    "variant": "fp8-h100",
+                    "acceptanceRate": "0.71",
+                    "acceptedLength": "3.13",
+                    "expectedSpeedUp": "1.9",
+                    "batch": "12.5",
+                }
+            ],
+        },
+    },
 }
+
+OTHER_MANIFESTS: Mapping[str, dict[str, Any]] = {
+    "SpeculativePair": {
+        **MANIFESTS["SpeculativePair"],
+        "spec": {"method": "NGram", "ngram": {"minLookup": 1, "maxLookup": 32}},
+    },
+}
+"""By kind: what the first manifest can't have."""

@@ -6,6 +6,7 @@ from mixserve.api.accelerator import AcceleratorClass
 from mixserve.api.base import StrictModel
 from mixserve.api.pool import LLMServingPool
 from mixserve.api.quantization import QuantizationFormat
+from mixserve.api.speculative_pair import SpeculativePair
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,23 @@ KINDS = (
             Column("Free", ".status.freeGpus", "GPUs that no pod has asked for, on nodes that take pods.", type="integer"),
             Column("Pools", ".status.pools", "Pools that use it.", type="integer"),
             Column("Nodes-Found", '.status.conditions[?(@.type=="NodesFound")].reason', "Why, or why not.", wide=True),
+            _AGE,
+        ),
+    ),
+    Kind(
+        model=SpeculativePair,
+        plural="speculativepairs",
+        short_name="spair",
+        namespaced=True,
+        has_status=True,
+        columns=(
+            Column("Method", ".spec.method", "Where proposed tokens come from."),
+            Column("Tokens", ".spec.tokens", "Tokens proposed per request and step.", type="integer"),
+            Column("Pools", ".status.pools[*].name", "The pools that name it."),
+            Column("Tokenizers-Match", ".status.pools[*].tokenizersMatch", "By pool, whether model and draft agree."),
+            Column("Accepted-Length", ".status.pools[*].acceptedLength", "By pool, tokens that a step gave."),
+            Column("Speed-Up", ".status.pools[*].expectedSpeedUp", "By pool, what is expected of it."),
+            Column("Draft", ".spec.draft.source", "Where the draft's files are.", wide=True),
             _AGE,
         ),
     ),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
@@ -19,12 +20,16 @@ class ListMap:
         return core_schema.no_info_after_validator_function(self._check, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return handler(schema) | {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [self.key]}
+        return handler(schema) | {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [self._name]}
+
+    @property
+    def _name(self) -> str:
+        return to_camel(self.key)
 
     def _check(self, entries: tuple[Any, ...]) -> tuple[Any, ...]:
         twice = _first_duplicate(getattr(entry, self.key) for entry in entries)
         if twice is not None:
-            raise ValueError(f"{self.key} {str(twice)!r} occurs twice; each entry needs a {self.key} of its own")
+            raise ValueError(f"{self._name} {str(twice)!r} occurs twice; each entry needs a {self._name} of its own")
         return entries
 
 

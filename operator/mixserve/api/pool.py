@@ -43,6 +43,14 @@ class SecretKeyRef(StrictModel):
     """Key in the Secret's data."""
 
 
+REVISION_BELONGS_TO_HUB = CelRule(
+    rule="self.source.startsWith('hf://') == has(self.revision)",
+    message="revision is needed for hf:// sources and has no meaning for others",
+    holds=lambda files: files.source.startswith("hf://") == (files.revision is not None),
+)
+"""For what has a source of its own."""
+
+
 class Model(StrictModel):
     """The model and where its files are."""
 
@@ -58,13 +66,14 @@ class Model(StrictModel):
     """The model's numbers, from which memory and parallelism are planned. Unset: read from config.json where the
     operator can see it, which is so for host:// on its own machine; else nobody checks whether the model fits."""
 
-    cel_rules: ClassVar[tuple[CelRule, ...]] = (
-        CelRule(
-            rule="self.source.startsWith('hf://') == has(self.revision)",
-            message="revision is needed for hf:// sources and has no meaning for others",
-            holds=lambda model: model.source.startswith("hf://") == (model.revision is not None),
-        ),
-    )
+    cel_rules: ClassVar[tuple[CelRule, ...]] = (REVISION_BELONGS_TO_HUB,)
+
+
+class PairReference(StrictModel):
+    """A SpeculativePair of the pool's namespace."""
+
+    name: ObjectName
+    """Name of the SpeculativePair."""
 
 
 class ReplicaRange(StrictModel):
@@ -169,6 +178,8 @@ class LLMServingPoolSpec(StrictModel):
     engine: Engine = Engine()
     variants: Annotated[tuple[Variant, ...], Field(min_length=1, max_length=8), ListMap("name")]
     """Ways to run the model, one Deployment each. They fill in this order as load grows, and shrink in reverse."""
+    speculative_pair_ref: PairReference | None = None
+    """Speculative decoding for all variants: the SpeculativePair of the namespace that says how. Unset: none."""
     autoscaling: Autoscaling = Autoscaling()
     drain_timeout: Duration = timedelta(minutes=10)
     """How long a replica that goes away may work on the requests that it has, from 0s to 24h."""

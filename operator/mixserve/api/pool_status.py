@@ -21,7 +21,7 @@ class Condition(StrictModel):
     last_transition_time: str
     """When the status last changed, RFC 3339."""
     observed_generation: int
-    """The generation of the pool that was looked at."""
+    """The generation of the object that was looked at."""
 
 
 class LearnedCapacity(StrictModel):

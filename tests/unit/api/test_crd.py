@@ -5,24 +5,27 @@ import pytest
 from mixserve.api.crd import custom_resource_definition, wire_text
 from mixserve.api.kinds import KINDS, Kind
 
-POOL, FORMAT, ACCELERATOR = (custom_resource_definition(kind) for kind in KINDS)
+POOL, FORMAT, ACCELERATOR, PAIR = (custom_resource_definition(kind) for kind in KINDS)
 
 
 def test_the_names_are_those_that_people_type() -> None:
-    names = [(crd["metadata"]["name"], crd["spec"]["names"]["shortNames"]) for crd in (POOL, FORMAT, ACCELERATOR)]
+    names = [(crd["metadata"]["name"], crd["spec"]["names"]["shortNames"]) for crd in (POOL, FORMAT, ACCELERATOR, PAIR)]
     assert names == [
         ("llmservingpools.mixserve.dev", ["lsp"]),
         ("quantizationformats.mixserve.dev", ["qf"]),
         ("acceleratorclasses.mixserve.dev", ["ac"]),
+        ("speculativepairs.mixserve.dev", ["spair"]),
     ]
 
 
-def test_pools_are_namespaced_and_the_catalogue_is_not() -> None:
-    assert [crd["spec"]["scope"] for crd in (POOL, FORMAT, ACCELERATOR)] == ["Namespaced", "Cluster", "Cluster"]
+def test_pools_and_pairs_are_namespaced_and_the_catalogue_is_not() -> None:
+    assert [crd["spec"]["scope"] for crd in (POOL, PAIR)] == ["Namespaced", "Namespaced"]
+    assert [crd["spec"]["scope"] for crd in (FORMAT, ACCELERATOR)] == ["Cluster", "Cluster"]
 
 
-def test_only_pools_have_a_status_and_none_can_be_scaled() -> None:
-    assert POOL["spec"]["versions"][0]["subresources"] == {"status": {}}
+def test_only_pools_and_pairs_have_a_status_and_none_can_be_scaled() -> None:
+    for crd in (POOL, PAIR):
+        assert crd["spec"]["versions"][0]["subresources"] == {"status": {}}
     assert "subresources" not in FORMAT["spec"]["versions"][0]
     assert "subresources" not in ACCELERATOR["spec"]["versions"][0]
 

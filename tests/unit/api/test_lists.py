@@ -15,7 +15,12 @@ class Entry(StrictModel):
     value: int = 0
 
 
+class Step(StrictModel):
+    max_batch: int
+
+
 class Lists(StrictModel):
+    steps: Annotated[tuple[Step, ...], ListMap("max_batch")] = ()
     entries: Annotated[tuple[Entry, ...], ListMap("name")] = ()
     names: Annotated[tuple[str, ...], ListSet()] = ()
 
@@ -35,6 +40,12 @@ def test_entries_with_keys_of_their_own_are_taken() -> None:
 def test_a_key_that_occurs_twice_is_named() -> None:
     twice = {"entries": [{"name": "a"}, {"name": "b"}, {"name": "a", "value": 1}]}
     assert refusal(twice) == "entries: name 'a' occurs twice; each entry needs a name of its own"
+
+
+def test_a_key_of_two_words_is_named_as_the_manifest_has_it() -> None:
+    twice = {"steps": [{"maxBatch": 8}, {"maxBatch": 8}]}
+    assert refusal(twice) == "steps: maxBatch '8' occurs twice; each entry needs a maxBatch of its own"
+    assert Lists.model_json_schema()["properties"]["steps"]["x-kubernetes-list-map-keys"] == ["maxBatch"]
 
 
 def test_a_text_that_occurs_twice_is_named() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from mixserve.api.kinds import KINDS
 from mixserve.api.reference import reference_page
 
-POOL, FORMAT, ACCELERATOR = (reference_page(kind) for kind in KINDS)
+POOL, FORMAT, ACCELERATOR, PAIR = (reference_page(kind) for kind in KINDS)
 
 
 def row(page: str, field: str) -> list[str]:
@@ -34,6 +34,7 @@ def test_lists_say_what_tells_their_entries_apart() -> None:
     assert row(POOL, "spec.variants")[:3] == ["list by name of objects", "needed", "1 to 8 entries"]
     assert row(POOL, "spec.servedNames")[0] == "set of strings"
     assert row(POOL, "spec.engine.args")[0] == "list of strings"
+    assert row(PAIR, "spec.batchSchedule")[0] == "list by maxBatch of objects"
     assert row(POOL, "status.conditions")[:3] == ["list by type of objects", "", ""]
 
 
