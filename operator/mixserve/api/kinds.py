@@ -92,7 +92,7 @@ KINDS = (
             Column("USD/h", ".spec.pricePerHour", "Price of one GPU."),
             Column("Nodes", ".status.nodes", "Nodes that have it.", type="integer"),
             Column("GPUs", ".status.gpus", "GPUs that these nodes offer.", type="integer"),
-            Column("Free", ".status.freeGpus", "GPUs that no pod has asked for, on nodes that take pods.", type="integer"),
+            Column("Free", ".status.freeGpus", "GPUs that no pod holds, on nodes that take pods.", type="integer"),
             Column("Pools", ".status.pools", "Pools that use it.", type="integer"),
             Column("Nodes-Found", '.status.conditions[?(@.type=="NodesFound")].reason', "Why, or why not.", wide=True),
             _AGE,

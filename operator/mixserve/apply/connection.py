@@ -195,9 +195,7 @@ class Connection:
     ) -> Any:
         outcome = "error"
         try:
-            response = await self._client.request(
-                method, path, serialize=False, _request_timeout=timeout_s, **options
-            )
+            response = await self._client.request(method, path, serialize=False, _request_timeout=timeout_s, **options)
             outcome = str(response.status)
         except ApiException as error:
             outcome = str(error.status)

@@ -48,7 +48,7 @@ class Conflict(Rejected):
     """The object exists already, or is not as it was expected to be: look again."""
 
 
-class Expired(Rejected):  # noqa: N818 - reads as what happened
+class Expired(Rejected):
     """The version to go on from is older than what the API server remembers: list anew."""
 
 

@@ -11,7 +11,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from pydantic import ValidationError
 
 from mixserve.api.accelerator import AcceleratorClass
 from mixserve.api.catalog_status import AcceleratorClassStatus
@@ -21,6 +20,7 @@ from mixserve.apply.errors import ApiError, Conflict, NotFound
 from mixserve.apply.resources import ACCELERATORS, FORMATS, NODES, PODS
 from mixserve.apply.status import write_status
 from mixserve.controller.object_cache import key_of
+from mixserve.controller.parsed_specs import ParsedSpecs, parsed
 from mixserve.observe.feed import Feed
 from mixserve.observe.nodes import PODS_ON_NODES, observe_claim, observe_node
 from mixserve.status.accelerator_status import build_accelerator_status
@@ -46,25 +46,6 @@ _RETRY_S = 30.0
 # Another operator of the cluster, with other namespaces, sees other pools. Two that correct each other at once would
 # never stop; the chart's value `catalog.status` is for that.
 _CORRECTED_AFTER_S = 600.0
-
-
-class ParsedSpecs:
-    """Parsed objects, each parsed once for each generation of its spec."""
-
-    def __init__(self) -> None:
-        self._parsed: dict[str, tuple[int, StrictModel | None]] = {}
-
-    def get(self, model: type[Any], raw: RawObject) -> Any:
-        """The object without its status; None where it can't be read."""
-        uid, generation = raw["metadata"]["uid"], raw["metadata"]["generation"]
-        known = self._parsed.get(uid)
-        if known is None or known[0] != generation:
-            known = self._parsed[uid] = (generation, _parsed(model, {**raw, "status": None}))
-        return known[1]
-
-    def forget(self, uid: str) -> None:
-        """Drop an object that is gone."""
-        self._parsed.pop(uid, None)
 
 
 class CatalogReporter:
@@ -135,7 +116,7 @@ class CatalogReporter:
                     entry,
                     cluster=cluster,
                     users=users.get(entry.metadata.name, Users()),
-                    previous=_parsed(AcceleratorClassStatus, raw.get("status")),
+                    previous=parsed(AcceleratorClassStatus, raw.get("status")),
                     now_s=time.time(),
                 )
                 yield ACCELERATORS, raw, status
@@ -143,7 +124,7 @@ class CatalogReporter:
     async def _write(self, resource: Resource, raw: RawObject, status: StrictModel) -> bool:
         """Write a status that differs from the one that there is; return whether that could be done."""
         metadata = raw["metadata"]
-        if status == _parsed(type(status), raw.get("status")) or self._wrote(metadata["uid"], status):
+        if status == parsed(type(status), raw.get("status")) or self._wrote(metadata["uid"], status):
             return True
         try:
             now = await write_status(
@@ -170,13 +151,3 @@ class CatalogReporter:
 
 def _is_early(seen: object) -> bool:
     return isinstance(seen, Unseen) and seen.reason is UnseenReason.NOT_LISTED
-
-
-def _parsed(model: type[Any], value: Mapping[str, Any] | None) -> Any:
-    """The parsed value; None where there is none, or one of another version of Mixserve."""
-    try:
-        return model.parse(value) if value else None
-    except ValidationError:
-        return None
-
-

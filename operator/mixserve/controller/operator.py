@@ -11,6 +11,7 @@ import structlog
 from mixserve.controller.acting import Actor
 from mixserve.controller.applying import Applier
 from mixserve.controller.beat import Beat
+from mixserve.controller.catalog_status import CatalogReporter
 from mixserve.controller.cluster_view import ClusterView, pool_of
 from mixserve.controller.event_poster import EventPoster
 from mixserve.controller.gathering import Gatherer
@@ -69,7 +70,7 @@ class Operator:
         self._settings = settings
         self._configuration = configuration
         self.synced = False
-        self._view = ClusterView(gone=self._forget)
+        self._view = ClusterView(gone=self._forget, said=self._look_at_catalog)
         self._queue: KeyedQueue[PoolKey] = KeyedQueue()
         samples, logs = Samples(), CrashLogs(connection, read=self._log_read)
         beat = Beat(view=self._view, samples=samples, look=self._queue.add_unless_failing)
@@ -88,6 +89,7 @@ class Operator:
             enqueue=self._queue.add,
         )
         self._events = EventPoster(connection, instance=settings.identity)
+        self._catalog = CatalogReporter(connection, self._view)
         planner = Planner(self._view, ModelConfigReader())
         gatherer = Gatherer(view=self._view, samples=samples, logs=logs)
         applier = Applier(connection, view=self._view, events=self._events, telemetry=telemetry)
@@ -111,6 +113,7 @@ class Operator:
             gatherer.forget,
             applier.forget,
             reporter.forget,
+            self._catalog.forget,
         )
         telemetry.pool_count.set_function(lambda: len(self._view.pools))
 
@@ -139,6 +142,8 @@ class Operator:
             asyncio.create_task(self._events.run(), name="events"),
             asyncio.create_task(self._lister.repeat(self._settings.resync_interval_s), name="lister"),
         ]
+        if self._settings.catalog_status:
+            tasks.append(asyncio.create_task(self._catalog.run(), name="catalogue"))
         stop_watches = asyncio.Event()
         watches = asyncio.create_task(self._watch(stop_watches, watching), name="watches")
         try:
@@ -170,6 +175,9 @@ class Operator:
         pool = pool_of(pod)
         if pool is not None:
             self._queue.add(pool)
+
+    def _look_at_catalog(self) -> None:
+        self._catalog.look()
 
     def _forget(self, uid: str) -> None:
         for forget in self._forgetters:

@@ -129,10 +129,7 @@ def _claims(cluster: ClusterObservation) -> str:
 
 
 def _unseen(unseen: Unseen, what: str) -> tuple[Reason, str]:
-    if unseen.reason is UnseenReason.FORBIDDEN:
-        return (
-            Reason.NOT_PERMITTED,
-            f"The operator may not list {what}; install the chart with operator.watchNodes=true, or without "
-            "operator.watchNamespaces",
-        )
-    return Reason.NOT_CHECKED, f"The API server does not list {what}; it is asked again"
+    if unseen.reason is not UnseenReason.FORBIDDEN:
+        return Reason.NOT_CHECKED, f"The API server does not list {what}; it is asked again"
+    remedy = "install the chart with operator.watchNodes=true, or without operator.watchNamespaces"
+    return Reason.NOT_PERMITTED, f"The operator may not list {what}; {remedy}"
