@@ -207,6 +207,7 @@ _KV_CACHE_SPEC: Mapping[str, Any] = {
 }
 
 _VOLUME = {("model", "source"): "pvc://models", ("model", "revision"): REMOVED}
+_NO_PAIR = {("speculativePairRef",): REMOVED}
 _OWN_VOLUME = {("variants", 0, "source"): "pvc://models", ("variants", 0, "revision"): REMOVED}
 
 _TYPE: Path = ("engine", "type")
@@ -260,13 +261,14 @@ RULES: Mapping[str, tuple[tuple[Patches, Patches], ...]] = {
         ({("source",): "pvc://a", ("revision",): REMOVED}, {("source",): "pvc://a"}),
         ({("source",): REMOVED, ("revision",): REMOVED}, {("source",): REMOVED}),
     ),
-    "model.tokenSecretRef has no meaning unless a variant has an hf:// source": (
+    "model.tokenSecretRef has no meaning unless a variant, or the draft of speculativePairRef, has an hf:// source": (
         # The other variant takes the model's.
-        ({**_OWN_VOLUME}, {**_OWN_VOLUME, **_VOLUME}),
-        ({**_VOLUME}, {**_OWN_VOLUME, **_VOLUME}),
+        ({**_OWN_VOLUME}, {**_OWN_VOLUME, **_VOLUME, **_NO_PAIR}),
+        ({**_VOLUME}, {**_OWN_VOLUME, **_VOLUME, **_NO_PAIR}),
+        ({**_OWN_VOLUME, **_VOLUME}, {**_OWN_VOLUME, **_VOLUME, **_NO_PAIR}),
         (
-            {**_OWN_VOLUME, **_VOLUME, ("model", "tokenSecretRef"): REMOVED},
-            {**_OWN_VOLUME, ("variants", 1, "source"): "host:///models"},
+            {**_OWN_VOLUME, **_VOLUME, **_NO_PAIR, ("model", "tokenSecretRef"): REMOVED},
+            {**_OWN_VOLUME, **_NO_PAIR, ("variants", 1, "source"): "host:///models"},
         ),
     ),
     "parameters must not be fewer than those of embeddings, experts, attention and vision together": (
@@ -345,8 +347,14 @@ RULES: Mapping[str, tuple[tuple[Patches, Patches], ...]] = {
     ),
     "batchSchedule must be in the order of growing maxBatch": (
         (
-            {("batchSchedule",): [{"maxBatch": 9, "tokens": 1}, {"maxBatch": 10, "tokens": 2}]},
+            {("batchSchedule",): [{"maxBatch": 9, "tokens": 2}, {"maxBatch": 10, "tokens": 1}]},
             {("batchSchedule",): [{"maxBatch": 10, "tokens": 2}, {"maxBatch": 9, "tokens": 1}]},
+        ),
+    ),
+    "batchSchedule[].tokens must not grow with maxBatch: larger batches leave less arithmetic to spare": (
+        (
+            {("batchSchedule",): [{"maxBatch": 9, "tokens": 2}, {"maxBatch": 10, "tokens": 2}]},
+            {("batchSchedule",): [{"maxBatch": 9, "tokens": 2}, {"maxBatch": 10, "tokens": 3}]},
         ),
     ),
     "batchSchedule[].tokens must not be more than tokens": (

@@ -199,11 +199,13 @@ class LLMServingPoolSpec(StrictModel):
             ),
         ),
         CelRule(
-            rule="!has(self.model.tokenSecretRef) || self.variants.exists(v, "
+            rule="!has(self.model.tokenSecretRef) || has(self.speculativePairRef) || self.variants.exists(v, "
             "(has(v.source) ? v.source : self.model.source).startsWith('hf://'))",
-            message="model.tokenSecretRef has no meaning unless a variant has an hf:// source",
+            message="model.tokenSecretRef has no meaning unless a variant, or the draft of speculativePairRef, has an "
+            "hf:// source",
             holds=lambda spec: (
                 spec.model.token_secret_ref is None
+                or spec.speculative_pair_ref is not None
                 or any((v.source or spec.model.source).startswith("hf://") for v in spec.variants)
             ),
         ),

@@ -134,7 +134,7 @@ DecimalString = Annotated[
 ]
 """A decimal number as a quoted string: the API has no floats."""
 
-AUTO = "auto"
+AUTO: Literal["auto"] = "auto"
 """What stands for a number that the operator works out."""
 
 _MOST_GPUS = 64

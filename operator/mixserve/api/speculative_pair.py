@@ -53,8 +53,9 @@ class Draft(StrictModel):
     revision: Revision | None = None
     """Commit of the Hugging Face repository: 40 hexadecimal digits, in quotes. Needed for hf://, has no meaning for
     other sources."""
-    tensor_parallel: GpuCount = 1
-    """GPUs that share the draft: 1, or as many as share the model. auto: as many as share the model."""
+    tensor_parallel: GpuCount = AUTO
+    """GPUs that share the draft: 1, or as many as share the model. auto: as many as share the model, which is all that
+    engines take for most methods."""
     facts: ModelFacts | None = None
     """The draft's numbers. Unset: read from its config.json where the operator can see it; else nobody checks whether
     model and draft fit together."""
@@ -64,11 +65,6 @@ class Draft(StrictModel):
     def gpus_beside(self, tensor_parallel: int) -> int:
         """GPUs that share the draft of a model that shares `tensor_parallel`."""
         return self.tensor_parallel if isinstance(self.tensor_parallel, int) else tensor_parallel
-
-    @property
-    def is_auto(self) -> bool:
-        """Whether the draft takes as many GPUs as the model."""
-        return self.tensor_parallel == AUTO
 
 
 class NGram(StrictModel):
@@ -126,6 +122,14 @@ class SpeculativePairSpec(StrictModel):
             rule="!has(self.batchSchedule) || self.batchSchedule.all(step, step.tokens <= self.tokens)",
             message="batchSchedule[].tokens must not be more than tokens",
             holds=lambda spec: all(step.tokens <= spec.tokens for step in spec.batch_schedule),
+        ),
+        CelRule(
+            rule="!has(self.batchSchedule) || self.batchSchedule.map(step, -step.tokens).isSorted()",
+            message="batchSchedule[].tokens must not grow with maxBatch: larger batches leave less arithmetic to spare",
+            holds=lambda spec: all(
+                after.tokens <= before.tokens
+                for before, after in zip(spec.batch_schedule, spec.batch_schedule[1:], strict=False)
+            ),
         ),
     )
 

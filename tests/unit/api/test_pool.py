@@ -168,7 +168,9 @@ def test_claims_are_called_as_kubernetes_lets_them(source: str) -> None:
 def test_a_token_without_a_hub_source_is_refused() -> None:
     token = {"name": "hf", "key": "token"}
     hub = {"source": "hf://a/b", "revision": REVISION}
-    message = "model.tokenSecretRef has no meaning unless a variant has an hf:// source"
+    message = (
+        "model.tokenSecretRef has no meaning unless a variant, or the draft of speculativePairRef, has an hf:// source"
+    )
     assert message in refusal(manifest(model_tokenSecretRef=token))
     LLMServingPool.parse(manifest(model={**hub, "tokenSecretRef": token}))
     variant = {**SMALLEST["spec"]["variants"][0], **hub}

@@ -44,12 +44,15 @@ def test_a_schedule_ends_with_no_speculation(batch: float, tokens: int) -> None:
     assert pair(batchSchedule=schedule).spec.tokens_at(batch) == tokens
 
 
-@pytest.mark.parametrize(
-    ("said", "beside", "gpus", "is_auto"), [(1, 4, 1, False), (4, 4, 4, False), ("auto", 4, 4, True)]
-)
-def test_a_draft_takes_one_gpu_or_those_of_the_model(said: int | str, beside: int, gpus: int, is_auto: bool) -> None:
-    draft = Draft.parse({**VOLUME, "tensorParallel": said})
-    assert (draft.gpus_beside(beside), draft.is_auto) == (gpus, is_auto)
+@pytest.mark.parametrize(("said", "gpus"), [(1, 1), (2, 2), ("auto", 4)])
+def test_a_draft_takes_the_gpus_of_the_model_unless_told(said: int | str, gpus: int) -> None:
+    assert Draft.parse({**VOLUME, "tensorParallel": said}).gpus_beside(4) == gpus
+    assert Draft.parse(VOLUME).gpus_beside(4) == 4
+
+
+def test_larger_batches_get_no_more_tokens() -> None:
+    with pytest.raises(ValidationError, match="must not grow with maxBatch"):
+        pair(batchSchedule=[{"maxBatch": 8, "tokens": 1}, {"maxBatch": 16, "tokens": 2}])
 
 
 def test_a_spec_reads_back_what_it_wrote() -> None:
