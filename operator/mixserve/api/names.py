@@ -36,7 +36,7 @@ ENGINE_PORT_NAME = "http"
 
 
 class ConditionType(StrEnum):
-    """Condition types of pools and of the catalogue; all positive: True is good."""
+    """Condition types of a pool; all positive: True is good."""
 
     READY = "Ready"
     VALIDATED = "Validated"
@@ -44,8 +44,12 @@ class ConditionType(StrEnum):
     WORKLOAD_READY = "WorkloadReady"
     METRICS_FRESH = "MetricsFresh"
     NO_FOREIGN_CHANGES = "NoForeignChanges"
+
+
+class AcceleratorCondition(StrEnum):
+    """Condition types of an AcceleratorClass; positive as well."""
+
     NODES_FOUND = "NodesFound"
-    """Of an AcceleratorClass."""
 
 
 class Reason(StrEnum):

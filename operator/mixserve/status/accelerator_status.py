@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mixserve.api.catalog_status import AcceleratorClassStatus
 from mixserve.api.cluster_observation import Unseen, UnseenReason
-from mixserve.api.names import ConditionType, Reason
+from mixserve.api.names import AcceleratorCondition, Reason
 from mixserve.plan.node_match import is_match
 from mixserve.status.one_condition import to_condition
 from mixserve.status.verdict import Verdict
@@ -99,7 +99,7 @@ def build_accelerator_status(
 
 def _judge(spec: AcceleratorClassSpec, cluster: ClusterObservation, capacity: Capacity) -> Verdict:
     """The verdict, without numbers, which would change by themselves."""
-    kind = ConditionType.NODES_FOUND
+    kind = AcceleratorCondition.NODES_FOUND
     if isinstance(cluster.nodes, Unseen):
         return Verdict(kind, "Unknown", *_unseen(cluster.nodes, "nodes"))
     if not capacity.nodes:
