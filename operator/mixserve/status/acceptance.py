@@ -87,6 +87,6 @@ def acceptance_of(tallies: Iterable[Tally]) -> Acceptance | None:
     proposed, kept = sum(each.proposed for each in counted), sum(each.kept for each in counted)
     if proposed < _FEWEST_PROPOSED:
         return None
-    drafts = [each.drafts for each in counted if each.drafts is not None]
-    length = 1 + kept / sum(drafts) if len(drafts) == len(counted) and sum(drafts) else None
-    return Acceptance(rate=min(1.0, kept / proposed), length=length)
+    drafts = sum(each.drafts or 0 for each in counted)
+    all_count_them = all(each.drafts is not None for each in counted)
+    return Acceptance(rate=min(1.0, kept / proposed), length=1 + kept / drafts if drafts and all_count_them else None)

@@ -232,7 +232,7 @@ async def test_a_watch_tells_of_changes_until_it_ends() -> None:
 )
 async def test_a_watch_may_end_with_an_error(code: int | None, kind: type[ApiError]) -> None:
     stream = Stream({"type": "ERROR", "object": {"code": code, "message": "too old"}})
-    with pytest.raises(ApiError, match="watch /api/v1/pods: [0-9]+: too old") as caught:
+    with pytest.raises(ApiError, match=r"watch /api/v1/pods: [0-9]+: too old") as caught:
         await watched(stream)
     assert type(caught.value) is kind
     assert stream.closed

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
-from typing import Any
-
-import pytest
+from typing import TYPE_CHECKING, Any
 
 from mixserve.api.quantization import QuantizationFormat
 from mixserve.controller import parsed_specs
 from mixserve.controller.parsed_specs import ParsedSpecs, parsed
 from support.crd_manifests import MANIFESTS
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def raw(generation: int = 1, **parts: Any) -> dict[str, Any]:

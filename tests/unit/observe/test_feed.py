@@ -29,17 +29,20 @@ def page(*objects: dict[str, Any], version: str = "5", token: str = "") -> dict[
 
 
 class Server:
-    """Gives pages in their order, the last one again and again, and tells of events until it is told to stop."""
+    """Gives pages in their order, the last one again and again, and tells of events until it is told to stop.
 
-    def __init__(self, *pages: dict[str, Any] | ApiError) -> None:
+    With `answers` it waits before each page until it is released.
+    """
+
+    def __init__(self, *pages: dict[str, Any] | ApiError, answers: int = 1000) -> None:
+        self.answers = asyncio.Semaphore(answers)
         self.pages = list(pages)
         self.tokens: list[str | None] = []
         self.watched: list[str] = []
         self.events: asyncio.Queue[dict[str, Any] | ApiError | None] = asyncio.Queue()
 
-    async def list_page(
-        self, _: object, *, limit: int, token: str | None, field_selector: str | None
-    ) -> dict[str, Any]:
+    async def list_page(self, _: object, *, limit: int, token: str | None, field_selector: str | None) -> Any:
+        await self.answers.acquire()
         assert limit > 0
         assert field_selector == "a=b"
         self.tokens.append(token)
@@ -158,11 +161,12 @@ async def test_the_same_list_again_is_no_news() -> None:
 
 
 async def test_without_the_right_it_says_so_and_asks_again_later() -> None:
-    server = Server(*[Forbidden("403", status=403)] * 3, page(obj("a", "A")))
+    server = Server(*[Forbidden("403", status=403)] * 3, page(obj("a", "A")), answers=3)
     watched = Watched(server)
     async with running(watched.feed.run()):
-        await until(lambda: watched.news)
-        assert watched.seen == Unseen(UnseenReason.FORBIDDEN, "403")
+        await until(lambda: len(server.tokens) == 3)
+        assert (watched.seen, watched.news) == (Unseen(UnseenReason.FORBIDDEN, "403"), 1)
+        server.answers.release()
         await until(lambda: server.watched)
     assert watched.seen == {"A"}
     assert watched.news == 2  # not each refusal
@@ -179,15 +183,15 @@ async def test_a_right_that_is_taken_away_takes_what_was_known() -> None:
 
 
 async def test_one_failure_is_no_news_and_several_are() -> None:
-    server = Server(Unavailable("500"))
+    server = Server(Unavailable("500"), answers=2)
     watched = Watched(server)
     async with running(watched.feed.run()):
         await until(lambda: len(server.tokens) == 2)
         assert watched.seen == Unseen(UnseenReason.NOT_LISTED)
-        await until(lambda: watched.news)
-        assert watched.seen == Unseen(UnseenReason.UNAVAILABLE, "500")
-        await until(lambda: len(server.tokens) > 5)
-    assert watched.news == 1
+        for _ in range(3):
+            server.answers.release()
+        await until(lambda: len(server.tokens) == 5)
+    assert (watched.seen, watched.news) == (Unseen(UnseenReason.UNAVAILABLE, "500"), 1)
 
 
 async def test_what_was_seen_stays_while_nothing_answers() -> None:
