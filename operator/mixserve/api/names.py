@@ -99,6 +99,8 @@ class Reason(StrEnum):
     NO_MATCHING_NODES = "NoMatchingNodes"
     NODES_WITHOUT_GPUS = "NodesWithoutGPUs"
     NOT_PERMITTED = "NotPermitted"
+    # Ready of a SpeculativePair
+    NOT_USED = "NotUsed"
     # Events only
     SCALE_UP = "ScaleUp"
     SCALE_DOWN = "ScaleDown"
