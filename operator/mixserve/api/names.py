@@ -24,6 +24,8 @@ ANNOTATION_DESIRED_HASH = f"{GROUP}/desired-hash"
 ANNOTATION_LAST_VALID_SPEC = f"{GROUP}/last-valid-spec"
 """On a pool's ServiceAccount: the spec that its objects were made from, as JSON; absent where it has more than 128 KiB.
 A restarted operator goes on with it while the pool's own spec is invalid, and tells by it which names a pool has."""
+ANNOTATION_LAST_VALID_PAIR = f"{GROUP}/last-valid-pair"
+"""Beside it, where the pool speculates: the spec of the SpeculativePair that its objects were made with, as JSON."""
 ANNOTATION_MEMORY_PLAN = f"{GROUP}/memory-plan"
 """On pods: what was planned, as JSON with camelCase keys (weightsBytes, kvBytesPerToken, parameters, ...)."""
 ANNOTATION_DRAINING_SINCE = f"{GROUP}/draining-since"

@@ -9,6 +9,25 @@ if TYPE_CHECKING:
 
     from mixserve.api.engine import Engine
     from mixserve.api.quantization_engine import QuantizationEngine
+    from mixserve.api.speculative_pair import SpeculativePairSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaunchedPair:
+    """What proposes tokens to the model.
+
+    Attributes:
+        spec: of the SpeculativePair.
+        draft: what is loaded beside the model: a Hugging Face id or a path inside the container; None for methods
+            without a draft.
+        draft_revision: commit of the draft's Hugging Face repository, or None.
+        draft_gpus: GPUs that share the draft, >= 1.
+    """
+
+    spec: "SpeculativePairSpec"
+    draft: str | None
+    draft_revision: str | None
+    draft_gpus: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +47,7 @@ class Launch:
         options_path: where the engine finds what `options_file` says, inside the container.
         occupied_share: share of the memory of its GPUs that weights and the engine's own needs take, from 0 to below 1;
             None where the model's numbers are not known.
+        pair: what proposes tokens; None without speculative decoding.
     """
 
     engine: "Engine"
@@ -41,6 +61,12 @@ class Launch:
     cache_path: str
     options_path: str
     occupied_share: float | None
+    pair: LaunchedPair | None = None
+
+    @property
+    def downloads(self) -> bool:
+        """Whether the engine fetches files from the hub; a checkpoint in a directory is complete."""
+        return self.revision is not None or (self.pair is not None and self.pair.draft_revision is not None)
 
 
 @dataclass(frozen=True)
@@ -125,6 +151,21 @@ class Caveat:
     remedy: str
 
 
+@dataclass(frozen=True)
+class Obstacle:
+    """Why an engine does not run a SpeculativePair.
+
+    Attributes:
+        field_path: in the pair, such as spec.method; in the pool for what begins with spec.engine.
+        cause: a clause, such as "TensorRT-LLM has no suffix decoding".
+        remedy: an instruction.
+    """
+
+    field_path: str
+    cause: str
+    remedy: str
+
+
 class EngineAdapter(Protocol):
     """One engine. Implementations hold data and pure functions only."""
 
@@ -174,6 +215,26 @@ class EngineAdapter(Protocol):
 
     def caveats(self, version: str) -> "tuple[Caveat, ...]":
         """What users of this version, or of the nearest one that is known, should know before they choose it."""
+        ...
+
+    def speculation_obstacles(
+        self,
+        pair: "SpeculativePairSpec",
+        *,
+        engine: "Engine",
+        tensor_parallel: int,
+    ) -> "tuple[Obstacle, ...]":
+        """Why the pool's version of the engine, or the nearest one that is known, does not run a SpeculativePair.
+
+        Args:
+            pair: the pair; what the files of model and draft say is not the engine's to check.
+            engine: the pool's engine section.
+            tensor_parallel: GPUs of one replica, >= 1.
+        """
+        ...
+
+    def speculation_caveats(self, pair: "SpeculativePairSpec", *, engine: "Engine") -> "tuple[Caveat, ...]":
+        """What users of a pair that the engine runs should know: what else is different with it."""
         ...
 
     def refused_checkpoint(self, quant_method: str) -> str | None:

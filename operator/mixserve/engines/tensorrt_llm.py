@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from mixserve.engines import tensorrt_llm_speculation
 from mixserve.engines.protocol import Caveat, MetricNames, MetricsFormat, MetricsPage, SpeculationNames, StartupAdvice
 from mixserve.engines.startup_errors import HUB_ERRORS, always, first_advice
 from mixserve.engines.tensorrt_llm_flags import owner_of
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mixserve.api.engine import Engine
-    from mixserve.engines.protocol import Launch
+    from mixserve.api.speculative_pair import SpeculativePairSpec
+    from mixserve.engines.protocol import Launch, Obstacle
 
 _STATISTICS = MetricsPage(
     path="/metrics",
@@ -155,6 +157,9 @@ class TensorRTLLMAdapter:
         if launch.revision is not None:
             # An option of trtllm-serve only since 1.2.
             options["revision"] = launch.revision
+        if launch.pair is not None:
+            line = self._line(launch.engine.version)
+            options["speculative_config"] = tensorrt_llm_speculation.speculative_config(launch.pair, line=line)
         return yaml.safe_dump(options, sort_keys=True)
 
     def environment(self, launch: Launch) -> Mapping[str, str]:
@@ -165,8 +170,8 @@ class TensorRTLLMAdapter:
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "HF_HOME": f"{launch.cache_path}/huggingface",
         }
-        if launch.revision is None:
-            # A checkpoint in a directory is complete; asking the hub about it would only fail or wait.
+        if not launch.downloads:
+            # Asking the hub about files in directories would only fail or wait.
             variables["HF_HUB_OFFLINE"] = "1"
         return variables
 
@@ -176,11 +181,26 @@ class TensorRTLLMAdapter:
 
     def metrics_page(self, version: str) -> MetricsPage:
         """Gauges since 1.3, statistics of iterations before."""
-        return _METRICS_PAGES[nearest_line(version, self.supported_versions)]
+        return _METRICS_PAGES[self._line(version)]
 
     def caveats(self, version: str) -> tuple[Caveat, ...]:
         """Before 1.3, that there are no metrics under load."""
         return (_SILENT_UNDER_LOAD,) if self.metrics_page(version) is _STATISTICS else ()
+
+    def speculation_obstacles(
+        self,
+        pair: SpeculativePairSpec,
+        *,
+        engine: Engine,
+        tensor_parallel: int,
+    ) -> tuple[Obstacle, ...]:
+        """What the options file of this version can't say."""
+        line = self._line(engine.version)
+        return tuple(tensorrt_llm_speculation.obstacles(pair, line=line, tensor_parallel=tensor_parallel))
+
+    def speculation_caveats(self, pair: SpeculativePairSpec, *, engine: Engine) -> tuple[Caveat, ...]:  # noqa: ARG002 - the same in all
+        """What the options file of all versions can't say, and that is no reason not to start."""
+        return tensorrt_llm_speculation.caveats(pair)
 
     def refused_checkpoint(self, quant_method: str) -> str | None:
         """AutoAWQ's, AutoGPTQ's and Quark's, on which the loader raises NotImplementedError."""
@@ -203,6 +223,9 @@ class TensorRTLLMAdapter:
     def advise(self, log: str) -> StartupAdvice | None:
         """What a known start-up error means."""
         return first_advice(log, _STARTUP_ERRORS)
+
+    def _line(self, version: str) -> str:
+        return nearest_line(version, self.supported_versions)
 
 
 def free_memory_fraction(*, utilization_percent: int, occupied_share: float | None) -> float:

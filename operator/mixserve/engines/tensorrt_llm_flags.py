@@ -1,7 +1,7 @@
 """Options of `trtllm-serve` that are not the user's to give, because a field of the pool or the operator owns them.
 
 Read from `trtllm_serve_cli.yaml` of TensorRT-LLM's main branch of 2026, which lists every option with its aliases, and
-from `commands/serve.py` of the times of 1.1 and 1.2.
+from `commands/serve.py` of the times of 1.1 and 1.2. `speculative_config` is a key of the options file only.
 """
 
 import re
@@ -38,6 +38,7 @@ OWNED_OPTIONS: Mapping[str, str] = MappingProxyType(
         "kv_cache_free_gpu_memory_fraction": _MEMORY,
         "kv_cache_dtype": "use spec.engine.kvCache.format",
         "enable_chunked_prefill": _CHUNKS,
+        "speculative_config": "use spec.speculativePairRef",
         "config": _FILE,
         "extra_llm_api_options": _FILE,
         "revision": "use spec.model.revision, or the revision of a variant",

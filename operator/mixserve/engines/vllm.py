@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mixserve.api.scalars import GIB
+from mixserve.engines import vllm_speculation
 from mixserve.engines.protocol import MetricNames, MetricsPage, SpeculationNames
 from mixserve.engines.versions import nearest_line
 from mixserve.engines.vllm_errors import startup_advice
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mixserve.api.engine import Engine
-    from mixserve.engines.protocol import Caveat, Launch, StartupAdvice
+    from mixserve.api.speculative_pair import SpeculativePairSpec
+    from mixserve.engines.protocol import Caveat, Launch, Obstacle, StartupAdvice
 
 _GAUGES = MetricsPage(
     path="/metrics",
@@ -75,6 +77,7 @@ class VLLMAdapter:
             *_model_flags(launch),
             *_batching_flags(launch.engine),
             *_memory_flags(launch),
+            *self._speculation_flags(launch),
             *("--shutdown-timeout", str(launch.shutdown_timeout_s)),
             *launch.quantization.arguments,
             *launch.engine.args,
@@ -95,8 +98,8 @@ class VLLMAdapter:
             "HF_HOME": f"{launch.cache_path}/huggingface",
             "VLLM_CACHE_ROOT": f"{launch.cache_path}/vllm",
         }
-        if launch.revision is None:
-            # A checkpoint in a directory is complete; asking the hub about it would only fail or wait.
+        if not launch.downloads:
+            # Asking the hub about files in directories would only fail or wait.
             variables["HF_HUB_OFFLINE"] = "1"
         return variables
 
@@ -111,6 +114,20 @@ class VLLMAdapter:
     def caveats(self, _version: str) -> tuple[Caveat, ...]:
         """None."""
         return ()
+
+    def speculation_obstacles(
+        self,
+        pair: SpeculativePairSpec,
+        *,
+        engine: Engine,
+        tensor_parallel: int,
+    ) -> tuple[Obstacle, ...]:
+        """What vLLM's configuration classes and workers raise on."""
+        return tuple(vllm_speculation.obstacles(pair, engine=engine, tensor_parallel=tensor_parallel))
+
+    def speculation_caveats(self, _pair: SpeculativePairSpec, *, engine: Engine) -> tuple[Caveat, ...]:  # noqa: ARG002 - the same for all
+        """Parameters of requests that are refused."""
+        return vllm_speculation.caveats()
 
     def refused_checkpoint(self, quant_method: str) -> str | None:
         """ModelOpt's own INT4, which vLLM's `modelopt` does not read."""
@@ -135,6 +152,12 @@ class VLLMAdapter:
     def advise(self, log: str) -> StartupAdvice | None:
         """What a known start-up error means."""
         return startup_advice(log)
+
+    def _speculation_flags(self, launch: Launch) -> tuple[str, ...]:
+        if launch.pair is None:
+            return ()
+        line = nearest_line(launch.engine.version, self.supported_versions)
+        return ("--speculative-config", vllm_speculation.speculative_config(launch.pair, line=line))
 
 
 def _batch_defaults(memory_bytes: int, compute_capability: str) -> tuple[int, int]:

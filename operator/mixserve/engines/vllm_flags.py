@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 _REPLICA = "use spec.variants[].tensorParallel and spec.variants[].replicas: one replica is one pod"
 _ENDS = "leave it out: the engine would print something and end"
+_SPECULATION = "use spec.speculativePairRef"
 _ADDRESS = "leave it out: Services, probes and the autoscaler reach the engine at port 8000 of the pod"
 
 OWNED_FLAGS: Mapping[str, str] = MappingProxyType(
@@ -29,6 +30,10 @@ OWNED_FLAGS: Mapping[str, str] = MappingProxyType(
         "device-memory-utilization": "use spec.engine.kvCache.memoryUtilizationPercent",
         "kv-cache-memory-bytes": "use spec.engine.kvCache.memoryUtilizationPercent",
         "num-gpu-blocks-override": "use spec.engine.kvCache.memoryUtilizationPercent",
+        "speculative-config": _SPECULATION,
+        "spec-method": _SPECULATION,
+        "spec-model": _SPECULATION,
+        "spec-tokens": _SPECULATION,
         "shutdown-timeout": "use spec.drainTimeout",
         "host": _ADDRESS,
         "port": _ADDRESS,

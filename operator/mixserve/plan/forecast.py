@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mixserve.api.model_facts import ModelFacts
@@ -10,18 +10,21 @@ from mixserve.plan.cost import break_even, hourly_price, month_of, token_price
 from mixserve.plan.memory import memory_plan_if_known
 from mixserve.plan.placement import PlacementError, placement_of
 from mixserve.plan.prediction import predict
+from mixserve.plan.speculation import WITHOUT_SPECULATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from decimal import Decimal
 
     from mixserve.api.pool import LLMServingPool, Variant
+    from mixserve.api.speculative_pair import SpeculativePairSpec
     from mixserve.catalog.built_in import Catalog
     from mixserve.plan.cost import ApiPrice, BreakEven, HourlyPrice, Month, TokenPrice
     from mixserve.plan.facts import Facts
     from mixserve.plan.memory import MemoryPlan
     from mixserve.plan.placement import Placement
     from mixserve.plan.prediction import Prediction, Workload
+    from mixserve.plan.speculation import Speculation
 
 _WRONG = "it has violations"
 _UNKNOWN = "the model's numbers are unknown"
@@ -81,6 +84,7 @@ class VariantForecast:
         price: a replica per hour, or None where what the variant names is unknown.
         outlook: speed and cost, or None where there are no numbers, or no request of these lengths is taken.
         obstacle: why the variant is not to be chosen, as a clause; empty where it may be.
+        speculation: what proposes tokens, or None.
     """
 
     variant: Variant
@@ -91,6 +95,7 @@ class VariantForecast:
     price: HourlyPrice | None = None
     outlook: Outlook | None = None
     obstacle: str = ""
+    speculation: Speculation | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +120,7 @@ def forecast(
     facts_by_variant: Mapping[str, Facts],
     wrong_variants: frozenset[str],
     question: Question,
+    speculation: Mapping[str, Speculation] = WITHOUT_SPECULATION,
 ) -> PoolForecast:
     """Forecast a pool.
 
@@ -124,6 +130,7 @@ def forecast(
         facts_by_variant: the numbers of each variant's checkpoint.
         wrong_variants: names of the variants that have violations: they do not start, whatever their memory.
         question: what is asked.
+        speculation: what proposes tokens, by variant.
     """
     variants = tuple(
         _of_variant(
@@ -133,6 +140,7 @@ def forecast(
             facts=facts_by_variant[variant.name],
             is_wrong=variant.name in wrong_variants,
             question=question,
+            speculation=speculation.get(variant.name),
         )
         for variant in pool.spec.variants
     )
@@ -154,22 +162,25 @@ def _of_variant(
     facts: Facts,
     is_wrong: bool,
     question: Question,
+    speculation: Speculation | None,
 ) -> VariantForecast:
+    empty = VariantForecast(variant=variant, tensor_parallel=None, speculation=speculation)
     try:
         placement = placement_of(pool, variant=variant, catalog=catalog)
     except PlacementError:
-        return VariantForecast(variant=variant, tensor_parallel=None, fits=False, obstacle=_WRONG)
+        return replace(empty, fits=False, obstacle=_WRONG)
     if variant.is_auto:
-        return VariantForecast(variant=variant, tensor_parallel=None, obstacle=_UNKNOWN)
-    memory = memory_plan_if_known(facts, engine=pool.spec.engine, placement=placement)
+        return replace(empty, obstacle=_UNKNOWN)
+    memory = memory_plan_if_known(facts, engine=pool.spec.engine, placement=placement, speculation=speculation)
     fits = None if memory is None else memory.fits
     if is_wrong:
         fits = False
     outlook = None
     if memory is not None and fits:
-        outlook = _outlook(pool, variant, memory=memory, placement=placement, question=question)
-    return VariantForecast(
-        variant=variant,
+        pair = None if speculation is None else speculation.spec
+        outlook = _outlook(pool, variant, memory=memory, placement=placement, question=question, pair=pair)
+    return replace(
+        empty,
         tensor_parallel=placement.tensor_parallel,
         memory=memory,
         largest_context_tokens=_largest_context(facts, memory),
@@ -187,10 +198,11 @@ def _outlook(
     memory: MemoryPlan,
     placement: Placement,
     question: Question,
+    pair: SpeculativePairSpec | None,
 ) -> Outlook | None:
     workload, rate, api = question.workload, question.requests_per_s, question.api
     engine, accelerator = pool.spec.engine, placement.accelerator
-    prediction = predict(memory, accelerator=accelerator, engine=engine, workload=workload)
+    prediction = predict(memory, accelerator=accelerator, engine=engine, workload=workload, pair=pair)
     if prediction is None:
         return None
     price = hourly_price(placement)

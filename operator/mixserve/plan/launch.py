@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from mixserve.engines.protocol import Launch
+from mixserve.engines.protocol import Launch, LaunchedPair
 from mixserve.engines.registry import adapter_for
 from mixserve.plan.kv_cache import kv_cache_row
 
 if TYPE_CHECKING:
     from mixserve.api.pool import LLMServingPool, Variant
     from mixserve.plan.memory import MemoryPlan
-    from mixserve.plan.model_source import ModelFiles
+    from mixserve.plan.model_source import ModelFiles, PodFiles
     from mixserve.plan.placement import Placement
+    from mixserve.plan.speculation import Speculation
 
 CACHE_PATH = "/var/cache/mixserve"
 
@@ -31,7 +32,8 @@ def launch_of(
     *,
     placement: Placement,
     plan: MemoryPlan | None,
-    files: ModelFiles,
+    files: PodFiles,
+    speculation: Speculation | None = None,
 ) -> Launch:
     """Everything that decides how the engine of a variant is started.
 
@@ -40,12 +42,13 @@ def launch_of(
         variant: one of its variants.
         placement: what the variant's names stand for.
         plan: the variant's memory; None where the model's numbers are unknown.
-        files: where the variant's checkpoint is.
+        files: where the variant's checkpoint is, and its draft.
+        speculation: what proposes tokens; None without speculative decoding.
     """
     return Launch(
         engine=pool.spec.engine,
-        model=files.model,
-        revision=files.revision,
+        model=files.model.model,
+        revision=files.model.revision,
         served_names=pool.served_names,
         quantization=placement.row,
         kv_cache=kv_cache_row(placement.kv_cache, pool.spec.engine.type),
@@ -54,6 +57,17 @@ def launch_of(
         cache_path=CACHE_PATH,
         options_path=f"{OPTIONS_DIRECTORY}/{OPTIONS_FILE}",
         occupied_share=None if plan is None else _occupied_share(plan, placement),
+        pair=None if speculation is None else _pair(speculation, files.draft, gpus=variant.gpus),
+    )
+
+
+def _pair(speculation: Speculation, draft: ModelFiles | None, *, gpus: int) -> LaunchedPair:
+    said = speculation.spec.draft
+    return LaunchedPair(
+        spec=speculation.spec,
+        draft=None if draft is None else draft.model,
+        draft_revision=None if draft is None else draft.revision,
+        draft_gpus=gpus if said is None else said.gpus_beside(gpus),
     )
 
 
@@ -77,4 +91,4 @@ def engine_options(launch: Launch) -> str | None:
 
 def _occupied_share(plan: MemoryPlan, placement: Placement) -> float:
     memory = placement.accelerator.memory * placement.tensor_parallel
-    return (plan.weights_bytes + plan.overhead_bytes) / memory
+    return (plan.weights_bytes + plan.draft_bytes + plan.overhead_bytes) / memory

@@ -1,6 +1,6 @@
 """What fits: weights, keys and values, and the engine's own needs against the memory of the GPUs.
 
-    budget = memory x utilization - weights - overhead
+    budget = memory x utilization - weights - draft's weights - overhead
 
 The budget is vLLM's (`determine_available_memory`): it takes its share of the memory, profiles a step of the largest
 size, and gives the rest to the KV cache, which has to hold one request of the longest context. `plan.weights` and
@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mixserve.api.model_facts import ModelFacts
 from mixserve.api.scalars import GIB
 from mixserve.engines.registry import adapter_for
 from mixserve.plan.kv_memory import KVMemory, kv_memory
+from mixserve.plan.proposer import Proposer, proposer_of
 from mixserve.plan.weights import active_weights_bytes, weights_bytes
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from mixserve.api.engine import Engine
     from mixserve.plan.facts import Facts
     from mixserve.plan.placement import Placement
+    from mixserve.plan.speculation import Speculation
 
 OVERHEAD_BYTES_PER_GPU = 5 * GIB // 2
 """Activations of the profiled step, CUDA graphs, CUDA context and NCCL: 2 to 3 GiB with most models."""
@@ -52,12 +54,14 @@ class MemoryPlan:
         weights_bytes: weights as stored.
         active_weights_bytes: those that a step with one token reads.
         overhead_bytes: what is neither weights nor KV cache.
-        kv: what a request's keys and values take, with the copies where there are more GPUs than KV heads.
+        kv: what a request's keys and values take, with the copies where there are more GPUs than KV heads, and those of
+            a draft.
         kv_budget_bytes: what is left for the KV cache; negative where the weights do not fit.
         context_tokens: the longest request that the engine has to promise to take.
         kv_block_tokens: tokens of a block of the KV cache.
         kv_capacity_tokens: the longest request that the KV cache can hold, >= 0; without sliding windows also what it
             holds of shorter ones together.
+        proposer: what proposes tokens; None without speculative decoding, and where its numbers are not known.
     """
 
     parameters: int
@@ -73,6 +77,12 @@ class MemoryPlan:
     context_tokens: int
     kv_block_tokens: int
     kv_capacity_tokens: int
+    proposer: Proposer | None = None
+
+    @property
+    def draft_bytes(self) -> int:
+        """Weights that are there only to propose tokens."""
+        return 0 if self.proposer is None else self.proposer.memory_bytes
 
     @property
     def fits(self) -> bool:
@@ -83,8 +93,9 @@ class MemoryPlan:
     def sentence(self) -> str:
         """The plan for people."""
         gpus = "GPU" if self.tensor_parallel == 1 else "GPUs"
+        draft = f", {gib(self.draft_bytes)} of a draft" if self.draft_bytes else ""
         needs = (
-            f"{gib(self.weights_bytes)} of weights and {gib(self.overhead_bytes)} of overhead on "
+            f"{gib(self.weights_bytes)} of weights{draft} and {gib(self.overhead_bytes)} of overhead on "
             f"{self.tensor_parallel} {gpus} with {gib(self.memory_bytes)} for the engine"
         )
         if self.kv_budget_bytes < 0:
@@ -125,6 +136,7 @@ class MemoryPlan:
             "tensorParallel": self.tensor_parallel,
             "computeBits": self.compute_bits,
             "maxModelLen": self.context_tokens,
+            **({"draftBytes": self.draft_bytes} if self.draft_bytes else {}),
         }
         return json.dumps(wire, sort_keys=True, separators=(",", ":"))
 
@@ -134,9 +146,12 @@ def memory_plan_if_known(
     *,
     engine: Engine,
     placement: Placement,
+    speculation: Speculation | None = None,
 ) -> MemoryPlan | None:
     """Work out one replica's memory; None where the model's numbers are not known."""
-    return memory_plan(facts, engine=engine, placement=placement) if isinstance(facts, ModelFacts) else None
+    if not isinstance(facts, ModelFacts):
+        return None
+    return memory_plan(facts, engine=engine, placement=placement, speculation=speculation)
 
 
 def memory_plan(
@@ -144,14 +159,25 @@ def memory_plan(
     *,
     engine: Engine,
     placement: Placement,
+    speculation: Speculation | None = None,
 ) -> MemoryPlan:
-    """Work out one replica's memory."""
+    """Work out one replica's memory.
+
+    Args:
+        facts: the model.
+        engine: the pool's engine section.
+        placement: what the variant's names stand for.
+        speculation: what proposes tokens, or None. Where its numbers are not known it counts for nothing.
+    """
     gpus, gpu = placement.tensor_parallel, placement.accelerator
     usable = gpu.memory * engine.kv_cache.memory_utilization_percent // 100 * gpus
     weights = weights_bytes(facts, placement.weights)
     overhead = overhead_bytes_per_gpu(facts) * gpus
     kv = kv_memory(facts, bits=placement.kv_bits, tensor_parallel=gpus, step_tokens=_step_tokens(engine, gpu))
-    budget = usable - weights - overhead
+    proposer = None if speculation is None else proposer_of(speculation, facts, placement=placement)
+    if proposer is not None:
+        kv = replace(kv, full_bytes=kv.full_bytes + proposer.kv_bytes_per_token)
+    budget = usable - weights - overhead - (0 if proposer is None else proposer.memory_bytes)
     block = adapter_for(engine.type).kv_block_tokens
     return MemoryPlan(
         parameters=facts.parameters,
@@ -167,6 +193,7 @@ def memory_plan(
         context_tokens=engine.max_model_len or facts.max_position_embeddings,
         kv_block_tokens=block,
         kv_capacity_tokens=kv.longest(max(0, budget)) // block * block,
+        proposer=proposer,
     )
 
 

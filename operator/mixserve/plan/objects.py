@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mixserve.api.names import (
     ANNOTATION_DESIRED_HASH,
+    ANNOTATION_LAST_VALID_PAIR,
     ANNOTATION_LAST_VALID_SPEC,
     API_VERSION,
     ENGINE_PORT_NAME,
@@ -24,9 +25,10 @@ from mixserve.api.names import (
 from mixserve.engines.registry import adapter_for
 from mixserve.plan.launch import OPTIONS_FILE, engine_options, launch_of, options_name
 from mixserve.plan.memory import memory_plan_if_known
-from mixserve.plan.model_source import model_files, repository_of
+from mixserve.plan.model_source import pod_files
 from mixserve.plan.placement import placement_of
 from mixserve.plan.pod_template import pod_template
+from mixserve.plan.speculation import WITHOUT_SPECULATION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from mixserve.plan.facts import Facts
     from mixserve.plan.memory import MemoryPlan
     from mixserve.plan.placement import Placement
+    from mixserve.plan.speculation import Speculation
 
 # 25 % is Kubernetes' own default, and what it means for GPUs is wanted here. Rounding makes it "one more first" for up
 # to 3 replicas: the old ones serve on until the new one is ready, and where there is no spare GPU they serve on without
@@ -45,6 +48,7 @@ _ROLLING_UPDATE = {"maxSurge": "25%", "maxUnavailable": "25%"}
 
 LONGEST_NOTED_SPEC_BYTES = 128 * 2**10
 """Half of what all annotations of an object may have together."""
+
 
 # On top of starting and of waiting for the GPU of a pod that drains: scheduling and pulling an image of 10 GB.
 _PROGRESS_MARGIN_S = 600
@@ -89,6 +93,7 @@ def desired_objects(
     *,
     catalog: Catalog,
     facts_by_variant: Mapping[str, Facts],
+    speculation: Mapping[str, Speculation] = WITHOUT_SPECULATION,
 ) -> DesiredPool:
     """The objects of a valid pool.
 
@@ -96,17 +101,20 @@ def desired_objects(
         pool: without violations.
         catalog: what its variants name.
         facts_by_variant: the model's numbers by variant; a variant without them gets no memory plan.
+        speculation: what proposes tokens, by variant.
 
     Raises:
         PlacementError: the catalogue does not have what a variant names.
     """
-    objects = [_service_account(pool), _service(pool)]
+    objects = [_service_account(pool, speculation), _service(pool)]
     for variant in pool.spec.variants:
         facts = facts_by_variant.get(variant.name)
         placement = placement_of(pool, variant=variant, catalog=catalog)
-        plan = memory_plan_if_known(facts, engine=pool.spec.engine, placement=placement)
-        objects += _options(pool, variant, placement=placement, plan=plan)
-        objects += [_deployment(pool, variant, placement=placement, plan=plan), _budget(pool, variant)]
+        pair = speculation.get(variant.name)
+        plan = memory_plan_if_known(facts, engine=pool.spec.engine, placement=placement, speculation=pair)
+        objects += _options(pool, variant, placement=placement, plan=plan, speculation=pair)
+        objects.append(_deployment(pool, variant, placement=placement, plan=plan, speculation=pair))
+        objects.append(_budget(pool, variant))
     return DesiredPool(tuple(objects))
 
 
@@ -115,23 +123,33 @@ def deployment_name(pool: LLMServingPool, variant: Variant) -> str:
     return f"{pool.metadata.name}-{variant.name}"
 
 
-def _service_account(pool: LLMServingPool) -> DesiredObject:
+def _service_account(pool: LLMServingPool, speculation: Mapping[str, Speculation]) -> DesiredObject:
     # Without rights and without a token; a place for imagePullSecrets. It carries the spec because nobody copies its
     # annotations, as is done with those of Services and Deployments.
     return _object(
         pool,
         api_version="v1",
         kind="ServiceAccount",
-        annotations=_noted_spec(pool),
+        annotations={**_noted_spec(pool), **_noted_pair(speculation)},
         automountServiceAccountToken=False,
     )
 
 
 def _noted_spec(pool: LLMServingPool) -> dict[str, str]:
     """The spec as an annotation; none where it is longer than any spec that was written by hand."""
-    spec = json.dumps(pool.spec.to_wire(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    spec = _compact(pool.spec.to_wire())
     fits = len(spec.encode()) <= LONGEST_NOTED_SPEC_BYTES
     return {ANNOTATION_LAST_VALID_SPEC: spec} if fits else {}
+
+
+def _noted_pair(speculation: Mapping[str, Speculation]) -> dict[str, str]:
+    """The spec of the pair that the objects are made with: a restarted operator may find another one, or none."""
+    spec = next((one.spec for one in speculation.values()), None)
+    return {} if spec is None else {ANNOTATION_LAST_VALID_PAIR: _compact(spec.to_wire())}
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def _service(pool: LLMServingPool) -> DesiredObject:
@@ -152,9 +170,11 @@ def _options(
     *,
     placement: Placement,
     plan: MemoryPlan | None,
+    speculation: Speculation | None,
 ) -> list[DesiredObject]:
     """The engine's file of options, before the pods that mount it; none for an engine that reads none."""
-    launch = launch_of(pool, variant, placement=placement, plan=plan, files=model_files(repository_of(pool, variant)))
+    files = pod_files(pool, variant, None if speculation is None else speculation.spec)
+    launch = launch_of(pool, variant, placement=placement, plan=plan, files=files, speculation=speculation)
     content = engine_options(launch)
     if content is None:
         return []
@@ -176,6 +196,7 @@ def _deployment(
     *,
     placement: Placement,
     plan: MemoryPlan | None,
+    speculation: Speculation | None,
 ) -> DesiredObject:
     template = pod_template(
         pool,
@@ -184,6 +205,7 @@ def _deployment(
         plan=plan,
         labels=_labels(pool, variant),
         deployment=deployment_name(pool, variant),
+        speculation=speculation,
     )
     spec = {
         "selector": {"matchLabels": _selector(pool, variant)},

@@ -16,7 +16,7 @@ from mixserve.plan.launch import (
     launch_of,
     options_name,
 )
-from mixserve.plan.model_source import ModelFiles, model_files, repository_of
+from mixserve.plan.model_source import PodFiles, pod_files
 
 if TYPE_CHECKING:
     from mixserve.api.accelerator import AcceleratorClassSpec
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mixserve.engines.protocol import EngineAdapter, Launch
     from mixserve.plan.memory import MemoryPlan
     from mixserve.plan.placement import Placement
+    from mixserve.plan.speculation import Speculation
 
 _CACHE_VOLUME = "cache"
 _OPTIONS_VOLUME = "options"
@@ -49,6 +50,7 @@ def pod_template(
     plan: MemoryPlan | None,
     labels: dict[str, str],
     deployment: str,
+    speculation: Speculation | None = None,
 ) -> dict[str, Any]:
     """The template of a variant's Deployment.
 
@@ -59,9 +61,10 @@ def pod_template(
         plan: the variant's memory; None where the model's numbers are unknown.
         labels: the pod's, besides the routable one.
         deployment: the name of the Deployment.
+        speculation: what proposes tokens; None without speculative decoding.
     """
-    files = model_files(repository_of(pool, variant))
-    launch = launch_of(pool, variant, placement=placement, plan=plan, files=files)
+    files = pod_files(pool, variant, None if speculation is None else speculation.spec)
+    launch = launch_of(pool, variant, placement=placement, plan=plan, files=files, speculation=speculation)
     options = engine_options(launch)
     metadata: dict[str, Any] = {"labels": {**labels, LABEL_ROUTABLE: "true"}}
     if plan is not None:
@@ -91,7 +94,7 @@ def _container(
     variant: Variant,
     *,
     placement: Placement,
-    files: ModelFiles,
+    files: PodFiles,
     launch: Launch,
 ) -> dict[str, Any]:
     engine = pool.spec.engine
@@ -130,7 +133,7 @@ def _environment(
         *({"name": name, "value": value} for name, value in adapter.environment(launch).items()),
     ]
     secret = pool.spec.model.token_secret_ref
-    if secret is not None and launch.revision is not None:
+    if secret is not None and launch.downloads:
         reference = {"name": secret.name, "key": secret.key}
         variables.append({"name": adapter.token_variable, "valueFrom": {"secretKeyRef": reference}})
     return variables

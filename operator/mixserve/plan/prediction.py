@@ -9,7 +9,12 @@ each, and in between the prompts of those that follow on the ones that end:
     TPOT           = mean step
     TTFT, unqueued = half a step that runs already + the steps with the chunks of the prompt
 
-Speculation, shared prefixes and communication between GPUs are left out, see `plan.roofline`.
+With speculative decoding, a step computes the proposed tokens of each request as well, and gives some of them:
+
+    steps          = chunks of the prompt + (answer - 1) / accepted length
+    TPOT           = mean step / accepted length
+
+Shared prefixes and communication between GPUs are left out, see `plan.roofline`.
 """
 
 from __future__ import annotations
@@ -19,16 +24,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mixserve.engines.registry import adapter_for
-from mixserve.plan.roofline import Roofline
+from mixserve.plan.speed_up import SpeculationSpeed, SpeedUp, expected_speed_up, model_roofline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mixserve.api.accelerator import AcceleratorClassSpec
     from mixserve.api.engine import Engine
+    from mixserve.api.speculative_pair import SpeculativePairSpec
     from mixserve.plan.memory import MemoryPlan
-
-_GIGA, _TERA = 10**9, 10**12
+    from mixserve.plan.roofline import Roofline
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +70,9 @@ class Prediction:
         requests_per_s: what a full replica finishes.
         tokens_per_s: their tokens, prompts and answers.
         answer_tokens_per_s: those of the answers alone.
+        speed_up: what speculative decoding does to a full replica; None without it, and where what proposes tokens is
+            not known: then it counts for nothing.
+        speed_up_alone: the same for a request that has the replica to itself.
     """
 
     batch: int
@@ -75,6 +83,8 @@ class Prediction:
     requests_per_s: float
     tokens_per_s: float
     answer_tokens_per_s: float
+    speed_up: SpeedUp | None = None
+    speed_up_alone: SpeedUp | None = None
 
 
 def predict(
@@ -83,44 +93,77 @@ def predict(
     accelerator: AcceleratorClassSpec,
     engine: Engine,
     workload: Workload,
+    pair: SpeculativePairSpec | None = None,
 ) -> Prediction | None:
-    """Predict what one replica does; None where it does not start, or takes no requests of these lengths."""
+    """Predict what one replica does; None where it does not start, or takes no requests of these lengths.
+
+    Args:
+        plan: the replica's memory.
+        accelerator: its GPUs.
+        engine: the pool's engine section.
+        workload: what requests are like.
+        pair: what proposes tokens, with which the plan was made; None without speculative decoding.
+    """
     if not plan.fits or workload.tokens > plan.context_tokens:
         return None
-    roofline = _roofline(plan, accelerator=accelerator, workload=workload)
+    speed = _speed(plan, pair, accelerator=accelerator, workload=workload)
+    roofline = model_roofline(plan, accelerator=accelerator, context_tokens=workload.tokens)
     limits = _Limits.of(plan, accelerator=accelerator, engine=engine, workload=workload)
-    full = _Load(roofline, limits, workload=workload, batch=limits.batch(workload))
-    alone = _Load(roofline, limits, workload=workload, batch=1)
+    batch = limits.batch(workload, _Proposals.at(speed, batch=limits.most))
+    full = _Load(roofline, limits, workload=workload, batch=batch, proposals=_Proposals.at(speed, batch=batch))
+    alone = _Load(roofline, limits, workload=workload, batch=1, proposals=_Proposals.at(speed, batch=1))
     requests_per_s = full.batch / (full.steps * full.mean_step_s)
     return Prediction(
         batch=full.batch,
-        tpot_s=full.mean_step_s,
-        tpot_alone_s=alone.decode_step_s,
+        tpot_s=full.mean_step_s / full.accepted_length,
+        tpot_alone_s=alone.decode_step_s / alone.accepted_length,
         ttft_s=full.mean_step_s / 2 + full.prompt_s,
         ttft_alone_s=alone.prompt_s,
         requests_per_s=requests_per_s,
         tokens_per_s=requests_per_s * workload.tokens,
         answer_tokens_per_s=requests_per_s * workload.answer_tokens,
+        speed_up=None if speed is None else expected_speed_up(speed, batch=full.batch),
+        speed_up_alone=None if speed is None else expected_speed_up(speed, batch=1),
     )
 
 
-def _roofline(
+def _speed(
     plan: MemoryPlan,
+    pair: SpeculativePairSpec | None,
     *,
     accelerator: AcceleratorClassSpec,
     workload: Workload,
-) -> Roofline:
-    """The formula's coefficients; where layers have windows, a token is what one of a mean request holds on average."""
-    return Roofline.of(
-        gpus=plan.tensor_parallel,
-        memory_bandwidth_bytes_per_s=accelerator.memory_bandwidth * _GIGA,
-        flops=accelerator.dense_teraflops.at(plan.compute_bits) * _TERA,
-        parameters=plan.parameters,
-        active_parameters=plan.active_parameters,
-        weights_bytes=plan.weights_bytes,
-        active_weights_bytes=plan.active_weights_bytes,
-        kv_bytes_per_token=plan.kv.held(workload.tokens) / workload.tokens,
-    )
+) -> SpeculationSpeed | None:
+    if pair is None:
+        return None
+    return SpeculationSpeed.of(pair, plan, accelerator=accelerator, context_tokens=workload.tokens)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Proposals:
+    """What is proposed per request and step.
+
+    Attributes:
+        tokens: how many, >= 0.
+        accepted_length: tokens that a step gives, >= 1.
+        draft_s: seconds that a step takes to propose them.
+    """
+
+    tokens: int = 0
+    accepted_length: float = 1.0
+    draft_s: float = 0.0
+
+    @classmethod
+    def at(cls, speed: SpeculationSpeed | None, *, batch: int) -> _Proposals:
+        """With `batch` requests at once, by what is usual for the method."""
+        if speed is None:
+            return cls()
+        expected = expected_speed_up(speed, batch=batch)
+        return cls(
+            tokens=expected.tokens,
+            accepted_length=expected.accepted_length,
+            draft_s=speed.draft_s(batch=batch, tokens=expected.tokens),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,22 +199,30 @@ class _Limits:
             held=int(plan.concurrency(workload.tokens)),
         )
 
-    def batch(self, workload: Workload) -> int:
+    @property
+    def most(self) -> int:
+        """Requests at once where steps are not short of tokens; at least 1."""
+        return max(1, min(self.sequences, self.held))
+
+    def batch(self, workload: Workload, proposals: _Proposals) -> int:
         """Requests at once; at least 1.
 
         Answers count in full, so that nothing has to be computed again. Where steps are short of tokens, prompts come
-        into the batch no faster than they leave it: batch x (1 + prompt / answer) tokens a step.
+        into the batch no faster than they leave it: batch x (1 + prompt / answer) tokens a step, and with proposals
+        batch x (1 + proposed + prompt x accepted length / answer).
         """
-        limits = [self.sequences, self.held]
-        if self.step_tokens is not None:
-            limits.append(self.step_tokens * workload.answer_tokens // workload.tokens)
-        return max(1, *[min(limits)])
+        if self.step_tokens is None:
+            return self.most
+        answer = workload.answer_tokens
+        per_request = (1 + proposals.tokens) * answer + workload.prompt_tokens * proposals.accepted_length
+        return max(1, min(self.most, int(self.step_tokens * answer // per_request)))
 
-    def chunk(self, workload: Workload, batch: int) -> int:
+    def chunk(self, workload: Workload, *, batch: int, proposals: _Proposals) -> int:
         """Tokens of a prompt that one step computes beside the answers of the batch; at least 1."""
         if self.step_tokens is None:
             return workload.prompt_tokens
-        return max(1, min(workload.prompt_tokens, self.step_tokens - batch + 1))
+        others = (batch - 1) * (1 + proposals.tokens)
+        return max(1, min(workload.prompt_tokens, self.step_tokens - others))
 
 
 class _Load:
@@ -184,15 +235,22 @@ class _Load:
         *,
         workload: Workload,
         batch: int,
+        proposals: _Proposals,
     ) -> None:
         self._roofline, self._workload, self.batch = roofline, workload, batch
-        self._chunk = limits.chunk(workload, batch)
+        self._proposals = proposals
+        self._chunk = limits.chunk(workload, batch=batch, proposals=proposals)
         self._chunks = math.ceil(workload.prompt_tokens / self._chunk)
 
     @property
-    def steps(self) -> int:
+    def accepted_length(self) -> float:
+        """Tokens of an answer that a step gives."""
+        return self._proposals.accepted_length
+
+    @property
+    def steps(self) -> float:
         """Steps that a request is in the batch; the last chunk of its prompt gives the first token."""
-        return self._chunks + self._workload.answer_tokens - 1
+        return self._chunks + (self._workload.answer_tokens - 1) / self.accepted_length
 
     @property
     def decode_step_s(self) -> float:
@@ -215,17 +273,18 @@ class _Load:
         return self._chunks * self._step_s(prompt_chunks=1)
 
     def _step_s(self, *, prompt_chunks: int) -> float:
-        """A step that computes this many chunks, and a token of the answer of each other request.
+        """A step that computes this many chunks, and of each other request a token of the answer and what is proposed.
 
         It reads all of the prompt and of the answer of each: halfway through on average, but long answers are there for
         longer. In Azure's conversations it is 80 % of the mean answer.
         """
         answers = max(0, self.batch - prompt_chunks)
         chunk_tokens = self._workload.prompt_tokens / self._chunks
-        return self._roofline.step_s(
-            batch_tokens=answers + prompt_chunks * chunk_tokens,
+        step_s = self._roofline.step_s(
+            batch_tokens=answers * (1 + self._proposals.tokens) + prompt_chunks * chunk_tokens,
             context_tokens=self.batch * self._workload.tokens,
         )
+        return step_s + (self._proposals.draft_s if answers else 0.0)
 
 
 def _poisson(mean: float) -> Iterator[float]:

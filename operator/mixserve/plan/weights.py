@@ -25,7 +25,16 @@ def weights_bytes(facts: ModelFacts, weights: QuantizationFormatSpec) -> int:
     That is the checkpoint's own size where it is known. In what is computed, norms and routers count as quantized,
     whatever the format says of them: they are less than 0.1 % of a model.
     """
-    computed, told = _computed(facts, weights), facts.checkpoint_bytes
+    return _told_or(_computed(facts, weights), facts)
+
+
+def unquantized_bytes(facts: ModelFacts) -> int:
+    """All weights where every one has 16 bits, as those of drafts usually do."""
+    return _told_or(facts.parameters * UNQUANTIZED_BYTES, facts)
+
+
+def _told_or(computed: int, facts: ModelFacts) -> int:
+    told = facts.checkpoint_bytes
     return told if told is not None and abs(told - computed) <= _NEAR * computed else computed
 
 

@@ -22,7 +22,7 @@ def test_each_file_says_what_made_it_in_its_first_line() -> None:
 def test_the_chart_has_the_same_definitions() -> None:
     files = generated_files()
     definitions = {path: text for path, text in files.items() if path.startswith("crds/")}
-    assert len(definitions) == 3
+    assert len(definitions) == 4
     assert all(files[f"charts/mixserve/{path}"] == text for path, text in definitions.items())
 
 
