@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 
 class UnseenReason(StrEnum):
@@ -59,3 +60,15 @@ class ClusterObservation:
 
     nodes: tuple[NodeObservation, ...] | Unseen
     claims: tuple[PodClaim, ...] | Unseen
+
+    @cached_property
+    def held(self) -> Mapping[str, Mapping[str, int]] | Unseen:
+        """By node, what pods hold of each resource; added up once, since every kind of GPU asks for it."""
+        if isinstance(self.claims, Unseen):
+            return self.claims
+        found: dict[str, dict[str, int]] = {}
+        for claim in self.claims:
+            on_node = found.setdefault(claim.node, {})
+            for resource, amount in claim.holds.items():
+                on_node[resource] = on_node.get(resource, 0) + amount
+        return found

@@ -22,6 +22,7 @@ from mixserve.controller.reconciling import Reconciler
 from mixserve.controller.reporting import Reporter
 from mixserve.controller.samples import Samples
 from mixserve.controller.scraping import Scraper
+from mixserve.controller.speculation import SpeculationWatch
 from mixserve.controller.stopping import cancel_all, first_to_end
 from mixserve.controller.watching import watch_login, watch_registry, watch_settings
 from mixserve.controller.workers import Workers
@@ -72,11 +73,13 @@ class Operator:
         self.synced = False
         self._view = ClusterView(gone=self._forget, said=self._look_at_catalog)
         self._queue: KeyedQueue[PoolKey] = KeyedQueue()
+        speculation = SpeculationWatch()
         samples, logs = Samples(), CrashLogs(connection, read=self._log_read)
         beat = Beat(view=self._view, samples=samples, look=self._queue.add_unless_failing)
         self._scraper = Scraper(
             view=self._view,
             samples=samples,
+            speculation=speculation,
             session=session,
             interval_s=settings.scrape_interval_s,
             scraped=beat.scraped,
@@ -108,6 +111,7 @@ class Operator:
         self._workers = Workers(self._queue, reconcile=reconciler.reconcile, telemetry=telemetry)
         self._forgetters: tuple[Callable[[str], None], ...] = (
             samples.forget,
+            speculation.forget,
             logs.forget,
             planner.forget_object,
             gatherer.forget,

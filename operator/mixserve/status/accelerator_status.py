@@ -7,6 +7,7 @@ them is the pod's business.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mixserve.api.catalog_status import AcceleratorClassStatus
@@ -17,11 +18,14 @@ from mixserve.status.one_condition import to_condition
 from mixserve.status.verdict import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mixserve.api.accelerator import AcceleratorClass, AcceleratorClassSpec
-    from mixserve.api.cluster_observation import ClusterObservation, NodeObservation, PodClaim
+    from mixserve.api.cluster_observation import ClusterObservation, NodeObservation
     from mixserve.status.users import Users
+
+
+_NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ def capacity_of(spec: AcceleratorClassSpec, cluster: ClusterObservation) -> Capa
     if isinstance(cluster.nodes, Unseen):
         return Capacity()
     nodes = [node for node in cluster.nodes if is_match(node.labels, spec.node_requirements)]
-    free = None if isinstance(cluster.claims, Unseen) else _free(spec.resource_name, nodes, cluster.claims)
+    free = None if isinstance(cluster.held, Unseen) else _free(spec.resource_name, nodes, cluster.held)
     return Capacity(
         nodes=len(nodes),
         ready_nodes=sum(node.takes_pods for node in nodes),
@@ -55,14 +59,13 @@ def capacity_of(spec: AcceleratorClassSpec, cluster: ClusterObservation) -> Capa
     )
 
 
-def _free(resource: str, nodes: Sequence[NodeObservation], claims: Sequence[PodClaim]) -> int:
+def _free(resource: str, nodes: Sequence[NodeObservation], held: Mapping[str, Mapping[str, int]]) -> int:
     """What nobody holds on the nodes that take pods. Pods may hold more than a node offers when a GPU has failed."""
-    offered = {node.name: node.offers.get(resource, 0) for node in nodes if node.takes_pods}
-    held = dict.fromkeys(offered, 0)
-    for claim in claims:
-        if claim.node in held:
-            held[claim.node] += claim.holds.get(resource, 0)
-    return sum(max(0, amount - held[name]) for name, amount in offered.items())
+    return sum(
+        max(0, node.offers.get(resource, 0) - held.get(node.name, _NOTHING).get(resource, 0))
+        for node in nodes
+        if node.takes_pods
+    )
 
 
 def build_accelerator_status(
