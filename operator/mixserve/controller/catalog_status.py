@@ -10,17 +10,14 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from mixserve.api.accelerator import AcceleratorClass
 from mixserve.api.catalog_status import AcceleratorClassStatus
 from mixserve.api.cluster_observation import ClusterObservation, Unseen, UnseenReason
 from mixserve.api.pool import LLMServingPool
-from mixserve.apply.errors import ApiError, Conflict, NotFound
 from mixserve.apply.resources import ACCELERATORS, FORMATS, NODES, PODS
-from mixserve.apply.status import write_status
 from mixserve.controller.object_cache import key_of
 from mixserve.controller.parsed_specs import ParsedSpecs, parsed
+from mixserve.controller.status_writer import StatusWriter
 from mixserve.observe.feed import Feed
 from mixserve.observe.nodes import PODS_ON_NODES, observe_claim, observe_node
 from mixserve.status.accelerator_status import build_accelerator_status
@@ -37,15 +34,10 @@ if TYPE_CHECKING:
 
     RawObject = Mapping[str, Any]
 
-_log = structlog.get_logger(__name__)
-
 # A burst of changes is one piece of news: what people see is at most this old.
 _SETTLE_S = 1.0
 # What could not be written, is tried again after this.
 _RETRY_S = 30.0
-# Another operator of the cluster, with other namespaces, sees other pools. Two that correct each other at once would
-# never stop; the chart's value `catalog.status` is for that.
-_CORRECTED_AFTER_S = 600.0
 
 
 class CatalogReporter:
@@ -57,10 +49,9 @@ class CatalogReporter:
     """
 
     def __init__(self, connection: Connection, view: ClusterView) -> None:
-        self._connection = connection
         self._view = view
         self._specs = ParsedSpecs()
-        self._written: dict[str, tuple[StrictModel, float]] = {}
+        self._writer = StatusWriter(connection, view)
         self._news = asyncio.Event()
         self._nodes = Feed(connection, NODES, trim=observe_node, changed=self.look)
         self._claims = Feed(connection, PODS, trim=observe_claim, changed=self.look, field_selector=PODS_ON_NODES)
@@ -72,7 +63,7 @@ class CatalogReporter:
     def forget(self, uid: str) -> None:
         """Drop an object that is gone."""
         self._specs.forget(uid)
-        self._written.pop(uid, None)
+        self._writer.forget(uid)
 
     async def run(self) -> None:
         """Watch nodes and pods, and write, until cancelled."""
@@ -91,7 +82,7 @@ class CatalogReporter:
 
     async def write_all(self) -> bool:
         """Write what differs; return whether all of it could be."""
-        outcomes = [await self._write(resource, raw, status) for resource, raw, status in self._statuses()]
+        outcomes = [await self._writer.write(resource, raw, status) for resource, raw, status in self._statuses()]
         return all(outcomes)
 
     def _statuses(self) -> Iterator[tuple[Resource, RawObject, StrictModel]]:
@@ -120,33 +111,6 @@ class CatalogReporter:
                     now_s=time.time(),
                 )
                 yield ACCELERATORS, raw, status
-
-    async def _write(self, resource: Resource, raw: RawObject, status: StrictModel) -> bool:
-        """Write a status that differs from the one that there is; return whether that could be done."""
-        metadata = raw["metadata"]
-        if status == parsed(type(status), raw.get("status")) or self._wrote(metadata["uid"], status):
-            return True
-        try:
-            now = await write_status(
-                self._connection,
-                resource,
-                name=metadata["name"],
-                uid=metadata["uid"],
-                status=status.to_wire(),
-            )
-        except (NotFound, Conflict):  # it is gone, which its watch is about to tell
-            return True
-        except ApiError as error:
-            _log.warning("catalog_status_failed", kind=resource.kind, name=metadata["name"], error=str(error))
-            return False
-        self._view.put(resource, now)
-        self._written[metadata["uid"]] = (status, time.monotonic())
-        return True
-
-    def _wrote(self, uid: str, status: StrictModel) -> bool:
-        """Whether this was written lately, and somebody else has written something else since."""
-        written, at_s = self._written.get(uid, (None, 0.0))
-        return written == status and time.monotonic() - at_s < _CORRECTED_AFTER_S
 
 
 def _is_early(seen: object) -> bool:

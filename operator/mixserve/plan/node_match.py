@@ -33,12 +33,15 @@ def satisfies(value: str | None, requirement: NodeRequirement) -> bool:
             return value in requirement.values
         case NodeOperator.NOT_IN:
             return value not in requirement.values
-        case NodeOperator.GREATER:
-            number = _integer(value)
-            return number is not None and number > int(requirement.values[0])
-        case NodeOperator.LESS:
-            number = _integer(value)
-            return number is not None and number < int(requirement.values[0])
+        case NodeOperator.GREATER | NodeOperator.LESS:
+            return _compares(_integer(value), requirement)
+
+
+def _compares(number: int | None, requirement: NodeRequirement) -> bool:
+    if number is None:
+        return False
+    bound = int(requirement.values[0])
+    return number > bound if requirement.operator is NodeOperator.GREATER else number < bound
 
 
 def _integer(value: str | None) -> int | None:

@@ -6,18 +6,20 @@ moved so far that somebody would decide otherwise; the operator's metrics have t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
 from mixserve.api.names import ConditionType, Reason
 from mixserve.api.speculative_pair_status import PairInPool, SpeculativePairStatus
+from mixserve.plan.speed_up import expected_speed_up
 from mixserve.status.one_condition import to_condition
 from mixserve.status.verdict import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from mixserve.plan.speed_up import SpeculationSpeed
     from mixserve.status.acceptance import Acceptance
     from mixserve.validate.violation import Violation
 
@@ -25,9 +27,25 @@ Match = Literal["True", "False", "Unknown"]
 
 _HUNDREDTHS, _TENTHS = Decimal("0.01"), Decimal("0.1")
 # What has moved less than this, nobody would change a pair for.
-_RATE_MOVES, _LENGTH_MOVES, _SPEED_UP_MOVES = Decimal("0.05"), Decimal("0.15"), Decimal("0.1")
+_RATE_MOVES, _LENGTH_MOVES, _SPEED_UP_MOVES = Decimal("0.05"), Decimal("0.15"), Decimal("0.2")
+_ALONE = 1.0
 # Larger or smaller by half: the batch decides by its order of magnitude.
 _BATCH_MOVES = Decimal("1.5")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairAssessment:
+    """What is known of a pair in a pool before anything runs.
+
+    Attributes:
+        tokenizers_match: whether model and draft split text into the same tokens.
+        violations: of the pool, as far as they are about the pair.
+        speeds: by variant, what the expected speed-up is worked out from; None where numbers are not known.
+    """
+
+    tokenizers_match: Match
+    violations: Sequence[Violation] = ()
+    speeds: Mapping[str, SpeculationSpeed | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,21 +54,26 @@ class PairUse:
 
     Attributes:
         pool: its name.
-        tokenizers_match: whether model and draft split text into the same tokens.
-        violations: of the pool, as far as they are about the pair.
+        assessment: what is known without running it.
         variant: the first one that has ready replicas, or None.
         acceptance: how good the proposals were lately in the variant's replicas, or None where nothing is known.
         batch: requests at once in one of these replicas, > 0, or None where nothing has run lately.
-        speed_up: how much faster tokens should come at that batch, > 0, or None where that is not known.
     """
 
     pool: str
-    tokenizers_match: Match
-    violations: Sequence[Violation] = ()
+    assessment: PairAssessment
     variant: str | None = None
     acceptance: Acceptance | None = None
     batch: float | None = None
-    speed_up: float | None = None
+
+    @property
+    def speed_up(self) -> float | None:
+        """How many times as fast tokens should come at the batch, or to a request alone where nothing has run."""
+        speed = None if self.variant is None else self.assessment.speeds.get(self.variant)
+        if speed is None:
+            return None
+        length = None if self.acceptance is None else self.acceptance.length
+        return expected_speed_up(speed, batch=self.batch or _ALONE, accepted_length=length).factor
 
 
 def build_pair_status(
@@ -85,7 +108,7 @@ def _judge(uses: Sequence[PairUse]) -> Verdict:
     kind = ConditionType.READY
     if not uses:
         return Verdict(kind, "Unknown", Reason.NOT_USED, "No pool names it, so it was checked against none")
-    wrong = [(use.pool, violation) for use in uses for violation in use.violations]
+    wrong = [(use.pool, violation) for use in uses for violation in use.assessment.violations]
     if wrong:
         told = ". ".join(f"LLMServingPool {pool}: {violation.message}" for pool, violation in wrong)
         return Verdict(kind, "False", wrong[0][1].reason, told)
@@ -93,36 +116,32 @@ def _judge(uses: Sequence[PairUse]) -> Verdict:
 
 
 def _entry(use: PairUse, before: PairInPool | None, *, numbers_may_move: bool) -> PairInPool:
-    known = before if before is not None and before.variant == use.variant else None
     now = PairInPool(
         name=use.pool,
-        tokenizers_match=use.tokenizers_match,
+        tokenizers_match=use.assessment.tokenizers_match,
         variant=use.variant,
-        # What was measured stays true when nothing runs any more, or the operator has just started.
-        acceptance_rate=_acceptance_rate(use, known),
-        accepted_length=_accepted_length(use, known),
-        batch=_text(use.batch, _TENTHS) or (None if known is None else known.batch),
-        expected_speed_up=_text(use.speed_up, _TENTHS) or (None if known is None else known.expected_speed_up),
+        acceptance_rate=None if use.acceptance is None else _text(use.acceptance.rate, _HUNDREDTHS),
+        accepted_length=None if use.acceptance is None else _text(use.acceptance.length, _HUNDREDTHS),
+        batch=None if use.variant is None else _text(use.batch or _ALONE, _TENTHS),
+        expected_speed_up=_text(use.speed_up, _TENTHS),
     )
-    if known is None or (numbers_may_move and _has_moved(known, now)):
+    if before is None or before.variant != use.variant:
         return now
-    numbers = {name: getattr(known, name) for name in _NUMBERS}
-    return now.model_copy(update=numbers)
+    if numbers_may_move and _says_something(use, before) and _has_moved(before, now):
+        return now
+    return now.model_copy(update={name: getattr(before, name) for name in _NUMBERS})
 
 
 _NUMBERS = ("acceptance_rate", "accepted_length", "batch", "expected_speed_up")
 
 
-def _acceptance_rate(use: PairUse, known: PairInPool | None) -> str | None:
-    if use.acceptance is not None:
-        return _text(use.acceptance.rate, _HUNDREDTHS)
-    return None if known is None else known.acceptance_rate
+def _says_something(use: PairUse, before: PairInPool) -> bool:
+    """Whether there is anything new to be said.
 
-
-def _accepted_length(use: PairUse, known: PairInPool | None) -> str | None:
-    if use.acceptance is not None:
-        return _text(use.acceptance.length, _HUNDREDTHS)
-    return None if known is None else known.accepted_length
+    What was measured stays when nothing runs any more, and when the operator has just started: until enough tokens were
+    proposed to say how many of them are kept.
+    """
+    return before.acceptance_rate is None or (use.acceptance is not None and use.batch is not None)
 
 
 def _text(value: float | None, step: Decimal) -> str | None:

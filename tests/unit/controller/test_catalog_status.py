@@ -8,7 +8,7 @@ import pytest
 
 from mixserve.apply.errors import Conflict, NotFound, Unavailable
 from mixserve.apply.resources import ACCELERATORS, FORMATS, POOLS
-from mixserve.controller import catalog_status
+from mixserve.controller import catalog_status, status_writer
 from mixserve.controller.catalog_status import CatalogReporter
 from mixserve.controller.cluster_view import ClusterView
 from mixserve.observe import feed
@@ -169,7 +169,7 @@ async def test_two_operators_do_not_correct_each_other_forever(
     assert [status["pools"] for _, status in cluster.written] == [1, 2]
     # And after a while what somebody else has written by mistake is put right.
     cluster.view.put(FORMATS, {**entry("QuantizationFormat", 700), "status": theirs})
-    monkeypatch.setattr(catalog_status, "_CORRECTED_AFTER_S", -1.0)
+    monkeypatch.setattr(status_writer, "_CORRECTED_AFTER_S", -1.0)
     await reporter.write_all()
     assert [status["pools"] for _, status in cluster.written] == [1, 2, 2]
 

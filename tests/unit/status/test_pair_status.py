@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mixserve.api.names import Reason
+from mixserve.api.speculative_pair import SpeculationMethod, SpeculativePairSpec
+from mixserve.plan.roofline import Roofline
+from mixserve.plan.speed_up import SpeculationSpeed, prior_accepted_length
 from mixserve.status.acceptance import Acceptance
-from mixserve.status.pair_status import PairUse, build_pair_status
+from mixserve.status.pair_status import PairAssessment, PairUse, build_pair_status
 from mixserve.status.rfc3339 import to_rfc3339
 from mixserve.validate.violation import Violation
 from support.pools import NOW_S
@@ -15,14 +18,22 @@ from support.pools import NOW_S
 if TYPE_CHECKING:
     from mixserve.api.speculative_pair_status import PairInPool, SpeculativePairStatus
 
-USE = PairUse(
-    pool="llama",
-    tokenizers_match="True",
-    variant="fp8",
-    acceptance=Acceptance(rate=0.7123, length=3.1369),
-    batch=12.34,
-    speed_up=1.8765,
+# A step takes 22 ms up to 20 tokens, and a millisecond more for each further one.
+MODEL = Roofline(
+    weights_s=0.02,
+    experts_s=0.0,
+    unused_share=0.0,
+    kv_s_per_context_token=0.0,
+    compute_s_per_batch_token=0.001,
+    overhead_s=0.002,
 )
+PAIR = SpeculativePairSpec(method=SpeculationMethod.NGRAM, tokens=3)
+SPEED = SpeculationSpeed(pair=PAIR, model=MODEL, draft=None, context_tokens=1000)
+KNOWN = PairAssessment(tokenizers_match="True", speeds={"fp8": SPEED, "awq": None})
+USE = PairUse(
+    pool="llama", assessment=KNOWN, variant="fp8", acceptance=Acceptance(rate=0.7123, length=3.1369), batch=5.04
+)
+SILENT = replace(USE, acceptance=None, batch=None)
 WRONG = Violation(Reason.INVALID_SPEC, "spec.speculativePairRef", "vLLM 0.30 has no suffix decoding", "choose 0.32")
 
 
@@ -49,7 +60,18 @@ def numbers(status: SpeculativePairStatus) -> tuple[str | None, ...]:
 
 
 def test_numbers_are_rounded() -> None:
-    assert numbers(build(USE)) == ("0.71", "3.14", "12.3", "1.9")
+    assert numbers(build(USE)) == ("0.71", "3.14", "5.0", "3.1")
+
+
+def test_the_speed_up_is_that_of_the_batch_and_of_what_was_measured() -> None:
+    large = numbers(build(replace(USE, batch=10.0)))
+    bad = numbers(build(replace(USE, acceptance=Acceptance(0.1, 1.3))))
+    assert (large[3], bad[3]) == ("1.6", "1.3")
+
+
+def test_what_was_not_measured_yet_is_expected_of_a_request_alone() -> None:
+    usual = prior_accepted_length(SpeculationMethod.NGRAM, 3)
+    assert numbers(build(SILENT)) == (None, None, "1.0", f"{usual:.1f}")
 
 
 def test_pools_are_sorted() -> None:
@@ -59,7 +81,8 @@ def test_pools_are_sorted() -> None:
 
 
 def test_nothing_measured_is_no_number() -> None:
-    assert numbers(build(PairUse(pool="llama", tokenizers_match="Unknown"))) == (None, None, None, None)
+    assert numbers(build(replace(SILENT, variant=None))) == (None, None, None, None)
+    assert numbers(build(replace(SILENT, variant="awq"))) == (None, None, "1.0", None)
 
 
 def test_an_engine_that_counts_no_drafts_has_no_length() -> None:
@@ -72,7 +95,7 @@ def test_an_engine_that_counts_no_drafts_has_no_length() -> None:
         ((), "Unknown", "NotUsed", "No pool names it"),
         ((USE,), "True", "Ready", "can use it"),
         (
-            (USE, replace(USE, pool="old", violations=(WRONG,))),
+            (USE, replace(USE, pool="old", assessment=replace(KNOWN, violations=(WRONG,)))),
             "False",
             "InvalidSpec",
             "LLMServingPool old: spec.speculativePairRef: vLLM 0.30 has no suffix decoding; choose 0.32",
@@ -89,7 +112,9 @@ def test_ready_says_whether_pools_can_use_it(uses: tuple[PairUse, ...], status: 
 def test_a_condition_that_stays_keeps_its_time() -> None:
     first = build(USE)
     [again] = build(USE, previous=first, now_s=NOW_S + 60).conditions
-    [worse] = build(replace(USE, violations=(WRONG,)), previous=first, now_s=NOW_S + 60).conditions
+    [worse] = build(
+        replace(USE, assessment=replace(KNOWN, violations=(WRONG,))), previous=first, now_s=NOW_S + 60
+    ).conditions
     assert again.last_transition_time == to_rfc3339(NOW_S)
     assert worse.last_transition_time == to_rfc3339(NOW_S + 60)
 
@@ -98,9 +123,8 @@ def test_a_condition_that_stays_keeps_its_time() -> None:
     "moved",
     [
         replace(USE, acceptance=Acceptance(rate=0.74, length=3.2)),
-        replace(USE, batch=15.0),
-        replace(USE, batch=9.0),
-        replace(USE, speed_up=1.92),
+        replace(USE, batch=4.0),
+        replace(USE, batch=5.1),
     ],
 )
 def test_numbers_that_have_hardly_moved_stay_as_they_were(moved: PairUse) -> None:
@@ -114,9 +138,9 @@ def test_numbers_that_have_hardly_moved_stay_as_they_were(moved: PairUse) -> Non
         replace(USE, acceptance=Acceptance(rate=0.66, length=3.1)),
         replace(USE, acceptance=Acceptance(rate=0.71, length=2.9)),
         replace(USE, acceptance=Acceptance(rate=0.71, length=None)),
-        replace(USE, batch=20.0),
-        replace(USE, batch=8.0),
-        replace(USE, speed_up=1.7),
+        replace(USE, batch=3.0),
+        replace(USE, batch=7.0),
+        replace(USE, batch=5.6),  # the larger step costs a tenth of the speed-up
     ],
 )
 def test_when_one_has_moved_all_are_written_anew_but_only_when_it_is_time(moved: PairUse) -> None:
@@ -127,31 +151,29 @@ def test_when_one_has_moved_all_are_written_anew_but_only_when_it_is_time(moved:
 
 def test_what_was_measured_stays_when_nothing_runs_any_more() -> None:
     first = build(USE)
-    idle = replace(USE, acceptance=None, batch=None, speed_up=None)
-    assert build(idle, previous=first) == first
+    assert build(SILENT, previous=first) == first
+    assert build(replace(SILENT, batch=40.0), previous=first) == first  # too little was proposed so far
 
 
 def test_what_is_measured_for_the_first_time_is_news() -> None:
-    first = build(replace(USE, acceptance=None, batch=None, speed_up=None))
-    assert numbers(build(USE, previous=first, may_move=False)) == (None, None, None, None)
-    assert numbers(build(USE, previous=first)) == ("0.71", "3.14", "12.3", "1.9")
+    first = build(SILENT)
+    assert build(USE, previous=first, may_move=False) == first
+    assert build(USE, previous=first) == build(USE)
+
+
+def test_a_speed_up_that_becomes_known_is_news() -> None:
+    unknown = replace(SILENT, assessment=replace(KNOWN, speeds={}))
+    assert build(SILENT, previous=build(unknown)) == build(SILENT)
 
 
 def test_what_is_no_number_is_told_at_once() -> None:
     first = build(USE)
-    now = replace(USE, tokenizers_match="False")
+    now = replace(USE, assessment=replace(KNOWN, tokenizers_match="False"))
     assert entry(build(now, previous=first, may_move=False)).tokenizers_match == "False"
     assert build(previous=first, may_move=False).pools == ()
 
 
 def test_numbers_of_another_variant_or_another_pair_are_forgotten() -> None:
     first = build(USE)
-    silent = replace(USE, acceptance=None, batch=None, speed_up=None)
-    assert numbers(build(replace(silent, variant="awq"), previous=first)) == (None, None, None, None)
-    assert numbers(build(silent, previous=first, generation=4)) == (None, None, None, None)
-
-
-def test_no_batch_is_not_a_small_batch() -> None:
-    first = build(replace(USE, batch=None))
-    assert numbers(first)[2] is None
-    assert numbers(build(USE, previous=first))[2] == "12.3"
+    assert build(replace(SILENT, variant="awq"), previous=first) == build(replace(SILENT, variant="awq"))
+    assert build(SILENT, previous=first, generation=4) == build(SILENT, generation=4)
