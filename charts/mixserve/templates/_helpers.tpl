@@ -41,7 +41,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{/* What the operator may do where it looks after pools. It reads no Secrets: engine pods name them themselves. */}}
 {{- define "mixserve.poolRules" -}}
 - apiGroups: [mixserve.dev]
-  resources: [llmservingpools]
+  resources: [llmservingpools, speculativepairs]
   verbs: [get, list, watch]
 - apiGroups: [mixserve.dev]
   resources: [llmservingpools/status]

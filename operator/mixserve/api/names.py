@@ -67,6 +67,9 @@ class Reason(StrEnum):
     SERVED_NAME_TAKEN = "ServedNameTaken"
     DEPLOYMENT_NAME_TAKEN = "DeploymentNameTaken"
     CHECKPOINT_MISMATCH = "CheckpointMismatch"
+    UNKNOWN_SPECULATIVE_PAIR = "UnknownSpeculativePair"
+    UNSUPPORTED_SPECULATION = "UnsupportedSpeculation"
+    DRAFT_MISMATCH = "DraftMismatch"
     # Fits
     FITS = "Fits"
     DOES_NOT_FIT = "DoesNotFit"

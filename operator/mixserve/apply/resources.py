@@ -30,6 +30,7 @@ class Resource:
 POOLS = Resource(API_VERSION, "LLMServingPool", "llmservingpools")
 FORMATS = Resource(API_VERSION, "QuantizationFormat", "quantizationformats", namespaced=False)
 ACCELERATORS = Resource(API_VERSION, "AcceleratorClass", "acceleratorclasses", namespaced=False)
+PAIRS = Resource(API_VERSION, "SpeculativePair", "speculativepairs")
 PODS = Resource("v1", "Pod", "pods")
 NODES = Resource("v1", "Node", "nodes", namespaced=False)
 EVENTS = Resource("events.k8s.io/v1", "Event", "events")

@@ -1,4 +1,4 @@
-"""What is in manifests: pools, entries of the catalogue, and what can't be read of them."""
+"""What is in manifests: pools, pairs, entries of the catalogue, and what can't be read of them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from mixserve.api.accelerator import AcceleratorClass
 from mixserve.api.names import GROUP, Reason
 from mixserve.api.pool import LLMServingPool
 from mixserve.api.quantization import QuantizationFormat
+from mixserve.api.speculative_pair import SpeculativePair
 from mixserve.catalog.built_in import Catalog, built_in_catalog
 from mixserve.cli.manifest_files import MOST_BYTES
 from mixserve.cli.yaml_documents import YamlError, documents
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
 
     from mixserve.cli.manifest_files import ManifestFile
 
-_MODELS: Mapping[str, type[LLMServingPool | QuantizationFormat | AcceleratorClass]] = {
-    model.__name__: model for model in (LLMServingPool, QuantizationFormat, AcceleratorClass)
+_Kind = LLMServingPool | SpeculativePair | QuantizationFormat | AcceleratorClass
+
+_MODELS: Mapping[str, type[_Kind]] = {
+    model.__name__: model for model in (LLMServingPool, SpeculativePair, QuantizationFormat, AcceleratorClass)
 }
 _POOL = LLMServingPool.__name__
+_NAMESPACED = frozenset({_POOL, SpeculativePair.__name__})
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ class Manifests:
         ignored: for each file, how many objects of which other kinds it has.
         formats: of the files, by name.
         accelerators: of the files, by name.
+        pairs: of the files, by namespace and name.
     """
 
     pools: list[tuple[Named, LLMServingPool]] = field(default_factory=list)
@@ -89,6 +94,7 @@ class Manifests:
     ignored: dict[str, Counter[str]] = field(default_factory=dict)
     formats: dict[str, QuantizationFormat] = field(default_factory=dict)
     accelerators: dict[str, AcceleratorClass] = field(default_factory=dict)
+    pairs: dict[str, dict[str, SpeculativePair]] = field(default_factory=dict)
 
     def catalog(self, base: Catalog | None = None) -> Catalog:
         """The built-in catalogue, or that of a cluster, and what the files have instead or on top."""
@@ -101,11 +107,22 @@ class Manifests:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing of Mixserve at all."""
-        return not (self.pools or self.refused or self.formats or self.accelerators)
+        return not (self.pools or self.refused or self.formats or self.accelerators or self.pairs)
+
+    def pairs_for(self, pool: LLMServingPool, base: Mapping[str, SpeculativePair]) -> dict[str, SpeculativePair]:
+        """The SpeculativePairs that a pool may name: those of its namespace.
+
+        Args:
+            pool: the pool.
+            base: those of a cluster, of the same namespace; the files may have others instead or on top.
+        """
+        if pool.spec.speculative_pair_ref is None:
+            return {}
+        return {**base, **self.pairs.get(pool.metadata.namespace, {})}
 
 
 def read_manifests(files: Iterable[ManifestFile], *, namespace: str) -> Manifests:
-    """Read all files; pools without a namespace are in `namespace`."""
+    """Read all files; pools and pairs without a namespace are in `namespace`."""
     found = Manifests()
     seen: dict[tuple[str, str, str], Place] = {}
     for file in files:
@@ -170,7 +187,7 @@ def _named(place: Place, content: Mapping[Any, Any], *, namespace: str) -> Named
     kind, name, own = (
         str(value or "") for value in (content.get("kind"), metadata.get("name"), metadata.get("namespace"))
     )
-    return Named(place, kind=kind, name=name, namespace=(own or namespace) if kind == _POOL else "")
+    return Named(place, kind=kind, name=name, namespace=(own or namespace) if kind in _NAMESPACED else "")
 
 
 def _take(what: Named, content: Mapping[str, Any], found: Manifests) -> None:
@@ -195,10 +212,12 @@ def _in_namespace(content: Mapping[str, Any], namespace: str) -> Mapping[str, An
     return {**kept, "metadata": {**metadata, "namespace": namespace}} if isinstance(metadata, Mapping) else kept
 
 
-def _keep(what: Named, parsed: LLMServingPool | QuantizationFormat | AcceleratorClass, found: Manifests) -> None:
+def _keep(what: Named, parsed: _Kind, found: Manifests) -> None:
     match parsed:
         case LLMServingPool():
             found.pools.append((what, parsed))
+        case SpeculativePair():
+            found.pairs.setdefault(what.namespace, {})[what.name] = parsed
         case QuantizationFormat():
             found.formats[what.name] = parsed
         case AcceleratorClass():

@@ -118,7 +118,12 @@ def difference(judgement: Judgement, live: LivePool, *, is_valid: bool) -> Diffe
 def _changes(judgement: Judgement, live: LivePool) -> tuple[Change, ...]:
     pool, uid = judgement.resolved, "" if live.pool is None else live.pool["metadata"]["uid"]
     owned = pool.model_copy(update={"metadata": pool.metadata.model_copy(update={"uid": uid})})
-    desired = desired_objects(owned, catalog=judgement.catalog, facts_by_variant=judgement.facts)
+    desired = desired_objects(
+        owned,
+        catalog=judgement.catalog,
+        facts_by_variant=judgement.facts,
+        speculation=judgement.speculation,
+    )
     return changes(desired.objects, live.objects)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mixserve.cli.plan_words import COLUMNS, costs, differences, ignored, legend, pool_name, rows
+from mixserve.cli.plan_words import columns, costs, differences, ignored, legend, pool_name, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -26,7 +26,8 @@ def _variants(report: Report) -> list[str]:
     found = rows(report)
     if not found:
         return []
-    lines = [_line(COLUMNS), _line(["---"] * len(COLUMNS)), *(_line([_escaped(cell) for cell in row]) for row in found)]
+    heads = columns(report)
+    lines = [_line(heads), _line(["---"] * len(heads)), *(_line([_escaped(cell) for cell in row]) for row in found)]
     return [*lines, "", " ".join(legend(report))]
 
 

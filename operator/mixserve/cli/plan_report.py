@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from mixserve.cli.plan_against import difference as difference_to
 from mixserve.plan.forecast import forecast
-from mixserve.plan.model_source import repository_of
+from mixserve.plan.model_source import repositories_of
+from mixserve.plan.speculation import pair_of
 from mixserve.validate.judgement import findings_together, judge
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mixserve.api.pool import LLMServingPool
+    from mixserve.api.speculative_pair import SpeculativePair
+    from mixserve.catalog.built_in import Catalog
     from mixserve.cli.manifests import Manifests, Named, Refused
     from mixserve.cli.plan_against import Cluster, Difference
     from mixserve.observe.model_files import ModelConfigReader
@@ -90,8 +93,16 @@ def report_on(
 ) -> Report:
     """Judge and forecast everything that was read, and hold it against a cluster if there is one."""
     catalog = manifests.catalog(None if cluster is None else cluster.catalog)
-    judgements = [judge(pool, catalog=catalog, configs=_read(pool, configs)) for _, pool in manifests.pools]
-    live_pools = [None] * len(judgements) if cluster is None else cluster.pools
+    live_pools = [None] * len(manifests.pools) if cluster is None else cluster.pools
+    judgements = [
+        _judgement(
+            pool,
+            catalog=catalog,
+            pairs=manifests.pairs_for(pool, {} if live is None else live.pairs),
+            configs=configs,
+        )
+        for (_, pool), live in zip(manifests.pools, live_pools, strict=True)
+    ]
     found = zip(manifests.pools, judgements, findings_together(judgements), live_pools, strict=True)
     return Report(
         question=question,
@@ -110,8 +121,18 @@ def report_on(
     )
 
 
-def _read(pool: LLMServingPool, configs: ModelConfigReader) -> Configs:
-    repositories = {repository_of(pool, variant) for variant in pool.spec.variants}
+def _judgement(
+    pool: LLMServingPool,
+    *,
+    catalog: Catalog,
+    pairs: Mapping[str, SpeculativePair],
+    configs: ModelConfigReader,
+) -> Judgement:
+    return judge(pool, catalog=catalog, configs=_read(pool, pair_of(pool, pairs), configs), pairs=pairs)
+
+
+def _read(pool: LLMServingPool, pair: SpeculativePair | None, configs: ModelConfigReader) -> Configs:
+    repositories = repositories_of(pool, None if pair is None else pair.spec)
     return {repository: configs.read_now(repository) for repository in repositories}
 
 
@@ -134,6 +155,7 @@ def _pool_report(
             facts_by_variant=judgement.facts,
             wrong_variants=frozenset(name for name, wrong in judgement.by_variant.items() if wrong),
             question=question,
+            speculation=judgement.speculation,
         ),
         difference=difference,
     )

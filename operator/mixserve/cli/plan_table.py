@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mixserve.cli.plan_words import COLUMNS, FITS, costs, differences, ignored, legend, pool_name, rows
+from mixserve.cli.plan_words import FITS, columns, costs, differences, ignored, legend, pool_name, rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,11 +24,11 @@ def table(report: Report, paint: Paint) -> str:
 
 def _variants(report: Report, paint: Paint) -> list[str]:
     found = rows(report)
-    return [*_aligned([COLUMNS, *found], paint), "", *legend(report)] if found else []
+    return [*_aligned([columns(report), *found], paint), "", *legend(report)] if found else []
 
 
 def _aligned(lines: Sequence[Sequence[str]], paint: Paint) -> Iterator[str]:
-    widths = [max(len(line[index]) for line in lines) for index in range(len(COLUMNS))]
+    widths = [max(len(line[index]) for line in lines) for index in range(len(lines[0]))]
     for line in lines:
         cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
         cells[FITS] = paint(cells[FITS])

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mixserve.cli.plan_report import PoolReport, Report
     from mixserve.plan.cost import BreakEven, Month
     from mixserve.plan.forecast import Outlook, Question, VariantForecast
+    from mixserve.plan.speculation import Speculation
     from mixserve.validate.violation import Finding, Violation
 
 _DIGITS = 4
@@ -105,11 +106,28 @@ def _variant(one: VariantForecast, wrong: tuple[Violation, ...]) -> dict[str, An
         "gpus": None if gpus is None else {"min": replicas.min * gpus, "max": replicas.max * gpus},
         "fits": one.fits,
         **_memory(one),
+        "speculation": None if one.speculation is None else _speculation(one, one.speculation),
         "violations": _findings(wrong),
         "usd_per_hour": None if price is None else _number(price.on_demand),
         "spot_usd_per_hour": None if price is None else _number(price.spot),
         "predicted": None if one.outlook is None else _outlook(one.outlook),
         "not_chosen_because": one.obstacle or None,
+    }
+
+
+def _speculation(one: VariantForecast, pair: Speculation) -> dict[str, Any]:
+    """The pair, and what it is predicted to do; null where its numbers are not known, or the variant is not chosen."""
+    speed = None if one.outlook is None else one.outlook.prediction
+    full, alone = (None, None) if speed is None else (speed.speed_up, speed.speed_up_alone)
+    return {
+        "pair": pair.name,
+        "method": pair.spec.method.value,
+        "tokens": pair.spec.tokens,
+        "tokenizers_match": pair.tokenizer_match.verdict.value,
+        "draft_bytes": None if one.memory is None or one.memory.proposer is None else one.memory.draft_bytes,
+        "predicted_accepted_length": None if full is None else _rounded(full.accepted_length),
+        "predicted_speed_up": None if full is None else _rounded(full.factor),
+        "predicted_speed_up_alone": None if alone is None else _rounded(alone.factor),
     }
 
 

@@ -20,22 +20,51 @@ COLUMNS = (
     *("TTFT", "TPOT", "TOK/S", "$/H", "$/1M"),
 )
 FITS = COLUMNS.index("FITS")
+_OF_PAIRS = ("PROPOSED", "SPEED-UP")
+"""Columns that are there only where a pool speculates."""
 
 _UNKNOWN = "-"
 _FITS = {True: "yes", False: "no", None: "unknown"}
 _MILLION, _BILLION = 10**6, 10**9
 
 
+def columns(report: Report) -> tuple[str, ...]:
+    """The heads of the columns."""
+    return (*COLUMNS, *_OF_PAIRS) if _speculates(report) else COLUMNS
+
+
+def _speculates(report: Report) -> bool:
+    return any(one.speculation is not None for pool in report.pools for one in pool.forecast.variants)
+
+
 def rows(report: Report) -> list[tuple[str, ...]]:
     """A row per variant; a pool that can't be read has one as well."""
     broken = [one.what for one in report.refused if one.is_pool]
+    rest = len(columns(report)) - FITS - 1
+    speculates = _speculates(report)
     return [
-        *(_row(pool, variant) for pool in report.pools for variant in pool.forecast.variants),
         *(
-            (f"{what.namespace}/{what.name or '(no name)'}", *[_UNKNOWN] * (FITS - 1), _FITS[False], *[_UNKNOWN] * 8)
+            (*_row(pool, variant), *(_proposals(variant) if speculates else ()))
+            for pool in report.pools
+            for variant in pool.forecast.variants
+        ),
+        *(
+            (f"{what.namespace}/{what.name or '(no name)'}", *[_UNKNOWN] * (FITS - 1), _FITS[False], *[_UNKNOWN] * rest)
             for what in broken
         ),
     ]
+
+
+def _proposals(one: VariantForecast) -> tuple[str, str]:
+    """What is proposed, and what it is predicted to do in a full replica and for a request alone."""
+    if one.speculation is None:
+        return _UNKNOWN, _UNKNOWN
+    spec = one.speculation.spec
+    proposed = f"{spec.method} x{spec.tokens}"
+    speed = None if one.outlook is None else one.outlook.prediction
+    if speed is None or speed.speed_up is None or speed.speed_up_alone is None:
+        return proposed, _UNKNOWN
+    return proposed, f"{speed.speed_up.factor:.2f} ({speed.speed_up_alone.factor:.2f} alone)"
 
 
 def _row(pool: PoolReport, one: VariantForecast) -> tuple[str, ...]:
@@ -109,6 +138,11 @@ def legend(report: Report) -> list[str]:
         "TTFT: in a full replica, without queueing. TOK/S: prompts and answers of one replica.",
         f"$/H: a replica in USD, on demand{spot}. $/1M: the same over what it computes, prompts and answers alike.",
     ]
+    if _speculates(report):
+        lines.append(
+            "SPEED-UP: of tokens by speculative decoding, in a full replica; predicted with the acceptance that is "
+            "usual for the method, and part of TPOT and TOK/S."
+        )
     unknown = any(one.fits is None for pool in report.pools for one in pool.forecast.variants)
     return (
         [*lines, "FITS unknown: the model's numbers are not known; spec.model.facts gives them."] if unknown else lines

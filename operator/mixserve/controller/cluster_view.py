@@ -6,7 +6,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from mixserve.api.names import LABEL_POOL
-from mixserve.apply.resources import ACCELERATORS, FORMATS, OWNED, PODS, POOLS, Resource
+from mixserve.apply.resources import ACCELERATORS, FORMATS, OWNED, PAIRS, PODS, POOLS, Resource
 from mixserve.controller.object_cache import ObjectCache, PoolKey, key_of
 from mixserve.controller.served_names import ServedNames
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     RawObject = Mapping[str, Any]
 
-WATCHED = (FORMATS, ACCELERATORS, *OWNED, PODS, POOLS)
+WATCHED = (FORMATS, ACCELERATORS, PAIRS, *OWNED, PODS, POOLS)
 """The resources that are watched; pools last, so that all about a pool is known when it is."""
 
-CATALOGUE = frozenset({FORMATS, ACCELERATORS})
-"""Those whose entries concern every pool."""
+NAMED_BY_POOLS = frozenset({FORMATS, ACCELERATORS, PAIRS})
+"""Those that pools name; a change of their specs concerns pools, one of their status does not."""
 
 LABELLED = frozenset({*OWNED, PODS})
 """Those of which only objects that carry the label of a pool are watched."""
@@ -30,7 +30,7 @@ class ClusterView:
 
     Args:
         gone: called with the uid of each object that was deleted.
-        said: called when there is news about a pool or an entry of the catalogue.
+        said: called when there is news about a pool, or about what pools name.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class ClusterView:
         self.pools = ObjectCache(group=key_of)
         self.formats = ObjectCache(group=lambda _: None)
         self.accelerators = ObjectCache(group=lambda _: None)
+        self.pairs = ObjectCache(group=_namespace_of)
         self.pods = ObjectCache(group=pool_of, trim=_without_spec)
         self.names = ServedNames()
         self._owned = {resource: ObjectCache(group=pool_of) for resource in OWNED}
@@ -51,6 +52,7 @@ class ClusterView:
             POOLS: self.pools,
             FORMATS: self.formats,
             ACCELERATORS: self.accelerators,
+            PAIRS: self.pairs,
             PODS: self.pods,
             **self._owned,
         }
@@ -63,6 +65,10 @@ class ClusterView:
         """What the pool consists of, as it is in the cluster."""
         return list(chain.from_iterable(cache.of(pool) for cache in self._owned.values()))
 
+    def pairs_in(self, namespace: str) -> list[RawObject]:
+        """The SpeculativePairs of a namespace, by name."""
+        return self.pairs.of(PoolKey(namespace, ""))
+
     def put(self, resource: Resource, obj: RawObject) -> set[PoolKey]:
         """Take a version of an object; return the pools that have to be looked at because of it."""
         # Items of a list do not say what they are.
@@ -71,8 +77,8 @@ class ClusterView:
         if not self._caches[resource].put(whole):
             return set()
         self._tell(resource)
-        if resource in CATALOGUE and before is not None and _spec_version(before) == _spec_version(whole):
-            return set()  # its status, which we have written ourselves
+        if resource in NAMED_BY_POOLS and before is not None and _is_same_spec(before, whole):
+            return set()  # its status was written, which is nothing to pools
         others = self.names.put(whole) if resource is POOLS else set()
         return others | self._concerned(resource, whole)
 
@@ -102,7 +108,7 @@ class ClusterView:
         return set().union(*changes)
 
     def _tell(self, resource: Resource) -> None:
-        if resource in CATALOGUE or resource is POOLS:
+        if resource in NAMED_BY_POOLS or resource is POOLS:
             self._said()
 
     def _concerned(self, resource: Resource, obj: RawObject) -> set[PoolKey]:
@@ -111,13 +117,10 @@ class ClusterView:
         if resource in LABELLED:
             pool = pool_of(obj)
             return set() if pool is None else {pool}
+        if resource is PAIRS:
+            return {key_of(pool) for pool in self.pools.all() if _names_pair(pool, key_of(obj))}
         # The catalogue changes seldom, and a remedy may name any of its entries.
         return {key_of(pool) for pool in self.pools.all()}
-
-
-def _spec_version(obj: RawObject) -> tuple[str, int]:
-    """Another one after each change of the spec."""
-    return obj["metadata"]["uid"], obj["metadata"]["generation"]
 
 
 def pool_of(obj: RawObject) -> PoolKey | None:
@@ -125,6 +128,20 @@ def pool_of(obj: RawObject) -> PoolKey | None:
     metadata = obj["metadata"]
     name = metadata.get("labels", {}).get(LABEL_POOL)
     return None if name is None else PoolKey(metadata["namespace"], name)
+
+
+def _namespace_of(obj: RawObject) -> PoolKey:
+    return PoolKey(key_of(obj).namespace, "")
+
+
+def _is_same_spec(before: RawObject, after: RawObject) -> bool:
+    metadata = before["metadata"], after["metadata"]
+    return all(metadata[0].get(key) == metadata[1].get(key) for key in ("uid", "generation"))
+
+
+def _names_pair(pool: RawObject, pair: PoolKey) -> bool:
+    reference = pool["spec"].get("speculativePairRef") or {}
+    return key_of(pool).namespace == pair.namespace and reference.get("name") == pair.name
 
 
 def _without_spec(pod: RawObject) -> RawObject:

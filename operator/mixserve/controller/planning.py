@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from mixserve.api.accelerator import AcceleratorClass
 from mixserve.api.engine import EngineType
-from mixserve.api.names import ANNOTATION_LAST_VALID_SPEC
+from mixserve.api.names import ANNOTATION_LAST_VALID_PAIR, ANNOTATION_LAST_VALID_SPEC
 from mixserve.api.pool import LLMServingPool
 from mixserve.api.quantization import QuantizationFormat
+from mixserve.api.speculative_pair import SpeculativePair
 from mixserve.apply.resources import SERVICE_ACCOUNTS
 from mixserve.catalog.built_in import Catalog
 from mixserve.controller.object_cache import PoolKey, key_of
+from mixserve.controller.plan_parts import PlanParts
 from mixserve.controller.scraping import MetricsEndpoint
 from mixserve.engines.registry import adapter_for
 from mixserve.plan.facts import facts_by_variant
-from mixserve.plan.memory import batch_prior, memory_plan_if_known
-from mixserve.plan.model_source import Repository, repository_of
+from mixserve.plan.model_source import Repository, repositories_of
 from mixserve.plan.objects import DesiredObject, deployment_name, desired_objects
 from mixserve.plan.parallelism import with_tensor_parallel
-from mixserve.plan.placement import PlacementError, placement_of
+from mixserve.plan.placement import PlacementError
+from mixserve.plan.speculation import pair_of, speculation_by_variant
 from mixserve.validate.judgement import Judgement, findings, judge
 from mixserve.validate.name_checks import Claim, name_owners
 from mixserve.validate.unreadable import unreadable
@@ -33,12 +35,11 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from mixserve.api.base import StrictModel
-    from mixserve.api.pool import Variant
     from mixserve.controller.cluster_view import ClusterView
     from mixserve.controller.object_cache import ObjectCache
     from mixserve.observe.model_files import ModelConfigReader
-    from mixserve.plan.facts import Facts
-    from mixserve.plan.memory import MemoryPlan
+    from mixserve.plan.speculation import Speculation
+    from mixserve.plan.speed_up import SpeculationSpeed
     from mixserve.status.troubles import Advise
     from mixserve.validate.name_checks import Name
     from mixserve.validate.violation import Note, Violation
@@ -57,6 +58,8 @@ class PoolPlan:
         priors: by variant, the requests that fit in a replica at once.
         prices: by AcceleratorClass, USD per GPU and hour.
         endpoint: where its engines have their metrics.
+        speculation: what proposes tokens, by variant; empty without speculative decoding.
+        speeds: by variant, what `expected_speed_up` needs; None where numbers are not known.
     """
 
     pool: LLMServingPool
@@ -65,6 +68,8 @@ class PoolPlan:
     priors: Mapping[str, float]
     prices: Mapping[str, Decimal]
     endpoint: MetricsEndpoint
+    speculation: Mapping[str, Speculation] = field(default_factory=dict)
+    speeds: Mapping[str, SpeculationSpeed | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,14 +132,16 @@ class Planner:
             None where the pool has no objects yet, or where by today's catalogue nothing of the kind could be made, or
             does not fit: then what runs is left as it is.
         """
-        pool = self._last_valid(raw)
-        if pool is None:
+        pool, pairs = self._last_valid(raw), self._last_valid_pairs(raw)
+        if pool is None or (pool.spec.speculative_pair_ref is not None and not pairs):
             return None
-        facts = facts_by_variant(pool, await self._read_configs(pool))
-        catalog = self._catalog()
-        resolved = with_tensor_parallel(pool, catalog=catalog, facts_by_variant=facts)
+        configs, catalog = await self._read_configs(pool, pairs), self._catalog()
+        facts = facts_by_variant(pool, configs)
+        speculation = speculation_by_variant(pool, pairs=pairs, configs=configs, catalog=catalog)
+        resolved = with_tensor_parallel(pool, catalog=catalog, facts_by_variant=facts, speculation=speculation)
+        parts = PlanParts(resolved, catalog, facts, speculation)
         try:
-            return _plan(resolved, catalog=catalog, facts=facts) if _fits(resolved, catalog, facts) else None
+            return _plan(parts) if _fits(parts) else None
         except PlacementError:
             return None
 
@@ -147,17 +154,30 @@ class Planner:
         """Drop an object that is gone."""
         self._parsed.pop(uid, None)
 
-    async def _read_configs(self, pool: LLMServingPool) -> dict[Repository, Mapping[str, Any] | None]:
-        repositories = {repository_of(pool, variant) for variant in pool.spec.variants}
+    async def _read_configs(
+        self,
+        pool: LLMServingPool,
+        pairs: Mapping[str, SpeculativePair],
+    ) -> dict[Repository, Mapping[str, Any] | None]:
+        pair = pair_of(pool, pairs)
+        repositories = repositories_of(pool, None if pair is None else pair.spec)
         return {repository: await self._configs.read(repository) for repository in repositories}
 
     async def _judge(self, key: PoolKey, pool: LLMServingPool) -> Judgement:
         """The pool by itself; worked out again only if something that it comes from has changed."""
-        catalog, configs = self._catalog(), await self._read_configs(pool)
+        catalog, pairs = self._catalog(), self._pairs(pool)
+        configs = await self._read_configs(pool, pairs)
         known = self._judged.get(key)
-        if known is None or (known.pool, known.catalog, known.configs) != (pool, catalog, configs):
-            known = self._judged[key] = judge(pool, catalog=catalog, configs=configs)
+        if known is None or (known.pool, known.catalog, known.configs, known.pairs) != (pool, catalog, configs, pairs):
+            known = self._judged[key] = judge(pool, catalog=catalog, configs=configs, pairs=pairs)
         return known
+
+    def _pairs(self, pool: LLMServingPool) -> dict[str, SpeculativePair]:
+        """The SpeculativePairs that the pool may name; none where it names none."""
+        if pool.spec.speculative_pair_ref is None:
+            return {}
+        parsed = [self._parse(SpeculativePair, raw) for raw in self._view.pairs_in(pool.metadata.namespace)]
+        return {pair.metadata.name: pair for pair in parsed if not isinstance(pair, ValidationError)}
 
     def _catalog(self) -> Catalog:
         """The whole catalogue: what a pool names need not exist, and remedies name what does."""
@@ -208,7 +228,27 @@ class Planner:
         return None if pool is None else Claim(pool=pool, served_before=before)
 
     def _last_valid(self, raw: RawObject) -> LLMServingPool | None:
-        return _last_valid(raw, self._view.get(SERVICE_ACCOUNTS, key_of(raw)))
+        return _last_valid(raw, self._noted(raw))
+
+    def _last_valid_pairs(self, raw: RawObject) -> dict[str, SpeculativePair]:
+        """The pair that the pool's objects were made with, by name; none where they were made without one."""
+        pool, text = self._last_valid(raw), self._noted(raw).get(ANNOTATION_LAST_VALID_PAIR)
+        reference = None if pool is None else pool.spec.speculative_pair_ref
+        if reference is None or text is None:
+            return {}
+        metadata = {"name": reference.name, "namespace": key_of(raw).namespace}
+        try:
+            return {reference.name: SpeculativePair.parse({"metadata": metadata, "spec": json.loads(text)})}
+        except ValueError:  # edited by hand, or written by another version of Mixserve
+            return {}
+
+    def _noted(self, raw: RawObject) -> Mapping[str, str]:
+        """What is noted on the pool's ServiceAccount; nothing where that is somebody else's."""
+        account = self._view.get(SERVICE_ACCOUNTS, key_of(raw))
+        metadata: Mapping[str, Any] = {} if account is None else account["metadata"]
+        is_own = any(owner["uid"] == raw["metadata"]["uid"] for owner in metadata.get("ownerReferences", ()))
+        annotations: Mapping[str, str] = metadata.get("annotations", {}) if is_own else {}
+        return annotations
 
     def _parse(self, model: type[Any], raw: RawObject) -> Any:
         """The parsed object, or what is wrong with it; once for each generation of its spec."""
@@ -227,13 +267,10 @@ def _parsed(model: type[StrictModel], raw: RawObject) -> StrictModel | Validatio
         return error
 
 
-def _last_valid(raw: RawObject, account: RawObject | None) -> LLMServingPool | None:
+def _last_valid(raw: RawObject, noted: Mapping[str, str]) -> LLMServingPool | None:
     """The pool as it was when its ServiceAccount was last applied."""
-    metadata: Mapping[str, Any] = {} if account is None else account["metadata"]
-    if not any(owner["uid"] == raw["metadata"]["uid"] for owner in metadata.get("ownerReferences", ())):
-        return None
     try:
-        spec = json.loads(metadata.get("annotations", {}).get(ANNOTATION_LAST_VALID_SPEC, "null"))
+        spec = json.loads(noted.get(ANNOTATION_LAST_VALID_SPEC, "null"))
         return LLMServingPool.parse({**raw, "spec": spec, "status": None})
     except ValueError:  # edited by hand, or written by another version of Mixserve
         return None
@@ -241,55 +278,32 @@ def _last_valid(raw: RawObject, account: RawObject | None) -> LLMServingPool | N
 
 def _assess(judgement: Judgement, owners: Mapping[Name, LLMServingPool]) -> Assessment:
     pool, found = judgement.resolved, findings(judgement, owners)
+    parts = PlanParts(pool, judgement.catalog, judgement.facts, judgement.speculation)
     return Assessment(
         violations=found.violations,
         notes=found.notes,
         advise=adapter_for(pool.spec.engine.type).advise,
-        plan=None if found.violations else _plan(pool, catalog=judgement.catalog, facts=judgement.facts),
+        plan=None if found.violations else _plan(parts),
     )
 
 
-def _plan(
-    pool: LLMServingPool,
-    *,
-    catalog: Catalog,
-    facts: Mapping[str, Facts],
-) -> PoolPlan:
+def _plan(parts: PlanParts) -> PoolPlan:
+    pool, catalog, speculation = parts.pool, parts.catalog, parts.speculation
     adapter, variants = adapter_for(pool.spec.engine.type), pool.spec.variants
+    desired = desired_objects(pool, catalog=catalog, facts_by_variant=parts.facts, speculation=speculation)
     return PoolPlan(
         pool=pool,
-        objects=desired_objects(pool, catalog=catalog, facts_by_variant=facts).objects,
+        objects=desired.objects,
         deployments={variant.name: deployment_name(pool, variant) for variant in variants},
-        priors={v.name: _prior(pool, v, catalog=catalog, facts=facts[v.name]) for v in variants},
+        priors={variant.name: parts.prior(variant) for variant in variants},
         prices={v.accelerator: catalog.accelerators[v.accelerator].spec.price_per_hour for v in variants},
         endpoint=MetricsEndpoint(port=adapter.port, page=adapter.metrics_page(pool.spec.engine.version)),
+        speculation=speculation,
+        speeds={v.name: parts.speed(v, speculation[v.name]) for v in variants if v.name in speculation},
     )
 
 
-def _fits(pool: LLMServingPool, catalog: Catalog, facts: Mapping[str, Facts]) -> bool:
+def _fits(parts: PlanParts) -> bool:
     """Whether no variant is known not to fit."""
-    plans = [_memory(pool, variant, catalog=catalog, facts=facts[variant.name]) for variant in pool.spec.variants]
+    plans = [parts.memory(variant) for variant in parts.pool.spec.variants]
     return all(plan is None or plan.fits for plan in plans)
-
-
-def _prior(
-    pool: LLMServingPool,
-    variant: Variant,
-    *,
-    catalog: Catalog,
-    facts: Facts,
-) -> float:
-    placement = placement_of(pool, variant=variant, catalog=catalog)
-    memory = _memory(pool, variant, catalog=catalog, facts=facts)
-    return batch_prior(pool.spec.engine, placement=placement, plan=memory)
-
-
-def _memory(
-    pool: LLMServingPool,
-    variant: Variant,
-    *,
-    catalog: Catalog,
-    facts: Facts,
-) -> MemoryPlan | None:
-    placement = placement_of(pool, variant=variant, catalog=catalog)
-    return memory_plan_if_known(facts, engine=pool.spec.engine, placement=placement)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -11,8 +11,9 @@ from pydantic import ValidationError
 from mixserve.api.accelerator import AcceleratorClass
 from mixserve.api.names import API_VERSION, LABEL_POOL
 from mixserve.api.quantization import QuantizationFormat
+from mixserve.api.speculative_pair import SpeculativePair
 from mixserve.apply.errors import NotFound, Rejected
-from mixserve.apply.resources import ACCELERATORS, FORMATS, OWNED, POOLS
+from mixserve.apply.resources import ACCELERATORS, FORMATS, OWNED, PAIRS, POOLS
 from mixserve.catalog.built_in import Catalog
 
 if TYPE_CHECKING:
@@ -34,11 +35,13 @@ class LivePool:
         pool: the object, or None if there is none of this name.
         objects: what it consists of, each with its kind.
         refusal: why the API server would not take the pool as it is in the manifests; empty if it would.
+        pairs: the SpeculativePairs of its namespace, by name; none where the pool of the manifests names none.
     """
 
     pool: Mapping[str, Any] | None
     objects: tuple[Mapping[str, Any], ...]
     refusal: str
+    pairs: Mapping[str, SpeculativePair] = field(default_factory=dict)
 
 
 async def read_catalog(connection: Connection) -> Catalog:
@@ -80,7 +83,13 @@ async def _read_pool(connection: Connection, pool: LLMServingPool) -> LivePool:
         for each, listed in zip(OWNED, lists, strict=True)
         for one in listed["items"]
     )
-    return LivePool(live, tuple(objects), refusal)
+    return LivePool(live, tuple(objects), refusal, await _pairs(connection, pool))
+
+
+async def _pairs(connection: Connection, pool: LLMServingPool) -> dict[str, SpeculativePair]:
+    if pool.spec.speculative_pair_ref is None:
+        return {}
+    return _entries(SpeculativePair, PAIRS, await connection.get(PAIRS, namespace=pool.metadata.namespace))
 
 
 async def _get(connection: Connection, *, namespace: str, name: str) -> Mapping[str, Any] | None:

@@ -33,11 +33,12 @@ def satisfies(value: str | None, requirement: NodeRequirement) -> bool:
             return value in requirement.values
         case NodeOperator.NOT_IN:
             return value not in requirement.values
-        case NodeOperator.GREATER | NodeOperator.LESS:
+        case _:
             return _compares(_integer(value), requirement)
 
 
 def _compares(number: int | None, requirement: NodeRequirement) -> bool:
+    """Gt and Lt; both leave the bound itself out."""
     if number is None:
         return False
     bound = int(requirement.values[0])

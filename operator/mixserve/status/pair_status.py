@@ -167,4 +167,4 @@ def _is_another_size(before: str | None, now: str | None) -> bool:
     if before is None or now is None:
         return before != now
     small, large = sorted((Decimal(before), Decimal(now)))
-    return large >= small * _BATCH_MOVES and large != small
+    return large >= small * _BATCH_MOVES

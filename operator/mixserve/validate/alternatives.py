@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mixserve.api.engine import KVCache
 from mixserve.plan.memory import memory_plan
-from mixserve.plan.parallelism import group_sizes, shares_heads
+from mixserve.plan.parallelism import group_sizes, shares_all_heads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +26,16 @@ def alternatives(subject: Subject, facts: ModelFacts) -> str | None:
     instructions = (
         f"raise spec.engine.kvCache.memoryUtilizationPercent to {percent}" if percent else None,
         f"choose {' or '.join(found)} in {subject.path}" if found else None,
+        "take spec.speculativePairRef out" if _holds_without_draft(subject, facts) else None,
     )
     return ", or ".join(filter(None, instructions)) or None
+
+
+def _holds_without_draft(subject: Subject, facts: ModelFacts) -> bool:
+    placement = subject.own_placement
+    if subject.speculation is None or placement is None:
+        return False
+    return memory_plan(facts, engine=subject.pool.spec.engine, placement=placement).fits
 
 
 def _percents(subject: Subject, facts: ModelFacts) -> Iterator[int]:
@@ -101,5 +109,7 @@ def _holds(
     placement = subject.placement(quantization=quantization, accelerator=accelerator, tensor_parallel=gpus)
     if placement is None or not placement.row.runs_on(placement.accelerator.compute_capability):
         return False
-    plan = memory_plan(facts, engine=engine or subject.pool.spec.engine, placement=placement)
-    return gpus <= placement.accelerator.gpus_per_node and shares_heads(facts, gpus) and plan.fits
+    if gpus > placement.accelerator.gpus_per_node or not shares_all_heads(facts, gpus, subject.speculation):
+        return False
+    engine = engine or subject.pool.spec.engine
+    return memory_plan(facts, engine=engine, placement=placement, speculation=subject.speculation).fits

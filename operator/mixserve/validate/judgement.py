@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mixserve.plan.facts import facts_by_variant
 from mixserve.plan.parallelism import with_tensor_parallel
 from mixserve.plan.quant_method import quant_methods_by_variant
+from mixserve.plan.speculation import speculation_by_variant
 from mixserve.validate.checks import all_violations, notes, violations_by_variant
 from mixserve.validate.name_checks import Claim, name_owners, names_taken
 
@@ -16,10 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mixserve.api.pool import LLMServingPool
+    from mixserve.api.speculative_pair import SpeculativePair
     from mixserve.catalog.built_in import Catalog
     from mixserve.plan.facts import Configs, Facts
+    from mixserve.plan.speculation import Speculation
     from mixserve.validate.name_checks import Name
     from mixserve.validate.violation import Note, Violation
+
+_NO_PAIRS: Mapping[str, SpeculativePair] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,8 @@ class Judgement:
         configs: config.json by checkpoint.
         facts: the model's numbers by variant.
         by_variant: what is wrong with each variant.
+        pairs: the SpeculativePairs of the pool's namespace, by name.
+        speculation: what proposes tokens, by variant; empty without speculative decoding.
     """
 
     pool: LLMServingPool
@@ -41,11 +49,13 @@ class Judgement:
     configs: Configs
     facts: Mapping[str, Facts]
     by_variant: Mapping[str, tuple[Violation, ...]]
+    pairs: Mapping[str, SpeculativePair]
+    speculation: Mapping[str, Speculation]
 
     @cached_property
     def violations(self) -> tuple[Violation, ...]:
         """Everything that is wrong, with the pool as a whole and with its variants."""
-        return all_violations(self.pool, self.by_variant)
+        return all_violations(self.pool, self.by_variant, pairs=self.pairs)
 
 
 @dataclass(frozen=True)
@@ -61,18 +71,27 @@ def judge(
     *,
     catalog: Catalog,
     configs: Configs,
+    pairs: Mapping[str, SpeculativePair] = _NO_PAIRS,
 ) -> Judgement:
     """Judge a pool by itself.
 
     Args:
         pool: the pool.
         catalog: the formats and accelerators that there are.
-        configs: config.json by checkpoint.
+        configs: config.json by checkpoint, that of the pair's draft among them.
+        pairs: the SpeculativePairs of the pool's namespace, by name; they need not be looked for where it names none.
     """
     facts, methods = facts_by_variant(pool, configs), quant_methods_by_variant(pool, configs)
-    resolved = with_tensor_parallel(pool, catalog=catalog, facts_by_variant=facts)
-    wrong = violations_by_variant(resolved, catalog=catalog, facts_by_variant=facts, quant_methods=methods)
-    return Judgement(pool, resolved, catalog, configs, facts, wrong)
+    speculation = speculation_by_variant(pool, pairs=pairs, configs=configs, catalog=catalog)
+    resolved = with_tensor_parallel(pool, catalog=catalog, facts_by_variant=facts, speculation=speculation)
+    wrong = violations_by_variant(
+        resolved,
+        catalog=catalog,
+        facts_by_variant=facts,
+        quant_methods=methods,
+        speculation=speculation,
+    )
+    return Judgement(pool, resolved, catalog, configs, facts, wrong, pairs, speculation)
 
 
 def findings(judgement: Judgement, owners: Mapping[Name, LLMServingPool]) -> Findings:
@@ -81,7 +100,13 @@ def findings(judgement: Judgement, owners: Mapping[Name, LLMServingPool]) -> Fin
     wrong = (*names_taken(pool, owners), *judgement.violations)
     if wrong:
         return Findings(violations=wrong)
-    return Findings(notes=notes(judgement.resolved, catalog=judgement.catalog, facts_by_variant=judgement.facts))
+    found = notes(
+        judgement.resolved,
+        catalog=judgement.catalog,
+        facts_by_variant=judgement.facts,
+        speculation=judgement.speculation,
+    )
+    return Findings(notes=found)
 
 
 def findings_together(judgements: Sequence[Judgement]) -> list[Findings]:

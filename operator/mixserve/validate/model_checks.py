@@ -76,7 +76,8 @@ def does_not_fit(subject: Subject) -> Iterator[Violation]:
     facts, placement = subject.known_facts, subject.own_placement
     if facts is None or placement is None:
         return
-    plan = memory_plan(facts, engine=subject.pool.spec.engine, placement=placement)
+    engine, speculation = subject.pool.spec.engine, subject.speculation
+    plan = memory_plan(facts, engine=engine, placement=placement, speculation=speculation)
     if not plan.fits:
         yield _violation(subject, plan=plan, instead=alternatives(subject, facts))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mixserve.api.model_facts import ModelFacts
 from mixserve.plan.kv_cache import kv_cache_format
 from mixserve.plan.placement import engine_row, find_placement
+from mixserve.plan.speculation import WITHOUT_SPECULATION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mixserve.catalog.built_in import Catalog
     from mixserve.plan.facts import Facts
     from mixserve.plan.placement import Placement
+    from mixserve.plan.speculation import Speculation
 
 USUAL_GPUS_PER_NODE = 8
 """The default of `AcceleratorClassSpec.gpus_per_node`."""
@@ -33,6 +35,7 @@ class Subject:
         catalog: the formats and accelerators that there are.
         facts: the model's numbers, or why there are none.
         quant_method: how the checkpoint is quantized; empty where it is not, None where nobody can tell.
+        speculation: what proposes tokens; None where the pool names no SpeculativePair, or one that there is not.
     """
 
     pool: LLMServingPool
@@ -40,6 +43,7 @@ class Subject:
     catalog: Catalog
     facts: Facts
     quant_method: str | None
+    speculation: Speculation | None = None
 
     @property
     def variant(self) -> Variant:
@@ -109,6 +113,7 @@ def subjects_of(
     catalog: Catalog,
     facts_by_variant: Mapping[str, Facts],
     quant_methods: Mapping[str, str | None],
+    speculation: Mapping[str, Speculation] = WITHOUT_SPECULATION,
 ) -> tuple[Subject, ...]:
     """A subject per variant; `quant_methods` may lack variants of which nobody can tell."""
     return tuple(
@@ -118,6 +123,7 @@ def subjects_of(
             catalog=catalog,
             facts=facts_by_variant[variant.name],
             quant_method=quant_methods.get(variant.name),
+            speculation=speculation.get(variant.name),
         )
         for index, variant in enumerate(pool.spec.variants)
     )

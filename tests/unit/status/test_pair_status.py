@@ -112,9 +112,8 @@ def test_ready_says_whether_pools_can_use_it(uses: tuple[PairUse, ...], status: 
 def test_a_condition_that_stays_keeps_its_time() -> None:
     first = build(USE)
     [again] = build(USE, previous=first, now_s=NOW_S + 60).conditions
-    [worse] = build(
-        replace(USE, assessment=replace(KNOWN, violations=(WRONG,))), previous=first, now_s=NOW_S + 60
-    ).conditions
+    wrong = replace(USE, assessment=replace(KNOWN, violations=(WRONG,)))
+    [worse] = build(wrong, previous=first, now_s=NOW_S + 60).conditions
     assert again.last_transition_time == to_rfc3339(NOW_S)
     assert worse.last_transition_time == to_rfc3339(NOW_S + 60)
 
@@ -164,6 +163,11 @@ def test_what_is_measured_for_the_first_time_is_news() -> None:
 def test_a_speed_up_that_becomes_known_is_news() -> None:
     unknown = replace(SILENT, assessment=replace(KNOWN, speeds={}))
     assert build(SILENT, previous=build(unknown)) == build(SILENT)
+
+
+def test_without_a_ready_replica_there_is_nothing_to_say_twice() -> None:
+    first = build(replace(SILENT, variant=None))
+    assert build(replace(SILENT, variant=None), previous=first) == first
 
 
 def test_what_is_no_number_is_told_at_once() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from mixserve.apply.resources import PAIRS
 from mixserve.controller.object_cache import key_of
 from mixserve.controller.webhook.review import allowed, denied, read_review
 
@@ -21,7 +22,7 @@ class Answerer:
     """Answers AdmissionReviews, and writes nothing: a dry run is answered as any other.
 
     Args:
-        judge: says what is wrong with a pool.
+        judge: says what is wrong with a pool or a pair.
         count: called with each outcome: unchanged, allowed or denied.
     """
 
@@ -33,18 +34,19 @@ class Answerer:
         """The AdmissionReview with the response.
 
         Raises:
-            BadReviewError: the body is no AdmissionReview of a pool.
-            ApiError: what is needed to judge the pool can't be read.
+            BadReviewError: the body is no AdmissionReview of a pool or a pair.
+            ApiError: what is needed to judge it can't be read.
         """
         review = read_review(body)
-        if review.pool is None:
+        if review.subject is None:
             self._count("unchanged")
             return allowed(review)
-        violations, notes = await self._judge.judge(review.pool)
+        judged = self._judge.judge_pair if review.resource is PAIRS else self._judge.judge
+        violations, notes = await judged(review.subject)
         if not violations:
             self._count("allowed")
             return allowed(review, notes)
         self._count("denied")
         reasons = sorted({violation.reason for violation in violations})
-        _log.info("pool_refused", pool=str(key_of(review.pool)), reasons=reasons)
+        _log.info("object_refused", kind=review.resource.kind, object=str(key_of(review.subject)), reasons=reasons)
         return denied(review, violations)

@@ -10,12 +10,13 @@ from pydantic.alias_generators import to_camel
 
 from mixserve.api.names import GROUP
 from mixserve.api.problems import problems
-from mixserve.apply.resources import POOLS
+from mixserve.apply.resources import PAIRS, POOLS
 from mixserve.controller.webhook.errors import BadReviewError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from mixserve.apply.resources import Resource
     from mixserve.validate.violation import Note, Violation
 
 # A new pool never takes a name from one that is there, also not from one of the same second.
@@ -25,6 +26,7 @@ _UNPROCESSABLE = 422
 _LONGEST_TEXT = 512
 # Somebody who sends nonsense has no use for all that is wrong with it.
 _MOST_PROBLEMS = 3
+_REVIEWED = {resource.kind: resource for resource in (POOLS, PAIRS)}
 
 
 class _Wire(BaseModel):
@@ -73,39 +75,42 @@ class Review:
 
     Attributes:
         uid: which question.
-        pool: the pool to be judged, as the API server would store it, with no more metadata than that needs; None
+        subject: the object to be judged, as the API server would store it, with no more metadata than that needs; None
             where there is nothing to judge: at deletions, and where the spec stays as it is.
+        resource: what it is: a pool or a pair.
     """
 
     uid: str
-    pool: Mapping[str, Any] | None
+    subject: Mapping[str, Any] | None
+    resource: Resource = POOLS
 
 
 def read_review(body: bytes) -> Review:
     """Read what was sent, whoever has sent it.
 
     Raises:
-        BadReviewError: it is no AdmissionReview of a pool; says why.
+        BadReviewError: it is no AdmissionReview of a pool or a pair; says why.
     """
     try:
         # Gives up at a depth of 200, so that nothing that comes after it runs out of stack.
         request = _AdmissionReview.model_validate_json(body).request
     except ValidationError as error:
         raise _refusal("the body is no AdmissionReview of admission.k8s.io/v1", error) from None
-    if (request.kind.group, request.kind.kind) != (GROUP, POOLS.kind):
-        raise BadReviewError(f"the review is not about an object of the kind {POOLS.kind} of {GROUP}")
+    resource = _REVIEWED.get(request.kind.kind)
+    if request.kind.group != GROUP or resource is None:
+        raise BadReviewError(f"the review is not about an object of the kind {' or '.join(_REVIEWED)} of {GROUP}")
     if request.operation not in {"CREATE", "UPDATE"} or request.sub_resource:
         return Review(request.uid, None)
     try:
         new = _Object.model_validate(request.object)
     except ValidationError as error:
-        raise _refusal(f"the review's object is no {POOLS.kind}", error) from None
+        raise _refusal(f"the review's object is no {resource.kind}", error) from None
     if new.metadata.deletion_timestamp is not None:
         return Review(request.uid, None)
     is_new = request.operation == "CREATE"
     if not is_new and (request.old_object or {}).get("spec") == new.spec:
         return Review(request.uid, None)
-    return Review(request.uid, _pool(new, request.namespace, is_new=is_new))
+    return Review(request.uid, _stored(new, request.namespace, is_new=is_new), resource)
 
 
 def allowed(review: Review, notes: Iterable[Note] = ()) -> dict[str, Any]:
@@ -117,7 +122,7 @@ def allowed(review: Review, notes: Iterable[Note] = ()) -> dict[str, Any]:
 
 def denied(review: Review, violations: Iterable[Violation]) -> dict[str, Any]:
     """The answer that refuses the object, in the form in which the API server refuses what its schema does not take."""
-    found, pool = tuple(violations), review.pool or {"metadata": {"name": ""}}
+    found, subject = tuple(violations), review.subject or {"metadata": {"name": ""}}
     status = {
         "status": "Failure",
         "code": _UNPROCESSABLE,
@@ -125,8 +130,8 @@ def denied(review: Review, violations: Iterable[Violation]) -> dict[str, Any]:
         "message": "\n".join(violation.message for violation in found),
         "details": {
             "group": GROUP,
-            "kind": POOLS.kind,
-            "name": pool["metadata"]["name"],
+            "kind": review.resource.kind,
+            "name": subject["metadata"]["name"],
             "causes": [
                 {"reason": "FieldValueInvalid", "field": each.field_path, "message": f"{each.cause}; {each.remedy}"}
                 for each in found
@@ -144,7 +149,7 @@ def _refusal(what: str, error: ValidationError) -> BadReviewError:
     return BadReviewError(f"{what}: {'; '.join(map(str, problems(error)[:_MOST_PROBLEMS]))}")
 
 
-def _pool(new: _Object, namespace: str, *, is_new: bool) -> dict[str, Any]:
+def _stored(new: _Object, namespace: str, *, is_new: bool) -> dict[str, Any]:
     metadata = {
         "name": new.metadata.name,
         "namespace": namespace,

@@ -22,9 +22,9 @@ def read(review: dict[str, Any]) -> Review:
 def test_a_new_pool_is_judged_as_the_youngest() -> None:
     found = read(review_of(pool(), creationTimestamp="2026-01-01T00:00:00Z", uid="u1"))
     assert found.uid == "question"
-    assert found.pool is not None
-    assert found.pool["spec"] == pool()["spec"]
-    assert found.pool["metadata"] == {
+    assert found.subject is not None
+    assert found.subject["spec"] == pool()["spec"]
+    assert found.subject["metadata"] == {
         "name": "chat",
         "namespace": "team",
         "uid": "u1",
@@ -37,9 +37,9 @@ def test_a_new_pool_is_judged_as_the_youngest() -> None:
 def test_a_changed_spec_is_judged_at_its_age() -> None:
     changed = pool("chat", variant(least=2))
     found = read(review_of(changed, before=pool(), creationTimestamp="2026-01-01T00:00:00Z"))
-    assert found.pool is not None
-    assert found.pool["spec"] == changed["spec"]
-    assert found.pool["metadata"]["creationTimestamp"] == "2026-01-01T00:00:00Z"
+    assert found.subject is not None
+    assert found.subject["spec"] == changed["spec"]
+    assert found.subject["metadata"]["creationTimestamp"] == "2026-01-01T00:00:00Z"
 
 
 @pytest.mark.parametrize(
