@@ -16,6 +16,7 @@ from mixserve.controller.cluster_view import ClusterView, pool_of
 from mixserve.controller.event_poster import EventPoster
 from mixserve.controller.gathering import Gatherer
 from mixserve.controller.listing import Lister
+from mixserve.controller.pair_status import PairReporter
 from mixserve.controller.planning import Planner
 from mixserve.controller.queue import KeyedQueue
 from mixserve.controller.reconciling import Reconciler
@@ -71,7 +72,7 @@ class Operator:
         self._settings = settings
         self._configuration = configuration
         self.synced = False
-        self._view = ClusterView(gone=self._forget, said=self._look_at_catalog)
+        self._view = ClusterView(gone=self._forget, said=self._look_at_what_pools_name)
         self._queue: KeyedQueue[PoolKey] = KeyedQueue()
         speculation = SpeculationWatch()
         samples, logs = Samples(), CrashLogs(connection, read=self._log_read)
@@ -94,6 +95,13 @@ class Operator:
         self._events = EventPoster(connection, instance=settings.identity)
         self._catalog = CatalogReporter(connection, self._view)
         planner = Planner(self._view, ModelConfigReader())
+        self._pairs = PairReporter(
+            connection,
+            view=self._view,
+            planner=planner,
+            watch=speculation,
+            gauges=telemetry.speculation,
+        )
         gatherer = Gatherer(view=self._view, samples=samples, logs=logs)
         applier = Applier(connection, view=self._view, events=self._events, telemetry=telemetry)
         reporter = Reporter(connection, view=self._view, events=self._events)
@@ -118,6 +126,7 @@ class Operator:
             applier.forget,
             reporter.forget,
             self._catalog.forget,
+            self._pairs.forget,
         )
         telemetry.pool_count.set_function(lambda: len(self._view.pools))
 
@@ -145,6 +154,7 @@ class Operator:
             asyncio.create_task(self._scraper.run(), name="scraper"),
             asyncio.create_task(self._events.run(), name="events"),
             asyncio.create_task(self._lister.repeat(self._settings.resync_interval_s), name="lister"),
+            asyncio.create_task(self._pairs.run(), name="pairs"),
         ]
         if self._settings.catalog_status:
             tasks.append(asyncio.create_task(self._catalog.run(), name="catalogue"))
@@ -180,8 +190,9 @@ class Operator:
         if pool is not None:
             self._queue.add(pool)
 
-    def _look_at_catalog(self) -> None:
+    def _look_at_what_pools_name(self) -> None:
         self._catalog.look()
+        self._pairs.look()
 
     def _forget(self, uid: str) -> None:
         for forget in self._forgetters:

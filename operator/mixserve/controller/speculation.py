@@ -10,6 +10,8 @@ from mixserve.api.observation import EngineSample, SpeculationCounts
 from mixserve.status.acceptance import WINDOW_S, Acceptance, Tally, acceptance_of, tally, within_window
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from mixserve.api.observation import Missing
     from mixserve.controller.object_cache import PoolKey
 
@@ -72,10 +74,9 @@ class SpeculationWatch:
         """Drop a pod that is gone."""
         self._before.pop(uid, None)
 
-    def forget_pool(self, key: PoolKey) -> None:
-        """Drop a pool that is gone."""
-        for known in [window for window in self._windows if window[0] == key]:
-            del self._windows[known]
+    def keep(self, pools: Collection[PoolKey]) -> None:
+        """Drop the pools that are not among these."""
+        self._windows = {known: window for known, window in self._windows.items() if known[0] in pools}
 
 
 def _prune(window: _Window, now_s: float) -> None:

@@ -90,7 +90,8 @@ def build_pair_status(
         generation: of its spec.
         uses: the pools that name it.
         previous: the status as it was written last.
-        numbers_may_move: whether it is time for other numbers; else those that were written stay.
+        numbers_may_move: whether it is time for other numbers; else those that were written stay, unless now something
+            was measured for the first time.
         now_s: seconds since the epoch.
     """
     same_spec = previous is not None and previous.observed_generation == generation
@@ -127,7 +128,8 @@ def _entry(use: PairUse, before: PairInPool | None, *, numbers_may_move: bool) -
     )
     if before is None or before.variant != use.variant:
         return now
-    if numbers_may_move and _says_something(use, before) and _has_moved(before, now):
+    is_first = before.acceptance_rate is None and use.acceptance is not None
+    if (numbers_may_move or is_first) and _says_something(use, before) and _has_moved(before, now):
         return now
     return now.model_copy(update={name: getattr(before, name) for name in _NUMBERS})
 

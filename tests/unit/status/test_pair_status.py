@@ -156,8 +156,8 @@ def test_what_was_measured_stays_when_nothing_runs_any_more() -> None:
 
 def test_what_is_measured_for_the_first_time_is_news() -> None:
     first = build(SILENT)
-    assert build(USE, previous=first, may_move=False) == first
-    assert build(USE, previous=first) == build(USE)
+    assert build(USE, previous=first, may_move=False) == build(USE)
+    assert build(replace(SILENT, batch=12.0), previous=first, may_move=False) == first
 
 
 def test_a_speed_up_that_becomes_known_is_news() -> None:
