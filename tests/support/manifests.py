@@ -10,10 +10,14 @@ from mixserve.api.pool import LLMServingPool
 from mixserve.api.quantization import QuantizationFormat
 from mixserve.catalog.built_in import Catalog, built_in_catalog
 from mixserve.plan.placement import Placement, engine_row
+from mixserve.plan.speculation import WITHOUT_SPECULATION
 from mixserve.validate.subject import subjects_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mixserve.plan.facts import Facts
+    from mixserve.plan.speculation import Speculation
     from mixserve.validate.subject import Subject
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
@@ -90,6 +94,7 @@ def subjects(
     *entries: QuantizationFormat | AcceleratorClass,
     facts: Facts = LLAMA_8B,
     quant_method: str | None = None,
+    speculation: Mapping[str, Speculation] = WITHOUT_SPECULATION,
 ) -> tuple[Subject, ...]:
     """What checks of variants look at: the built-in catalogue and `entries`, and all checkpoints alike."""
     return subjects_of(
@@ -97,6 +102,7 @@ def subjects(
         catalog=catalog_with(*entries),
         facts_by_variant=facts_for(manifest, facts),
         quant_methods={one.name: quant_method for one in manifest.spec.variants},
+        speculation=speculation,
     )
 
 

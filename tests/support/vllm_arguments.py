@@ -19,8 +19,8 @@ PROBE = Path(__file__).with_name("vllm_probe.py")
 _TIMEOUT_S = 900
 
 
-def checkpoint(directory: Path, name: str, quantization_config: Mapping[str, Any] | None) -> Path:
-    """The tiny model's files in BF16, with another `quantization_config`."""
+def checkpoint(directory: Path, name: str, quantization_config: Mapping[str, Any] | None, **changes: Any) -> Path:
+    """The tiny model's files in BF16, with another `quantization_config` and other keys in its config.json."""
     target = directory / name.replace(":", "-")
     if not target.exists():
         shutil.copytree(tiny_model.ensure(installation.cache_directory()), target)
@@ -28,7 +28,7 @@ def checkpoint(directory: Path, name: str, quantization_config: Mapping[str, Any
         config["dtype"] = "bfloat16"
         if quantization_config is not None:
             config["quantization_config"] = quantization_config
-        (target / "config.json").write_text(json.dumps(config))
+        (target / "config.json").write_text(json.dumps({**config, **changes}))
     return target
 
 

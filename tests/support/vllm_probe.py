@@ -18,6 +18,7 @@ from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.entrypoints.cli.serve import make_arg_parser, validate_parsed_serve_args
 from vllm.usage.usage_lib import UsageContext
 from vllm.utils.argparse_utils import FlexibleArgumentParser
+from vllm.v1.spec_decode.dynamic.utils import build_dynamic_sd_schedule_lookup
 
 
 class _Parser(FlexibleArgumentParser):
@@ -52,6 +53,7 @@ def _understood(parser: FlexibleArgumentParser, arguments: list[str]) -> dict[st
     quantization = config.quant_config
     return {
         "error": None,
+        "speculation": _speculation(config),
         "quantization": config.model_config.quantization,
         # In tenths: 89 is 8.9. Of the method as a whole; single layers may need more.
         "minimum_capability": None if quantization is None else quantization.get_min_capability(),
@@ -63,6 +65,26 @@ def _understood(parser: FlexibleArgumentParser, arguments: list[str]) -> dict[st
         "max_num_batched_tokens": config.scheduler_config.max_num_batched_tokens,
         "tensor_parallel_size": config.parallel_config.tensor_parallel_size,
     }
+
+
+def _speculation(config: Any) -> dict[str, Any] | None:
+    found = config.speculative_config
+    if found is None:
+        return None
+    schedule = found.num_speculative_tokens_per_batch_size
+    lookup = [found.prompt_lookup_min, found.prompt_lookup_max] if found.method == "ngram" else None
+    return {
+        "method": found.method,
+        "tokens": found.num_speculative_tokens,
+        "draft_gpus": found.draft_tensor_parallel_size,
+        "lookup": lookup,
+        # By batch size, as the scheduler looks it up.
+        "by_batch": None if schedule is None else _by_batch(schedule, found.num_speculative_tokens),
+    }
+
+
+def _by_batch(schedule: Any, tokens: int) -> list[int]:
+    return build_dynamic_sd_schedule_lookup(schedule, vllm_max_batch_size=100, vllm_num_speculative_tokens=tokens)
 
 
 if __name__ == "__main__":

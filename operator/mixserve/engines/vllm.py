@@ -123,7 +123,8 @@ class VLLMAdapter:
         tensor_parallel: int,
     ) -> tuple[Obstacle, ...]:
         """What vLLM's configuration classes and workers raise on."""
-        return tuple(vllm_speculation.obstacles(pair, engine=engine, tensor_parallel=tensor_parallel))
+        line = nearest_line(engine.version, self.supported_versions)
+        return tuple(vllm_speculation.obstacles(pair, line=line, engine=engine, tensor_parallel=tensor_parallel))
 
     def speculation_caveats(self, _pair: SpeculativePairSpec, *, engine: Engine) -> tuple[Caveat, ...]:  # noqa: ARG002 - the same for all
         """Parameters of requests that are refused."""

@@ -1,7 +1,7 @@
 """Speculative decoding in vLLM: `--speculative-config`, and what vLLM refuses with it.
 
 Read from `config/speculative.py`, `config/vllm.py`, `v1/spec_decode` and `sampling_params.py` of the packages 0.30.0 to
-0.33.0, which are alike in all of this.
+0.33.0, which are alike in most of this.
 """
 
 from __future__ import annotations
@@ -35,8 +35,12 @@ METHODS: Mapping[str, Mapping[SpeculationMethod, str]] = MappingProxyType(
 )
 """vLLM's own names of the methods that a version has, one table per line."""
 
-# `VllmConfig.__post_init__`: "async scheduling is only supported with EAGLE/MTP/Draft Model/NGram GPU ...".
-_WITHOUT_ASYNC_SCHEDULING = frozenset({SpeculationMethod.NGRAM, SpeculationMethod.SUFFIX})
+# `VllmConfig.__post_init__`: "async scheduling is only supported with EAGLE/MTP/Draft Model/NGram GPU ...". Since 0.33
+# that is so for what the second model runner does not run.
+_ON_THE_CPU = frozenset({SpeculationMethod.NGRAM, SpeculationMethod.SUFFIX})
+_WITHOUT_ASYNC_SCHEDULING: Mapping[str, frozenset[SpeculationMethod]] = MappingProxyType(
+    {"0.30": _ON_THE_CPU, "0.31": _ON_THE_CPU, "0.32": _ON_THE_CPU, "0.33": frozenset({SpeculationMethod.SUFFIX})}
+)
 
 _REFUSED_PARAMETERS = Caveat(
     cause="vLLM answers requests with min_p or logit_bias with an error while it speculates",
@@ -71,8 +75,21 @@ def _ranges(spec: SpeculativePairSpec) -> list[list[int]]:
     return [*ranges, [starts[-1], starts[-1], 0]]
 
 
-def obstacles(pair: SpeculativePairSpec, *, engine: Engine, tensor_parallel: int) -> Iterator[Obstacle]:
-    """Why vLLM does not start with a pair."""
+def obstacles(
+    pair: SpeculativePairSpec,
+    *,
+    line: str,
+    engine: Engine,
+    tensor_parallel: int,
+) -> Iterator[Obstacle]:
+    """Why vLLM does not start with a pair.
+
+    Args:
+        pair: the pair.
+        line: the version's, or the nearest one with a table.
+        engine: the pool's engine section.
+        tensor_parallel: GPUs of one replica.
+    """
     if pair.method is SpeculationMethod.SUFFIX and engine.image is None:
         yield Obstacle(
             "spec.method",
@@ -81,7 +98,16 @@ def obstacles(pair: SpeculativePairSpec, *, engine: Engine, tensor_parallel: int
         )
     yield from _draft_gpus(pair, tensor_parallel)
     for index, argument in enumerate(engine.args):
-        yield from _argument(pair, argument, field_path=f"spec.engine.args[{index}]", engine=engine)
+        flag, field_path = _flag(argument), f"spec.engine.args[{index}]"
+        if flag == "--async-scheduling" and pair.method in _WITHOUT_ASYNC_SCHEDULING[line]:
+            cause = f"vLLM {line} does not schedule asynchronously with {pair.method}"
+            yield Obstacle(field_path, cause, f"take {flag} out")
+        if flag == "--enable-lora":
+            yield from _narrow_steps(pair, engine, field_path)
+
+
+def _flag(argument: str) -> str:
+    return re.split(r"[=\s]", argument, maxsplit=1)[0].replace("_", "-")
 
 
 def _draft_gpus(pair: SpeculativePairSpec, tensor_parallel: int) -> Iterator[Obstacle]:
@@ -103,20 +129,10 @@ def _draft_gpus(pair: SpeculativePairSpec, tensor_parallel: int) -> Iterator[Obs
         )
 
 
-def _argument(
-    pair: SpeculativePairSpec,
-    argument: str,
-    *,
-    field_path: str,
-    engine: Engine,
-) -> Iterator[Obstacle]:
-    """What a raw argument has against speculation."""
-    flag = re.split(r"[=\s]", argument, maxsplit=1)[0].replace("_", "-")
-    if flag == "--async-scheduling" and pair.method in _WITHOUT_ASYNC_SCHEDULING:
-        yield Obstacle(field_path, f"vLLM does not schedule asynchronously with {pair.method}", f"take {flag} out")
-    # `create_engine_config`: max_num_batched_tokens >= max_num_seqs x (tokens + 1), where LoRA is on.
+def _narrow_steps(pair: SpeculativePairSpec, engine: Engine, field_path: str) -> Iterator[Obstacle]:
+    """With LoRA, `create_engine_config` wants max_num_batched_tokens >= max_num_seqs x (tokens + 1)."""
     requests, tokens = engine.batching.max_sequences, engine.batching.max_batched_tokens
-    if flag == "--enable-lora" and requests and tokens and tokens < requests * (pair.tokens + 1):
+    if requests and tokens and tokens < requests * (pair.tokens + 1):
         needed = requests * (pair.tokens + 1)
         yield Obstacle(
             field_path,

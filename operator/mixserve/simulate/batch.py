@@ -31,6 +31,7 @@ class Sequence:
         generated: tokens of the answer so far.
         published: blocks that were looked at for the prefix cache.
         cached_tokens: prompt tokens that the prefix cache supplied at first.
+        proposed: tokens that the step under way checks beside the one that is due.
     """
 
     request: Request
@@ -41,6 +42,7 @@ class Sequence:
     published: int = 0
     cached_tokens: int = 0
     preemptions: int = 0
+    proposed: int = 0
     scheduled_at_s: float | None = None
     first_token_at_s: float | None = None
     last_token_at_s: float = 0.0
@@ -49,6 +51,11 @@ class Sequence:
     def length(self) -> int:
         """Tokens to compute before the next one comes out."""
         return self.request.prompt_tokens + self.generated
+
+    @property
+    def is_decoding(self) -> bool:
+        """Whether the answer has begun, and only its newest token is still to be computed."""
+        return self.generated > 0 and self.length - self.computed == 1
 
     @property
     def finished(self) -> bool:
@@ -119,15 +126,29 @@ class ContinuousBatching:
         self.running = [sequence for sequence in self.running if not sequence.finished]
 
     def _schedule_running(self, batch: Batch) -> None:
-        index = 0
+        index, per_request = 0, self._proposals()
         while index < len(self.running) and batch.tokens < self._settings.max_num_batched_tokens:
             sequence = self.running[index]
-            tokens = self._share(batch, sequence.length - sequence.computed)
+            sequence.proposed = self._proposed(sequence, per_request, batch)
+            tokens = self._share(batch, sequence.length + sequence.proposed - sequence.computed)
             if not self._make_room(sequence, tokens, batch):
                 return
             batch.add(sequence, tokens)
-            self._publish(sequence, sequence.computed + tokens)
+            self._publish(sequence, sequence.computed + tokens - sequence.proposed)
             index += 1
+
+    def _proposals(self) -> int:
+        """Tokens that each request gets proposed, by how many there are."""
+        speculation = self._settings.speculation
+        return 0 if speculation is None else speculation.tokens_at(len(self.running))
+
+    def _proposed(self, sequence: Sequence, per_request: int, batch: Batch) -> int:
+        """Of those, as many as the answer still needs beside its next token, and as the step has room for."""
+        if not sequence.is_decoding:
+            return 0
+        needed = sequence.request.answer_tokens - sequence.generated - 1
+        room = self._settings.max_num_batched_tokens - batch.tokens - 1
+        return max(0, min(per_request, needed, room))
 
     def _make_room(self, sequence: Sequence, tokens: int, batch: Batch) -> bool:
         """Get the blocks for `tokens` more tokens, preempting the latest arrivals; False if it had to go itself."""
@@ -142,7 +163,7 @@ class ContinuousBatching:
 
     def _preempt(self, victim: Sequence) -> None:
         self._pool.release(victim.lease)
-        victim.computed = 0
+        victim.computed = victim.proposed = 0
         victim.preemptions += 1
         self.waiting.appendleft(victim)
 

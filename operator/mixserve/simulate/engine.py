@@ -19,10 +19,11 @@ from mixserve.simulate.batch import Batch, ContinuousBatching, Sequence
 from mixserve.simulate.kv_cache import BlockPool
 from mixserve.simulate.memory import kv_budget
 from mixserve.simulate.requests import FinishedRequest, Request
-from mixserve.simulate.roofline import roofline_of
+from mixserve.simulate.roofline import draft_step_s, roofline_of
+from mixserve.simulate.speculation import NO_DRAFTS, DraftCounts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from mixserve.simulate.settings import EngineSettings
 
@@ -60,6 +61,7 @@ class Step:
         queried_tokens: prompt tokens looked up in the prefix cache.
         hit_tokens: how many of them it had.
         preemptions: requests that lost their KV blocks.
+        drafts: what was proposed, and kept of it.
     """
 
     started_at_s: float
@@ -72,6 +74,7 @@ class Step:
     queried_tokens: int
     hit_tokens: int
     preemptions: int
+    drafts: DraftCounts = NO_DRAFTS
 
     @property
     def ended_at_s(self) -> float:
@@ -89,6 +92,7 @@ class SimulatedEngineCore:
         self._pool = BlockPool(self.kv_budget.blocks)
         self._batching = ContinuousBatching(settings, self._pool)
         self._sequences: dict[str, Sequence] = {}
+        self._drafts = 0
 
     @property
     def has_work(self) -> bool:
@@ -140,10 +144,21 @@ class SimulatedEngineCore:
         """Make the step that begins at `now_s`."""
         self._batching.retire_finished()
         batch = self._batching.schedule(now_s)
-        duration_s = (
-            self._roofline.step_s(batch_tokens=batch.tokens, context_tokens=batch.context_tokens) if batch.work else 0.0
-        )
-        return self._complete(batch, now_s, duration_s)
+        return self._complete(batch, now_s, self._duration_s(batch) if batch.work else 0.0)
+
+    def _duration_s(self, batch: Batch) -> float:
+        """The step, and before it the draft's, one for each token of the longest draft."""
+        longest = max(sequence.proposed for sequence, _ in batch.work)
+        step_s = self._roofline.step_s(batch_tokens=batch.tokens, context_tokens=batch.context_tokens)
+        return step_s + longest * draft_step_s(self.settings)
+
+    def _kept(self, sequence: Sequence) -> int:
+        """How many of a sequence's proposed tokens the model keeps."""
+        speculation = self.settings.speculation
+        if speculation is None or sequence.proposed == 0:
+            return 0
+        self._drafts += 1
+        return speculation.kept(self._drafts - 1, sequence.proposed)
 
     def _complete(self, batch: Batch, now_s: float, duration_s: float) -> Step:
         ended_at_s = now_s + duration_s
@@ -151,12 +166,18 @@ class SimulatedEngineCore:
         first_tokens: list[FirstToken] = []
         inter_token_s: list[float] = []
         finished: list[FinishedRequest] = []
+        drafts: list[tuple[int, int]] = []
         for sequence, computed in batch.work:
-            sequence.computed += computed
+            sequence.computed += computed - sequence.proposed
             if sequence.computed < sequence.length:
                 continue  # one chunk of a prefill
-            sequence.generated += 1
-            tokens[sequence.request.request_id] = 1
+            kept = self._kept(sequence)
+            if sequence.proposed:
+                drafts.append((sequence.proposed, kept))
+            # What was proposed and not kept is computed in vain; its keys and values are overwritten.
+            sequence.computed += kept
+            sequence.generated += 1 + kept
+            tokens[sequence.request.request_id] = 1 + kept
             if sequence.first_token_at_s is None:
                 sequence.first_token_at_s = ended_at_s
                 first_tokens.append(_first_token(sequence, ended_at_s))
@@ -177,7 +198,19 @@ class SimulatedEngineCore:
             queried_tokens=batch.queried_tokens,
             hit_tokens=batch.hit_tokens,
             preemptions=batch.preemptions,
+            drafts=_counts(drafts),
         )
+
+
+def _counts(drafts: Iterable[tuple[int, int]]) -> DraftCounts:
+    """From tokens proposed and kept, draft by draft."""
+    found = list(drafts)
+    longest = max((proposed for proposed, _ in found), default=0)
+    return DraftCounts(
+        drafts=len(found),
+        proposed=sum(proposed for proposed, _ in found),
+        kept=tuple(sum(kept > place for _, kept in found) for place in range(longest)),
+    )
 
 
 def _first_token(sequence: Sequence, at_s: float) -> FirstToken:

@@ -33,7 +33,7 @@ def kv_budget(settings: EngineSettings) -> KVBudget:
         ContextDoesNotFitError: not even one request of max_model_len fits.
     """
     hardware, model = settings.hardware, settings.model
-    weights_per_gpu = model.weights_bytes / hardware.gpus
+    weights_per_gpu = (model.weights_bytes + settings.draft_bytes) / hardware.gpus
     if weights_per_gpu > hardware.memory_bytes:
         raise WeightsDoNotFitError(memory_bytes=hardware.memory_bytes)
     usable = hardware.memory_bytes * settings.gpu_memory_utilization

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mixserve.simulate.speculation import SimulatedSpeculation
 
 GIB = 1024**3
 
@@ -63,6 +67,7 @@ class EngineSettings:
         enable_prefix_caching: keep the blocks of finished requests for prompts that begin alike.
         memory_overhead_bytes: per GPU, what is neither weights nor KV cache: activations, CUDA graphs, libraries.
             2.5 GiB is the middle of what vLLM was seen to take (2 to 3 GiB).
+        speculation: what proposes tokens; None without speculative decoding.
     """
 
     hardware: HardwareFacts
@@ -74,6 +79,12 @@ class EngineSettings:
     block_size: int = 16
     enable_prefix_caching: bool = True
     memory_overhead_bytes: int = 5 * GIB // 2
+    speculation: SimulatedSpeculation | None = None
+
+    @property
+    def draft_bytes(self) -> int:
+        """Weights that are there only to propose tokens, over all GPUs."""
+        return 0 if self.speculation is None else self.speculation.draft_bytes
 
     def __post_init__(self) -> None:
         _require_positive(self)

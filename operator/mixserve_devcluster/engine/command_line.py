@@ -7,8 +7,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mixserve_devcluster.engine import speculation
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from mixserve_devcluster.engine.speculation import SpeculationOptions
 
 # Flags of vLLM that change nothing which is simulated: accepted with their value.
 _IGNORED_WITH_VALUE = (
@@ -73,6 +77,7 @@ class ServeOptions:
         max_num_queued_tokens: most prompt tokens whose prefill is not done before new requests get a 503.
         ignored: flags that were given and change nothing here.
         trtllm: for an engine that behaves as TensorRT-LLM; None for vLLM.
+        speculation: what proposes tokens; None without speculative decoding.
     """
 
     model: str
@@ -98,6 +103,7 @@ class ServeOptions:
     simulated_gpu: str | None
     ignored: tuple[str, ...]
     trtllm: TrtllmOptions | None = None
+    speculation: SpeculationOptions | None = None
 
 
 def parse(arguments: Sequence[str]) -> ServeOptions:
@@ -170,6 +176,7 @@ def _add_engine_flags(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--kv-cache-dtype", default="auto")
     serve.add_argument("--quantization", "-q")
     serve.add_argument("--enable-prefix-caching", action=argparse.BooleanOptionalAction, default=True)
+    serve.add_argument("--speculative-config", "-sc", dest="speculation", type=_speculation, metavar="JSON")
     serve.add_argument("--simulated-gpu", metavar="NAME", help="the GPU where no node label says it, such as L4")
 
 
@@ -188,6 +195,13 @@ def _count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"invalid int value: {text!r}")
     return number
+
+
+def _speculation(text: str) -> SpeculationOptions:
+    try:
+        return speculation.from_vllm(text)
+    except (ValueError, TypeError) as error:  # the second one: a range that is no triple
+        raise argparse.ArgumentTypeError(f"{text} cannot be used: {error}") from error
 
 
 def _model_length(text: str) -> int:

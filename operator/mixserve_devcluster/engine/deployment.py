@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mixserve.simulate.memory import kv_budget
 from mixserve.simulate.settings import GIB, EngineSettings
+from mixserve.simulate.speculation import SimulatedSpeculation
 from mixserve_devcluster.engine import hardware, model_facts
 from mixserve_devcluster.engine.errors import ConfigurationError
 
@@ -110,7 +111,7 @@ def resolve(options: ServeOptions, environment: SimulationEnvironment) -> Deploy
     cold_start_s = environment.cold_start_s
     return Deployment(
         options=options,
-        settings=_settings(options, gpu, model),
+        settings=_settings(options, gpu, model, speculation=_speculation(options, environment, model)),
         gpu=gpu.product,
         cold_start_s=_derived_cold_start_s(model) if cold_start_s is None else cold_start_s,
         time_scale=environment.time_scale,
@@ -119,10 +120,32 @@ def resolve(options: ServeOptions, environment: SimulationEnvironment) -> Deploy
 
 
 def _derived_cold_start_s(model: SimulatedModel) -> float:
-    return model.facts.weights_bytes / LOAD_BYTES_PER_S + ENGINE_INITIALIZATION_S
+    return (model.facts.weights_bytes + model.draft_bytes) / LOAD_BYTES_PER_S + ENGINE_INITIALIZATION_S
 
 
-def _settings(options: ServeOptions, gpu: hardware.Gpu, model: SimulatedModel) -> EngineSettings:
+def _speculation(
+    options: ServeOptions,
+    environment: SimulationEnvironment,
+    model: SimulatedModel,
+) -> SimulatedSpeculation | None:
+    said = options.speculation
+    if said is None:
+        return None
+    return SimulatedSpeculation(
+        tokens=said.tokens,
+        acceptance=said.acceptance if environment.acceptance is None else environment.acceptance,
+        schedule=said.schedule,
+        draft_bytes=model.draft_bytes,
+    )
+
+
+def _settings(
+    options: ServeOptions,
+    gpu: hardware.Gpu,
+    model: SimulatedModel,
+    *,
+    speculation: SimulatedSpeculation | None,
+) -> EngineSettings:
     max_num_seqs, max_num_batched_tokens = _batch_limits(options, gpu)
     context = model.context_tokens or DEFAULT_CONTEXT_TOKENS
     hardware_facts = hardware.facts(gpu, gpus=options.tensor_parallel_size, compute_bits=model.compute_bits)
@@ -136,6 +159,7 @@ def _settings(options: ServeOptions, gpu: hardware.Gpu, model: SimulatedModel) -
             gpu_memory_utilization=_utilization(options, hardware_facts, model),
             block_size=options.block_size,
             enable_prefix_caching=options.enable_prefix_caching,
+            speculation=speculation,
         )
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
@@ -146,7 +170,8 @@ def _utilization(options: ServeOptions, gpus: HardwareFacts, model: SimulatedMod
     """The share of all memory: with TensorRT-LLM what is occupied, and a fraction of what that leaves."""
     if options.trtllm is None:
         return options.gpu_memory_utilization
-    occupied = (model.facts.weights_bytes / gpus.gpus + EngineSettings.memory_overhead_bytes) / gpus.memory_bytes
+    weights_per_gpu = (model.facts.weights_bytes + model.draft_bytes) / gpus.gpus
+    occupied = (weights_per_gpu + EngineSettings.memory_overhead_bytes) / gpus.memory_bytes
     return min(1.0, occupied + options.trtllm.free_gpu_memory_fraction * max(0.0, 1 - occupied))
 
 

@@ -18,6 +18,7 @@ POD_ANNOTATIONS = "MIXSERVE_SIMULATED_POD_ANNOTATIONS"
 TIME_SCALE = "MIXSERVE_SIMULATED_TIME_SCALE"
 COLD_START_S = "MIXSERVE_SIMULATED_COLD_START_S"
 FAILURE = "MIXSERVE_SIMULATED_FAILURE"
+ACCEPTANCE = "MIXSERVE_SIMULATED_ACCEPTANCE"
 API_KEY = "VLLM_API_KEY"
 
 
@@ -41,6 +42,7 @@ class SimulationEnvironment:
         cold_start_s: simulated seconds until the engine is ready, or None to derive them from the weights.
         failure: fail like this instead of starting.
         api_key: a key that /v1 asks for.
+        acceptance: probability that a proposed token is kept if the one before it was, 0 to 1; None for the method's.
     """
 
     node_labels: Mapping[str, str]
@@ -49,6 +51,7 @@ class SimulationEnvironment:
     cold_start_s: float | None = None
     failure: ForcedFailure | None = None
     api_key: str | None = None
+    acceptance: float | None = None
 
 
 def read(environment: Mapping[str, str]) -> SimulationEnvironment:
@@ -64,6 +67,7 @@ def read(environment: Mapping[str, str]) -> SimulationEnvironment:
         cold_start_s=_cold_start_s(environment),
         failure=_failure(environment),
         api_key=environment.get(API_KEY) or None,
+        acceptance=_acceptance(environment),
     )
 
 
@@ -92,6 +96,13 @@ def _cold_start_s(environment: Mapping[str, str]) -> float | None:
     if cold_start_s is not None and cold_start_s < 0:
         raise ConfigurationError(f"{COLD_START_S}: must be 0 or more seconds, is {cold_start_s}")
     return cold_start_s
+
+
+def _acceptance(environment: Mapping[str, str]) -> float | None:
+    acceptance = _number(environment, ACCEPTANCE)
+    if acceptance is not None and not 0 <= acceptance <= 1:
+        raise ConfigurationError(f"{ACCEPTANCE}: must be from 0 to 1, is {acceptance}")
+    return acceptance
 
 
 def _number(environment: Mapping[str, str], name: str) -> float | None:

@@ -99,6 +99,7 @@ async def _serve(chosen: Deployment, core: SimulatedEngineCore, address: socket.
         max_model_len=chosen.settings.max_model_len,
         time_scale=chosen.time_scale,
         cache_config=chosen.cache_config(core.kv_budget.blocks),
+        proposed_tokens=0 if chosen.options.speculation is None else chosen.options.speculation.tokens,
     )
     trtllm = trtllm_metrics(chosen, core)
     loop = EngineLoop(core, time_scale=chosen.time_scale, on_step=(trtllm or metrics).step_done)

@@ -54,12 +54,14 @@ class EngineMetrics:
         max_model_len: int,
         time_scale: float,
         cache_config: Mapping[str, str],
+        proposed_tokens: int = 0,
     ) -> None:
         self._registry = CollectorRegistry()
         self._labels = {"model_name": model_name, "engine": "0"}
         self._time_scale = time_scale
         self._add_state(cache_config)
         self._add_token_counters()
+        self._add_draft_counters(proposed_tokens)
         self._add_request_counters()
         self._add_token_histograms(token_buckets(max_model_len))
         self._add_time_histograms()
@@ -69,7 +71,8 @@ class EngineMetrics:
         if not step.batch_tokens:
             return
         self._iteration_tokens.observe(step.batch_tokens)
-        self._generation_tokens.inc(len(step.tokens))
+        self._generation_tokens.inc(sum(step.tokens.values()))
+        self._count_drafts(step)
         self._preemptions.inc(step.preemptions)
         self._prefix_queries.inc(step.queried_tokens)
         self._prefix_hits.inc(step.hit_tokens)
@@ -190,6 +193,31 @@ class EngineMetrics:
             ("device", "host", "p2p", "disk", "external_unspecified"),
         )["device"]
         self._generation_tokens = self._counter("generation_tokens", "Number of generation tokens processed.")
+
+    def _add_draft_counters(self, proposed_tokens: int) -> None:
+        """As vLLM, only where something proposes tokens."""
+        self._accepted_by_position: list[Counter] = []
+        if not proposed_tokens:
+            return
+        self._num_drafts = self._counter("spec_decode_num_drafts", "Number of spec decoding drafts.")
+        self._num_draft_tokens = self._counter("spec_decode_num_draft_tokens", "Number of draft tokens.")
+        self._num_accepted = self._counter("spec_decode_num_accepted_tokens", "Number of accepted tokens.")
+        by_position = self._counters(
+            "spec_decode_num_accepted_tokens_per_pos",
+            "Accepted tokens per draft position.",
+            "position",
+            [str(position) for position in range(proposed_tokens)],
+        )
+        self._accepted_by_position = list(by_position.values())
+
+    def _count_drafts(self, step: Step) -> None:
+        if not step.drafts.drafts:
+            return
+        self._num_drafts.inc(step.drafts.drafts)
+        self._num_draft_tokens.inc(step.drafts.proposed)
+        self._num_accepted.inc(step.drafts.accepted)
+        for counter, kept in zip(self._accepted_by_position, step.drafts.kept, strict=False):
+            counter.inc(kept)
 
     def _add_request_counters(self) -> None:
         self._preemptions = self._counter("num_preemptions", "Cumulative number of preemption from the engine.")

@@ -35,11 +35,13 @@ class SimulatedModel:
     Attributes:
         compute_bits: bits of the matrix arithmetic.
         context_tokens: the longest context that the model allows, or None if nobody said.
+        draft_bytes: weights that are there only to propose tokens; 0 where nobody said.
     """
 
     facts: ModelFactsForSimulation
     compute_bits: int
     context_tokens: int | None
+    draft_bytes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +132,7 @@ def _from_plan(text: str) -> SimulatedModel:
             ),
             compute_bits=_integer(plan, "computeBits", _COMPUTE_BITS),
             context_tokens=_integer(plan, "maxModelLen") if "maxModelLen" in plan else None,
+            draft_bytes=_integer(plan, "draftBytes") if "draftBytes" in plan else 0,
         )
     except ValueError as error:
         raise ConfigurationError(f"annotation {MEMORY_PLAN_ANNOTATION}: {error}") from error

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import yaml
 
+from mixserve_devcluster.engine import speculation
 from mixserve_devcluster.engine.command_line import ServeOptions, TrtllmOptions
 from mixserve_devcluster.engine.errors import ConfigurationError
 
@@ -30,7 +31,7 @@ _IGNORED_WITH_VALUE = (
 )
 _IGNORED_SWITCHES = ("trust_remote_code", "fail_fast_on_attention_window_too_large")
 # The file's keys that are read here, and those that change nothing.
-_FILE_KEYS = frozenset({"enable_iter_perf_stats", "kv_cache_config", "return_perf_metrics"})
+_FILE_KEYS = frozenset({"enable_iter_perf_stats", "kv_cache_config", "return_perf_metrics", "speculative_config"})
 _IGNORED_FILE_KEYS = frozenset({"cuda_graph_config", "enable_chunked_prefill", "revision", "trust_remote_code"})
 _CACHE_KEYS = frozenset({"dtype", "enable_block_reuse", "free_gpu_memory_fraction", "tokens_per_block"})
 
@@ -85,6 +86,7 @@ def parse(arguments: Sequence[str]) -> ServeOptions:
             iteration_statistics=file.get("enable_iter_perf_stats", False),
             performance_metrics=file.get("return_perf_metrics", False),
         ),
+        speculation=speculation.from_trtllm(file["speculative_config"]) if "speculative_config" in file else None,
     )
 
 

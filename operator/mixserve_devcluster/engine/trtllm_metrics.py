@@ -91,7 +91,7 @@ class TrtllmMetrics:
             },
             "numActiveRequests": self._core.running,
             "numQueuedRequests": self._core.waiting,
-            "specDecodingStats": None,
+            "specDecodingStats": _draft_statistics(step) if self._core.settings.speculation else None,
         }
 
     async def _answer_statistics(self, _http: web.Request) -> web.Response:
@@ -107,3 +107,14 @@ class TrtllmMetrics:
             ):
                 Gauge(name, documentation, [*_LABELS], registry=registry).labels(**_LABELS).set(value)
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE})
+
+
+def _draft_statistics(step: Step) -> dict[str, Any]:
+    """As the executor has them for each iteration; a step with proposals gives a token of its own as well."""
+    drafts = step.drafts
+    return {
+        "acceptanceLength": 1 + drafts.accepted / drafts.drafts if drafts.drafts else 0.0,
+        "numAcceptedTokens": drafts.accepted,
+        "numDraftTokens": drafts.proposed,
+        "numRequestsWithDraftTokens": drafts.drafts,
+    }

@@ -3,7 +3,8 @@ import yaml
 
 from mixserve.api.engine import Batching, Engine, EngineType, KVCache
 from mixserve.api.quantization_engine import QuantizationEngine
-from mixserve.engines.protocol import Launch, MetricsFormat
+from mixserve.api.speculative_pair import SpeculationMethod, SpeculativePairSpec
+from mixserve.engines.protocol import Launch, LaunchedPair, MetricsFormat
 from mixserve.engines.tensorrt_llm import TensorRTLLMAdapter, free_memory_fraction
 
 ADAPTER = TensorRTLLMAdapter()
@@ -195,3 +196,13 @@ def test_known_errors_have_a_remedy(log, remedy):
 
 def test_owned_options_are_known():
     assert ADAPTER.owner_of("--port=1") is not None
+
+
+def test_speculation_is_in_the_file():
+    pair = LaunchedPair(
+        spec=SpeculativePairSpec(method=SpeculationMethod.NGRAM), draft=None, draft_revision="b" * 40, draft_gpus=1
+    )
+
+    assert options(pair=pair)["speculative_config"]["decoding_type"] == "NGram"
+    assert "speculative_config" not in options()
+    assert "HF_HUB_OFFLINE" not in ADAPTER.environment(launch(revision=None, pair=pair))

@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 from mixserve.api.engine import Batching, Engine, EngineType, KVCache
 from mixserve.api.quantization_engine import QuantizationEngine
 from mixserve.api.scalars import GIB
-from mixserve.engines.protocol import Launch
+from mixserve.api.speculative_pair import SpeculationMethod, SpeculativePairSpec
+from mixserve.engines.protocol import Launch, LaunchedPair
 from mixserve.engines.vllm import VLLMAdapter
 
 ADAPTER = VLLMAdapter()
+NGRAM = SpeculativePairSpec(method=SpeculationMethod.NGRAM)
 
 
 def launch(engine=None, **changes) -> Launch:
@@ -176,3 +178,19 @@ def test_int4_of_modelopt_is_the_other_engines():
 def test_owned_flags_and_start_up_errors_are_known():
     assert ADAPTER.owner_of("--port=1") is not None
     assert ADAPTER.advise("CUDA out of memory") is not None
+
+
+def test_speculation_is_one_flag_before_those_of_the_user():
+    pair = LaunchedPair(spec=NGRAM, draft=None, draft_revision=None, draft_gpus=1)
+    command = ADAPTER.command(launch(Engine(args=("--seed=1",)), pair=pair))
+
+    assert words("--speculative-config", command)[0].startswith('{"method":"ngram"')
+    assert command[-1] == "--seed=1"
+    assert "--speculative-config" not in ADAPTER.command(launch())
+
+
+def test_a_draft_on_the_hub_is_asked_for_though_the_model_is_in_a_directory():
+    pair = LaunchedPair(spec=NGRAM, draft=None, draft_revision="b" * 40, draft_gpus=1)
+
+    assert "HF_HUB_OFFLINE" in ADAPTER.environment(launch(revision=None))
+    assert "HF_HUB_OFFLINE" not in ADAPTER.environment(launch(revision=None, pair=pair))

@@ -8,13 +8,15 @@ from mixserve.plan.quant_method import UNQUANTIZED
 from mixserve.validate import CONDITIONS, violations
 from mixserve.validate import notes as what_there_is_to_know
 from mixserve.validate.checks import POOL_CHECKS, POOL_NOTES, VARIANT_CHECKS, VARIANT_NOTES
+from mixserve.validate.speculation_checks import unknown_pair
 from support.manifests import LLAMA_8B, facts_for, pool, variant
 
 POOL_MODULES = ("pool_checks",)
-VARIANT_MODULES = ("catalog_checks", "checkpoint_checks", "kv_cache_checks", "model_checks")
+VARIANT_MODULES = ("catalog_checks", "checkpoint_checks", "kv_cache_checks", "model_checks", "speculation_checks")
+NOTE_MODULES = ("notes", "speculation_notes")
 MODULES = {
     name: import_module(f"mixserve.validate.{name}")
-    for name in (*POOL_MODULES, *VARIANT_MODULES, "name_checks", "notes", "unreadable")
+    for name in (*POOL_MODULES, *VARIANT_MODULES, *NOTE_MODULES, "name_checks", "unreadable")
 }
 
 
@@ -93,8 +95,9 @@ def checks_of(*modules):
 
 def test_every_check_is_registered():
     assert checks_of(*POOL_MODULES) == set(POOL_CHECKS)
-    assert checks_of(*VARIANT_MODULES) == set(VARIANT_CHECKS)
-    assert checks_of("notes") == {*POOL_NOTES, *VARIANT_NOTES}
+    # That there is such a pair is asked of the pool, with the names of the others.
+    assert checks_of(*VARIANT_MODULES) - {unknown_pair} == set(VARIANT_CHECKS)
+    assert checks_of(*NOTE_MODULES) == {*POOL_NOTES, *VARIANT_NOTES}
 
 
 def test_every_reason_of_a_check_or_a_note_belongs_to_a_condition():

@@ -21,6 +21,7 @@ def test_everything_can_be_said() -> None:
             "MIXSERVE_SIMULATED_TIME_SCALE": "0.1",
             "MIXSERVE_SIMULATED_COLD_START_S": "0",
             "MIXSERVE_SIMULATED_FAILURE": "cuda-oom",
+            "MIXSERVE_SIMULATED_ACCEPTANCE": "0.8",
             "VLLM_API_KEY": "key",
         }
     )
@@ -28,6 +29,7 @@ def test_everything_can_be_said() -> None:
     assert simulation.pod_annotations == {"a": "b"}
     assert (simulation.time_scale, simulation.cold_start_s) == (0.1, 0.0)
     assert (simulation.failure, simulation.api_key) == (ForcedFailure.CUDA_OOM, "key")
+    assert simulation.acceptance == 0.8
 
 
 @pytest.mark.parametrize(
@@ -36,6 +38,7 @@ def test_everything_can_be_said() -> None:
         ("MIXSERVE_SIMULATED_NODE_LABELS", "{", "not JSON"),
         ("MIXSERVE_SIMULATED_NODE_LABELS", "[]", "must be a JSON object whose values are strings"),
         ("MIXSERVE_SIMULATED_POD_ANNOTATIONS", '{"a": 1}', "must be a JSON object whose values are strings"),
+        ("MIXSERVE_SIMULATED_ACCEPTANCE", "1.1", "must be from 0 to 1, is 1.1"),
         ("MIXSERVE_SIMULATED_TIME_SCALE", "fast", "must be a number, is 'fast'"),
         ("MIXSERVE_SIMULATED_TIME_SCALE", "0", "must be above 0, is 0.0"),
         ("MIXSERVE_SIMULATED_TIME_SCALE", "nan", "must be a finite number"),
