@@ -27,9 +27,9 @@ from mixserve.plan.parallelism import with_tensor_parallel
 from mixserve.plan.placement import PlacementError
 from mixserve.plan.speculation import match_of, pair_of, speculation_by_variant
 from mixserve.status.pair_status import PairAssessment
+from mixserve.validate.about_pair import is_about_pair
 from mixserve.validate.judgement import Judgement, findings, judge
 from mixserve.validate.name_checks import Claim, name_owners
-from mixserve.validate.speculation_checks import is_about_pair
 from mixserve.validate.unreadable import unreadable
 
 if TYPE_CHECKING:

@@ -48,11 +48,6 @@ def unknown_pair(pool: LLMServingPool, known: Collection[str]) -> Iterator[Viola
         )
 
 
-def is_about_pair(violation: Violation) -> bool:
-    """Whether a violation of a pool is one of its pair, or of the two together."""
-    return violation.field_path == PAIR_PATH or violation.reason is Reason.UNSUPPORTED_SPECULATION
-
-
 def unsupported_speculation(subject: Subject) -> Iterator[Violation]:
     """The engine does not run the pair."""
     engine, pair = subject.pool.spec.engine, subject.speculation
