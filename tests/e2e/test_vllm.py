@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import urllib.request
 from collections import Counter
 from itertools import groupby
 from pathlib import Path
@@ -22,10 +23,12 @@ from mixserve_devcluster.gpu_nodes import l4_nodes
 from mixserve_devcluster.images import real_vllm_images
 from mixserve_devcluster.installation import installed
 from mixserve_devcluster.real_vllm import installation as real_vllm
-from support.pool_sandbox import PoolSandbox
+from support.pairs import pair_manifest
+from support.pool_sandbox import PoolSandbox, complete
+from support.simulated_server import sample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 # Two starts of vLLM, each up to some minutes on a busy machine with two cores, and the load between them.
 pytestmark = [pytest.mark.vllm, pytest.mark.e2e, pytest.mark.timeout(1200)]
@@ -105,3 +108,39 @@ def test_both_replicas_answer_and_no_request_fails(recording: Recording) -> None
     assert Counter(result.error for result in recording.results) == {"": len(recording.results)}
     assert len(recording.results) > BURST
     assert len({result.pod for result in recording.results}) == 2
+
+
+@pytest.fixture
+def ngram_pool(vllm_cluster: Cluster) -> Iterator[tuple[PoolSandbox, str]]:
+    """The quickstart's pool with a pair that proposes what stood in the request before; deleted at the end."""
+    manifest: dict[str, Any] = yaml.safe_load(QUICKSTART.read_text())
+    manifest["metadata"]["name"] = name = "qwen-ngram"
+    manifest["spec"]["variants"][0]["replicas"] = {"min": 1, "max": 1}
+    manifest["spec"]["speculativePairRef"] = {"name": "ngram"}
+    sandbox = PoolSandbox(vllm_cluster, "default")
+    schedule = [{"maxBatch": 4, "tokens": 3}, {"maxBatch": 8, "tokens": 1}]
+    pair = pair_manifest("NGram", name="ngram", batchSchedule=schedule, ngram={"minLookup": 1, "maxLookup": 3})
+    del pair["metadata"]["namespace"]
+    sandbox.apply([pair, manifest])
+    yield sandbox, name
+    sandbox.delete_pool(name)
+    sandbox.kubectl("delete", "speculativepair", "ngram")
+
+
+def test_ngram_speculation_proposes_tokens_and_counts_what_was_kept(ngram_pool: tuple[PoolSandbox, str]) -> None:
+    sandbox, name = ngram_pool
+    sandbox.wait_until_ready(name, timeout_s=600.0)
+    [pod] = sandbox.items("pods", pool=name)
+    answer = complete(pod, model=name, prompt="one two one two one two ", max_tokens=200, temperature=0)
+    assert answer["usage"]["completion_tokens"] == 200
+    counted = {
+        one: metric(pod, f"spec_decode_num_{one}_total") for one in ("drafts", "draft_tokens", "accepted_tokens")
+    }
+    assert 0 < counted["drafts"] <= counted["draft_tokens"] <= 3 * counted["drafts"]
+    assert 0 < counted["accepted_tokens"] <= counted["draft_tokens"]
+
+
+def metric(pod: Mapping[str, Any], name: str) -> float:
+    """A counter on the page of a pod's engine."""
+    with urllib.request.urlopen(f"http://{pod['status']['podIP']}:8000/metrics", timeout=10) as page:
+        return sample(page.read().decode(), name)

@@ -204,12 +204,13 @@ def test_the_webhook_is_where_the_api_server_looks_for_it() -> None:
     assert webhook["timeoutSeconds"] > LIMIT_S
 
 
-def test_the_webhook_is_asked_about_new_and_changed_pools_where_the_operator_looks() -> None:
+def test_the_webhook_is_asked_about_new_and_changed_pools_and_pairs_where_the_operator_looks() -> None:
     values = {"operator": {"watchNamespaces": ["team-a", "team-b"]}}
     [configuration] = of_kind(render("mixserve-system", values), "ValidatingWebhookConfiguration")
     [webhook] = configuration["webhooks"]
     [rule] = webhook["rules"]
-    assert (rule["resources"], rule["operations"]) == (["llmservingpools"], ["CREATE", "UPDATE"])
+    assert rule["resources"] == ["llmservingpools", "speculativepairs"]
+    assert rule["operations"] == ["CREATE", "UPDATE"]
     [expression] = webhook["namespaceSelector"]["matchExpressions"]
     assert expression["values"] == ["team-a", "team-b"]
 
@@ -250,6 +251,7 @@ def environment_and_ports(manifests: list[dict[str, Any]]) -> tuple[dict[str, st
 POOL_RIGHTS = (
     "list mixserve.dev/llmservingpools",
     "patch mixserve.dev/llmservingpools/status",
+    "watch mixserve.dev/speculativepairs",
     "create apps/deployments",
     "patch apps/deployments/scale",
     "delete services",
@@ -276,6 +278,7 @@ NO_RIGHTS = (
     "create pods/eviction",
     "update mixserve.dev/llmservingpools",
     "delete mixserve.dev/llmservingpools",
+    "delete mixserve.dev/speculativepairs",
     "patch mixserve.dev/quantizationformats",
     "create rbac.authorization.k8s.io/roles",
     "bind rbac.authorization.k8s.io/clusterroles",

@@ -34,6 +34,7 @@ from mixserve_devcluster.errors import KubectlError
 from mixserve_devcluster.installation import NAMESPACE, Installation, _local_command, _started_port, installed
 from mixserve_devcluster.processes import GuardedProcess
 from support.admission import review_of
+from support.pairs import pair_manifest
 from support.pool_manifests import pool, variant
 from support.waiting import eventually
 
@@ -149,6 +150,22 @@ def test_a_format_that_comes_along_with_the_pool_counts(installation: Installati
     items = [{**bf16, "metadata": {"name": "own"}}, pool("chat", variant(quantization="own"))]
     done = run(plane, "apply", "--filename=-", manifest={"apiVersion": "v1", "kind": "List", "items": items})
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_edit_of_a_pair_that_a_pool_cannot_go_with_is_taken_with_a_warning(
+    installation: Installation, plane: ControlPlane
+) -> None:
+    pair, suffix = pair_manifest(namespace="default"), pair_manifest("Suffix", namespace="default")
+    done = run(plane, "apply", "--filename=-", manifest=pool(speculativePairRef={"name": "pair"}))
+    assert "Warning: spec.speculativePairRef.name: there is no SpeculativePair pair in the namespace" in done.stderr
+    try:
+        done = run(plane, "apply", "--filename=-", manifest=pair)
+        assert (done.returncode, done.stderr) == (0, "")
+        done = run(plane, "apply", "--filename=-", manifest=suffix)
+        assert done.returncode == 0
+        assert "Warning: spec: the pool chat can't go with it" in done.stderr
+    finally:
+        run(plane, "delete", "--namespace=default", "spair", "pair")
 
 
 def test_a_name_that_another_pool_has_is_refused(installation: Installation, plane: ControlPlane) -> None:

@@ -16,15 +16,16 @@ def review_of(
     subResource: str = "",  # noqa: N803 - as on the wire
     **metadata: Any,
 ) -> dict[str, Any]:
-    """The review of a pool's creation or, if there is one before it, of its change."""
+    """The review of the creation of a pool or a pair or, if there is one before it, of its change."""
     new = None if pool is None else {**pool, "metadata": {**pool["metadata"], **metadata}}
+    kind = (pool or before or {}).get("kind", "LLMServingPool")
     return {
         "apiVersion": "admission.k8s.io/v1",
         "kind": "AdmissionReview",
         "request": {
             "uid": "question",
-            "kind": {"group": "mixserve.dev", "version": "v1alpha1", "kind": "LLMServingPool"},
-            "resource": {"group": "mixserve.dev", "version": "v1alpha1", "resource": "llmservingpools"},
+            "kind": {"group": "mixserve.dev", "version": "v1alpha1", "kind": kind},
+            "resource": {"group": "mixserve.dev", "version": "v1alpha1", "resource": f"{kind.lower()}s"},
             "name": "chat",
             "namespace": "team",
             "operation": operation or ("CREATE" if before is None else "UPDATE"),

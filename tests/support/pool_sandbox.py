@@ -77,12 +77,12 @@ def is_ready(pool: Mapping[str, Any]) -> bool:
     )
 
 
-def complete(pod: Mapping[str, Any], *, model: str, max_tokens: int) -> dict[str, Any]:
+def complete(pod: Mapping[str, Any], *, model: str, max_tokens: int, **more: Any) -> dict[str, Any]:
     """Ask the engine of a pod for a completion and return its answer."""
     [engine] = pod["spec"]["containers"]
     port = next(each["containerPort"] for each in engine["ports"] if each["name"] == ENGINE_PORT_NAME)
     connection = http.client.HTTPConnection(pod["status"]["podIP"], port, timeout=60)
-    request = {"model": model, "prompt": "Hello", "max_tokens": max_tokens}
+    request = {"model": model, "prompt": "Hello", "max_tokens": max_tokens, **more}
     connection.request("POST", "/v1/completions", json.dumps(request), {"Content-Type": "application/json"})
     answer = connection.getresponse()
     body = answer.read().decode()

@@ -10,6 +10,7 @@ from mixserve.cli.manifest_files import ManifestFile
 from mixserve.cli.manifests import Manifests, read_manifests
 from support import pool_manifests
 from support.manifests import accelerator_like, format_like
+from support.pairs import pair, pair_manifest
 
 
 def read(*contents: Any, namespace: str = "default") -> Manifests:
@@ -129,3 +130,42 @@ def test_files_that_can_not_be_read_are_refused_as_a_whole() -> None:
     assert first[0] == "a.yaml"
     assert "it is not YAML" in first[2]
     assert second == ("b.yaml", "", ": it has more than 8 MiB; split it, or name the files with the pools only")
+
+
+def test_pairs_are_read_by_namespace() -> None:
+    here, elsewhere = pair_manifest(name="a"), pair_manifest(name="b", namespace="other")
+    del here["metadata"]["namespace"]
+    found = read([here, elsewhere, pool_manifests.pool("p", speculativePairRef={"name": "a"})], namespace="llm")
+
+    assert {namespace: list(pairs) for namespace, pairs in found.pairs.items()} == {"llm": ["a"], "other": ["b"]}
+    assert not found.is_empty
+    [(_, pool)] = found.pools
+    assert list(found.pairs_for(pool, {})) == ["a"]
+
+
+def test_pairs_of_the_files_win_over_those_of_the_cluster() -> None:
+    found = read(
+        [pair_manifest(name="a", tokens=5), pool_manifests.pool(speculativePairRef={"name": "a"})], namespace="llm"
+    )
+    [(_, pool)] = found.pools
+    pairs = found.pairs_for(pool, {name: pair(name=name, tokens=1) for name in ("a", "b")})
+
+    assert {name: one.spec.tokens for name, one in pairs.items()} == {"a": 5, "b": 1}
+
+
+def test_a_pool_that_names_no_pair_is_given_none() -> None:
+    found = read([pair_manifest(), pool_manifests.pool()], namespace="llm")
+    [(_, pool)] = found.pools
+    assert found.pairs_for(pool, {"pair": pair()}) == {}
+
+
+def test_a_pair_that_the_api_server_would_refuse_is_refused() -> None:
+    bad = pair_manifest("DraftModel")
+    del bad["spec"]["draft"]
+    [(place, what, message)] = refusals(read([bad]))
+
+    assert (place, what) == ("1.yaml, document 1", "SpeculativePair llm/pair")
+    assert message == (
+        "spec: draft is needed for DraftModel and EAGLE3 and has no meaning for others; correct it as "
+        "docs/reference/speculativepair.md says"
+    )

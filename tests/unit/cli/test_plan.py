@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from mixserve.cli import app
 from mixserve.cli.plan import _is_colourful, _painted
 from support import pool_manifests
+from support.pairs import pair_manifest
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -236,3 +237,63 @@ def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _is_colourful()
     monkeypatch.setenv("NO_COLOR", "1")
     assert not _is_colourful()
+
+
+NAMES_IT = {"speculativePairRef": {"name": "pair"}, "engine": {"maxModelLen": 4096}}
+
+
+def pair_of_files(method: str = "NGram", **spec: Any) -> dict[str, Any]:
+    return pair_manifest(method, namespace="default", **spec)
+
+
+def test_a_pool_with_a_pair_says_what_is_predicted_of_it() -> None:
+    (pool,) = planned(pair_of_files(), pool_manifests.pool(**NAMES_IT))["pools"]
+    (variant,) = pool["variants"]
+    found = variant["speculation"]
+
+    assert (found["pair"], found["method"], found["tokens"]) == ("pair", "NGram", 3)
+    assert (found["tokenizers_match"], found["draft_bytes"]) == ("True", 0)
+    assert found["predicted_speed_up"] > 1
+    assert found["predicted_speed_up_alone"] > 1
+    assert found["predicted_accepted_length"] == pytest.approx(1.328)
+
+
+def test_a_pool_without_one_has_none() -> None:
+    (pool,) = planned(pool_manifests.pool())["pools"]
+    assert pool["variants"][0]["speculation"] is None
+
+
+def test_what_nobody_knows_is_null() -> None:
+    of = pair_of_files("DraftModel")
+    (known,), (unknown,) = (
+        planned(of, pool_manifests.pool(model=model, **NAMES_IT))["pools"] for model in ({}, {"facts": None})
+    )
+    for one in (known, unknown):
+        found = one["variants"][0]["speculation"]
+        assert (found["draft_bytes"], found["predicted_speed_up"], found["tokenizers_match"]) == (None, None, "Unknown")
+
+
+def test_a_pair_that_is_not_among_the_manifests_is_a_violation() -> None:
+    report = planned(pool_manifests.pool(**NAMES_IT))
+    (pool,) = report["pools"]
+
+    assert [one["reason"] for one in pool["violations"]] == ["UnknownSpeculativePair"]
+    assert not report["valid"]
+
+
+def test_the_table_has_columns_for_pairs_only_where_there_are_some() -> None:
+    without = planned(pool_manifests.pool("free"), BROKEN, output="table")
+    beside = planned(
+        pair_of_files(), pool_manifests.pool(**NAMES_IT), pool_manifests.pool("free"), BROKEN, output="table"
+    )
+    unknown = planned(pair_of_files("DraftModel"), pool_manifests.pool(**NAMES_IT), output="table")
+
+    assert "PROPOSED" not in without
+    assert "SPEED-UP: of tokens" not in without
+    head, *rows = beside.splitlines()[:4]
+    assert head.split()[-2:] == ["PROPOSED", "SPEED-UP"]
+    assert "NGram x3" in rows[0]
+    assert rows[0].endswith("alone)")
+    assert [row.split()[-2:] for row in rows[1:3]] == [["-", "-"], ["-", "-"]]
+    assert unknown.splitlines()[1].rstrip().endswith("DraftModel x3  -")
+    assert "| PROPOSED | SPEED-UP |" in planned(pair_of_files(), pool_manifests.pool(**NAMES_IT), output="markdown")

@@ -10,6 +10,7 @@ from mixserve.apply.resources import ACCELERATORS, POOLS
 from mixserve.observe.live_pools import read_catalog, read_pools
 from support import pool_manifests
 from support.manifests import accelerator_like
+from support.pairs import pair_manifest
 from support.recording_connection import RecordingConnection
 
 
@@ -77,3 +78,18 @@ async def test_entries_of_the_catalogue_that_can_not_be_read_are_left_out() -> N
     found = await read_catalog(cluster)
 
     assert (found.formats, list(found.accelerators)) == ({}, ["mine"])
+
+
+async def test_pairs_are_read_where_the_pool_names_one() -> None:
+    written = pool_manifests.pool(speculativePairRef={"name": "pair"})
+    written["metadata"]["namespace"] = "llm"
+    cluster = Cluster(None)
+    cluster.by_plural["speculativepairs"] = {
+        "items": [pair_manifest(), {"metadata": {"name": "unreadable"}, "spec": {"fromTheFuture": True}}]
+    }
+
+    (found, without) = await read_pools(cluster, [LLMServingPool.parse(written), manifest()])
+
+    assert list(found.pairs) == ["pair"]
+    assert without.pairs == {}
+    assert cluster.calls.count(("get", ("speculativepairs", "llm", ""))) == 1

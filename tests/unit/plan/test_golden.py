@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from mixserve.api.pool import LLMServingPool
+from mixserve.api.speculative_pair import SpeculativePair
 from mixserve.catalog.built_in import built_in_catalog
-from mixserve.plan.facts import facts_by_variant
 from mixserve.plan.objects import desired_objects
-from mixserve.validate import violations
+from mixserve.validate.judgement import judge
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 UPDATE = os.environ.get("MIXSERVE_UPDATE_GOLDEN") == "1"
@@ -29,8 +29,11 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _ReadableDumper.add_representer(str, _text)
 
 
-def read_pool(folder: Path) -> LLMServingPool:
-    return LLMServingPool.parse(yaml.safe_load((folder / "pool.yaml").read_text()))
+def judgement(folder: Path):
+    pool = LLMServingPool.parse(yaml.safe_load((folder / "pool.yaml").read_text()))
+    texts = [path.read_text() for path in folder.glob("pair.yaml")]
+    pairs = {pair.metadata.name: pair for pair in map(SpeculativePair.parse, map(yaml.safe_load, texts))}
+    return judge(pool, catalog=built_in_catalog(), configs={}, pairs=pairs)
 
 
 @pytest.fixture(params=sorted(file.parent.name for file in GOLDEN.glob("*/pool.yaml")))
@@ -39,16 +42,17 @@ def folder(request) -> Path:
 
 
 def test_the_pool_is_valid(folder):
-    pool = read_pool(folder)
-
-    facts = facts_by_variant(pool, {})
-    assert violations(pool, catalog=built_in_catalog(), facts_by_variant=facts, quant_methods={}) == ()
+    assert judgement(folder).violations == ()
 
 
 def test_the_objects_are_as_written(folder):
-    pool = read_pool(folder)
-    facts = facts_by_variant(pool, {})
-    desired = desired_objects(pool, catalog=built_in_catalog(), facts_by_variant=facts).objects
+    judged = judgement(folder)
+    desired = desired_objects(
+        judged.resolved,
+        catalog=judged.catalog,
+        facts_by_variant=judged.facts,
+        speculation=judged.speculation,
+    ).objects
     path = folder / "objects.yaml"
     if UPDATE:
         bodies = [dict(one.body) for one in desired]

@@ -17,6 +17,7 @@ from mixserve.catalog.built_in import ACCELERATORS_FOLDER, FORMATS_FOLDER, manif
 from mixserve.controller.webhook.answering import Answerer
 from mixserve.controller.webhook.judging import Judge
 from support.admission import review_of
+from support.pairs import pair_manifest
 from support.pool_manifests import pool, variant
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Lists:
             "quantizationformats": [stored(yaml.safe_load(text)) for text in manifests(FORMATS_FOLDER).values()],
             "acceleratorclasses": [stored(yaml.safe_load(text)) for text in manifests(ACCELERATORS_FOLDER).values()],
             "llmservingpools": [],
+            "speculativepairs": [],
             "serviceaccounts": [],
         }
         self.read: Counter[str] = Counter()
@@ -178,3 +180,73 @@ async def test_any_spec_has_an_answer(field: str, value: Any, whole: bool) -> No
     answerer = Answerer(Judge(Lists()), lambda _: None)  # type: ignore[arg-type]
     response = await ask(answerer, review_of({**pool(), "spec": spec}))
     assert response["allowed"] or fields(response)
+
+
+def pair(method: str = "NGram", **spec: Any) -> dict[str, Any]:
+    return pair_manifest(method, namespace="team", **spec)
+
+
+NAMES_IT = {"speculativePairRef": {"name": "pair"}}
+
+
+async def test_a_pool_is_judged_with_the_pairs_of_its_namespace(answerer: Answerer, lists: Lists) -> None:
+    lists.objects["speculativepairs"] = [stored(pair("Suffix"), namespace="team")]
+    response = await ask(answerer, review_of(pool(**NAMES_IT)))
+    assert not response["allowed"]
+    assert fields(response) == ["spec.speculativePairRef.name"]
+    assert "arctic-inference" in response["status"]["message"]
+
+
+async def test_a_pool_that_names_no_pair_costs_no_look_at_them(answerer: Answerer, lists: Lists) -> None:
+    await ask(answerer, review_of(pool()))
+    assert lists.read["speculativepairs"] == 0
+
+
+async def test_a_pool_may_come_before_its_pair(answerer: Answerer) -> None:
+    """Tools apply kinds in the order of their names."""
+    response = await ask(answerer, review_of(pool(**NAMES_IT)))
+    assert response["allowed"]
+    [warning] = response["warnings"]
+    assert warning == (
+        "spec.speculativePairRef.name: there is no SpeculativePair pair in the namespace; apply it: the pool waits for "
+        "it"
+    )
+
+
+async def test_what_else_is_wrong_is_wrong_without_the_pair_too(answerer: Answerer) -> None:
+    response = await ask(answerer, review_of(pool("chat", variant(quantization="int3"), **NAMES_IT)))
+    assert fields(response) == ["spec.variants[0].quantization"]
+
+
+async def test_a_good_pair_is_let_in(answerer: Answerer, counted: Counter[str]) -> None:
+    assert await ask(answerer, review_of(pair())) == {"uid": "question", "allowed": True}
+    assert counted == {"allowed": 1}
+
+
+async def test_a_pair_that_cannot_be_read_is_refused_as_one(answerer: Answerer, lists: Lists) -> None:
+    response = await ask(answerer, review_of(pair(fromTheFuture=True)))
+    assert fields(response) == ["spec.fromTheFuture"]
+    assert response["status"]["details"]["kind"] == "SpeculativePair"
+    assert not lists.read
+
+
+async def test_an_edit_that_pools_cannot_go_with_is_let_in_with_a_warning(answerer: Answerer, lists: Lists) -> None:
+    before = pair()
+    lists.objects["speculativepairs"] = [stored(before, namespace="team")]
+    bad = stored(pool("bad", variant(quantization="int3"), **NAMES_IT), namespace="team")
+    others = [stored(pool(name, **spec), namespace="team") for name, spec in (("good", NAMES_IT), ("free", {}))]
+    lists.objects["llmservingpools"] = [bad, *others]
+    response = await ask(answerer, review_of(pair("Suffix"), before=before))
+    assert response["allowed"]
+    assert len(response["warnings"]) == 2
+    assert response["warnings"][1].startswith(
+        "spec: the pool good can't go with it, and would keep the pair as it was: spec.speculativePairRef.name: "
+        "spec.method of SpeculativePair pair: vLLM needs the package arctic-inference"
+    )
+
+
+async def test_an_edit_that_pools_can_go_with_is_let_in_silently(answerer: Answerer, lists: Lists) -> None:
+    before = pair()
+    lists.objects["speculativepairs"] = [stored(before, namespace="team")]
+    lists.objects["llmservingpools"] = [stored(pool(**NAMES_IT), namespace="team")]
+    assert await ask(answerer, review_of(pair(tokens=5), before=before)) == {"uid": "question", "allowed": True}
