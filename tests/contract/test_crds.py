@@ -63,7 +63,8 @@ def stored(served: ControlPlane) -> Iterator[dict[str, dict[str, Any]]]:
 
 
 def create_with_status(plane: ControlPlane, kind: Kind) -> dict[str, Any]:
-    manifest = {**MANIFESTS[kind.name], "metadata": {"name": "stored", "namespace": "default"}}
+    metadata = {"name": "stored", **({"namespace": "default"} if kind.namespaced else {})}
+    manifest = {**MANIFESTS[kind.name], "metadata": metadata}
     created = plane.api.create(collection(kind), manifest)
     return plane.api.replace(f"{collection(kind)}/stored/status", {**created, "status": manifest["status"]})
 
@@ -186,9 +187,21 @@ def test_kubectl_get_shows_what_a_person_looks_for(served: ControlPlane) -> None
     assert cells[5].endswith("d")
     assert cells[6:11] == ["True", "Ready", "hf://example/Llama-3.3-70B", "vllm", "13.76"]
     assert kubectl_says(served, "get", "mixserve", "-o", "name").split() == [
+        "acceleratorclass.mixserve.dev/stored",
         "llmservingpool.mixserve.dev/stored",
+        "quantizationformat.mixserve.dev/stored",
         "speculativepair.mixserve.dev/stored",
     ]
+
+
+@pytest.mark.usefixtures("stored")
+def test_kubectl_get_shows_what_is_free(served: ControlPlane) -> None:
+    header, row = kubectl_says(served, "get", "ac", "stored").splitlines()
+    assert " ".join(header.split()) == "NAME MEMORY CAPABILITY USD/H NODES GPUS FREE POOLS AGE"
+    assert row.split()[4:8] == ["3", "24", "7", "2"]
+    header, row = kubectl_says(served, "get", "qf", "stored").splitlines()
+    assert " ".join(header.split()) == "NAME TARGET BITS COMPUTE-BITS ENGINES POOLS AGE"
+    assert row.split()[5] == "2"
 
 
 @pytest.mark.usefixtures("stored")

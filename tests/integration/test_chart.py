@@ -135,6 +135,8 @@ def test_an_api_server_takes_all_of_it(values: dict[str, Any], control_plane: Co
         ({"image": {"pullPolicy": "Sometimes"}}, "value must be one of 'Always', 'IfNotPresent', 'Never'"),
         ({"image": {"tag": "a b"}}, "does not match pattern"),
         ({"catalog": {"install": "yes"}}, "got string, want boolean"),
+        ({"catalog": {"status": None}}, "missing property 'status'"),
+        ({"operator": {"watchNodes": "Auto"}}, "got string, want boolean"),
         ({"operator": {"watchNamespaces": "team-a"}}, "got string, want array"),
         ({"operator": {"watchNamespaces": ["Team"]}}, "does not match pattern"),
         ({"operator": {"watchNamespaces": ["a", "a"]}}, "items at 0 and 1 are equal"),
@@ -161,7 +163,7 @@ def test_every_value_is_in_the_schema() -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     schema = json.loads((CHART / "values.schema.json").read_text())
     assert set(values) == set(schema["properties"]) - {"global"}
-    for part in ("operator", "webhook", "hub", "volumes"):
+    for part in ("catalog", "operator", "webhook", "hub", "volumes"):
         assert set(values[part]) == set(schema["properties"][part]["properties"])
 
 
@@ -175,6 +177,7 @@ def test_the_deployment_sets_only_what_the_operator_reads() -> None:
 
 def test_settings_reach_the_operator(monkeypatch: pytest.MonkeyPatch) -> None:
     values = {**VALUES["settings"], "operator": {**VALUES["settings"]["operator"], "watchNamespaces": ["a", "b"]}}
+    values["catalog"] = {"status": False}
     [deployment] = of_kind(render("mixserve-system", values), "Deployment")
     [container] = deployment["spec"]["template"]["spec"]["containers"]
     for variable in container["env"]:
@@ -182,6 +185,7 @@ def test_settings_reach_the_operator(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setenv(variable["name"], variable["value"])
     settings = Settings()
     assert settings.watch_namespaces == ("a", "b")
+    assert settings.catalog_status is False
     assert (settings.scrape_interval_s, settings.resync_interval_s) == (0.5, 86400)
     assert (settings.workers, settings.lease_duration_s, settings.log_level) == (64, 60, "debug")
 
@@ -265,6 +269,11 @@ POOL_RIGHTS = (
     "get persistentvolumeclaims",
 )
 CATALOGUE_RIGHTS = ("watch mixserve.dev/acceleratorclasses", "list mixserve.dev/quantizationformats")
+CATALOGUE_STATUS_RIGHTS = (
+    "patch mixserve.dev/acceleratorclasses/status",
+    "patch mixserve.dev/quantizationformats/status",
+)
+CAPACITY_RIGHTS = ("list nodes", "watch nodes", "list pods", "watch pods")
 NO_RIGHTS = (
     "get secrets",
     "list secrets",
@@ -286,7 +295,8 @@ NO_RIGHTS = (
     "list persistentvolumeclaims",
     "patch batch/jobs",
     "list namespaces",
-    "list nodes",
+    "patch nodes",
+    "update mixserve.dev/acceleratorclasses/status",
     "list apiextensions.k8s.io/customresourcedefinitions",
 )
 
@@ -330,8 +340,9 @@ def install_rights(plane: ControlPlane, namespace: str, values: Mapping[str, Any
 
 def test_the_operator_may_do_its_work_everywhere(control_plane: ControlPlane, namespace: str) -> None:
     account = install_rights(control_plane, namespace, {})
-    wanted = [*POOL_RIGHTS, *CATALOGUE_RIGHTS]
+    wanted = [*POOL_RIGHTS, *CATALOGUE_RIGHTS, *CATALOGUE_STATUS_RIGHTS]
     assert [right for right in wanted if not may(control_plane, account, right, "kube-public")] == []
+    assert [right for right in CAPACITY_RIGHTS if not may(control_plane, account, right, "")] == []
 
 
 def test_the_operator_may_do_nothing_else(control_plane: ControlPlane, namespace: str) -> None:
@@ -398,7 +409,25 @@ def test_named_namespaces_bound_the_rights(control_plane: ControlPlane, namespac
     eventually(lambda: may(control_plane, account, POOL_RIGHTS[0], "kube-public"), "rights in a named namespace")
     for where, expected in (("kube-public", [*POOL_RIGHTS]), (namespace, []), ("default", []), ("", [])):
         assert [right for right in POOL_RIGHTS if may(control_plane, account, right, where)] == expected
-    assert all(may(control_plane, account, right, "") for right in CATALOGUE_RIGHTS)
+    assert all(may(control_plane, account, right, "") for right in (*CATALOGUE_RIGHTS, *CATALOGUE_STATUS_RIGHTS))
+    assert not any(may(control_plane, account, right, "") for right in CAPACITY_RIGHTS)
+
+
+def test_with_named_namespaces_nodes_and_pods_may_be_read_when_a_value_says_so(
+    control_plane: ControlPlane, namespace: str
+) -> None:
+    values = {"operator": {"watchNamespaces": ["kube-public"], "watchNodes": True}}
+    account = install_rights(control_plane, namespace, values)
+    assert all(may(control_plane, account, right, "") for right in CAPACITY_RIGHTS)
+    assert not may(control_plane, account, "patch pods", "default")
+
+
+def test_an_operator_that_leaves_the_catalogue_alone_has_no_rights_for_it(
+    control_plane: ControlPlane, namespace: str
+) -> None:
+    account = install_rights(control_plane, namespace, {"catalog": {"status": False}})
+    assert not any(may(control_plane, account, right, "") for right in CATALOGUE_STATUS_RIGHTS)
+    assert not may(control_plane, account, "list nodes", "")
 
 
 @pytest.fixture
@@ -441,6 +470,12 @@ def test_helm_installs_upgrades_and_uninstalls_it(fresh_plane: ControlPlane, tmp
     kubectl.run(kubeconfig, "patch", *secret, "--type=merge", f"--patch={json.dumps(data)}")
     kubectl.run(kubeconfig, "patch", *configuration, "--type=json", f"--patch={json.dumps(bundle)}")
     kubectl.apply(kubeconfig, [SMALLEST_POOL], namespace="default")
+    status = json.dumps({"status": {"observedGeneration": 1, "pools": 1, "usedBy": ["default/kept"]}})
+    kubectl.run(kubeconfig, "patch", "qf", "fp8", "--subresource=status", "--type=merge", f"--patch={status}")
+
+    release("upgrade", str(CHART), values={"operator": {"workers": 3}})
+    fp8 = json.loads(kubectl.run(kubeconfig, "get", "qf", "fp8", "--output=json"))
+    assert fp8["status"] == json.loads(status)["status"]
 
     release("upgrade", str(CHART), values={"catalog": {"install": False}})
     assert names("qf,ac") == set()

@@ -145,6 +145,7 @@ MANIFESTS: Mapping[str, dict[str, Any]] = {
                 }
             ],
         },
+        "status": {"observedGeneration": 3, "pools": 2, "usedBy": ["default/corpus", "default/other"]},
     },
     "AcceleratorClass": {
         "apiVersion": API_VERSION,
@@ -162,6 +163,25 @@ MANIFESTS: Mapping[str, dict[str, Any]] = {
             "resourceName": "nvidia.com/gpu",
             # One integer, so that In, NotIn, Gt and Lt all do.
             "nodeRequirements": [{"key": "nvidia.com/gpu.compute.major", "operator": "In", "values": ["8"]}],
+        },
+        "status": {
+            "observedGeneration": 3,
+            "conditions": [
+                {
+                    "type": "NodesFound",
+                    "status": "True",
+                    "reason": "NodesFound",
+                    "message": "Nodes match and offer nvidia.com/gpu",
+                    "lastTransitionTime": "2026-01-02T03:04:05Z",
+                    "observedGeneration": 3,
+                }
+            ],
+            "nodes": 3,
+            "readyNodes": 2,
+            "gpus": 24,
+            "freeGpus": 7,
+            "pools": 2,
+            "usedBy": ["default/corpus", "default/other"],
         },
     },
     "SpeculativePair": {

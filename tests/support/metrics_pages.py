@@ -1,11 +1,16 @@
 """A metrics page of an engine, cut down to what tests look at."""
 
-from mixserve.engines.protocol import MetricNames, MetricsPage
+from mixserve.engines.protocol import MetricNames, MetricsPage, SpeculationNames
 
 NAMES = MetricNames(
     running=("vllm:num_requests_running",),
     waiting=("vllm:num_requests_waiting",),
     kv_cache_usage=("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"),
+    speculation=SpeculationNames(
+        drafts="vllm:spec_decode_num_drafts_total",
+        proposed="vllm:spec_decode_num_draft_tokens_total",
+        kept="vllm:spec_decode_num_accepted_tokens_total",
+    ),
 )
 GAUGES = MetricsPage(path="/metrics", names=NAMES)
 

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 if TYPE_CHECKING:
     from mixserve_devcluster.installation import Installation
 
-_READS = frozenset({"get", "list", "log"})
+_READS = frozenset({"get", "list", "log", "watch"})
 
 Sample = tuple[str, frozenset[tuple[str, str]]]
 

@@ -93,6 +93,7 @@ async def served(*flags: str, **environment: Any) -> AsyncIterator[Served]:
         max_model_len=chosen.settings.max_model_len,
         time_scale=chosen.time_scale,
         cache_config=chosen.cache_config(core.kv_budget.blocks),
+        proposed_tokens=0 if chosen.settings.speculation is None else chosen.settings.speculation.tokens,
     )
     trtllm = trtllm_metrics(chosen, core)
     loop = EngineLoop(core, time_scale=chosen.time_scale, on_step=(trtllm or metrics).step_done)

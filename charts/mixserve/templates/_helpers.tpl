@@ -50,7 +50,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   resources: [llmservingpools, speculativepairs]
   verbs: [get, list, watch]
 - apiGroups: [mixserve.dev]
-  resources: [llmservingpools/status]
+  resources: [llmservingpools/status, speculativepairs/status]
   verbs: [patch]
 - apiGroups: [apps]
   resources: [deployments]

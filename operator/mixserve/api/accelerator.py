@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from mixserve.api.base import CelRule, ObjectMeta, StrictModel
+from mixserve.api.catalog_status import AcceleratorClassStatus
 from mixserve.api.compute_capability import ComputeCapability
 from mixserve.api.scalars import LABEL_NAME, NAME_IS_A_LABEL, SUBDOMAIN, DecimalString, Memory
 
@@ -134,5 +135,6 @@ class AcceleratorClass(StrictModel):
     metadata: ObjectMeta
     spec: AcceleratorClassSpec
     """What the GPU is, what it costs, and where it is."""
+    status: AcceleratorClassStatus | None = None
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = (NAME_IS_A_LABEL,)

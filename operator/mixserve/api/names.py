@@ -52,6 +52,12 @@ class ConditionType(StrEnum):
     NO_FOREIGN_CHANGES = "NoForeignChanges"
 
 
+class AcceleratorCondition(StrEnum):
+    """Condition types of an AcceleratorClass; positive as well."""
+
+    NODES_FOUND = "NodesFound"
+
+
 class Reason(StrEnum):
     """Reasons of conditions and events: API contract, low cardinality."""
 
@@ -100,6 +106,13 @@ class Reason(StrEnum):
     # Ready
     READY = "Ready"
     NOT_READY = "NotReady"
+    # NodesFound
+    NODES_FOUND = "NodesFound"
+    NO_MATCHING_NODES = "NoMatchingNodes"
+    NODES_WITHOUT_GPUS = "NodesWithoutGPUs"
+    NOT_PERMITTED = "NotPermitted"
+    # Ready of a SpeculativePair
+    NOT_USED = "NotUsed"
     # Events only
     SCALE_UP = "ScaleUp"
     SCALE_DOWN = "ScaleDown"

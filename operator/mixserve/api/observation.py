@@ -27,6 +27,23 @@ class Missing:
 
 
 @dataclass(frozen=True)
+class SpeculationCounts:
+    """What came of speculative decoding.
+
+    Attributes:
+        drafts: how often tokens were proposed for a request, >= 0; None where the engine does not count that.
+        proposed: tokens, >= 0.
+        kept: tokens of these that the model would have chosen as well, >= 0.
+        since_last_read: counted since the page was read last; else since the engine has started.
+    """
+
+    drafts: int | None
+    proposed: int
+    kept: int
+    since_last_read: bool
+
+
+@dataclass(frozen=True)
 class EngineSample:
     """The signals of one engine at one time.
 
@@ -35,12 +52,14 @@ class EngineSample:
         running: requests in the batch, >= 0.
         waiting: requests in the queue, >= 0.
         kv_cache_usage: share of KV blocks that requests use, 0 to 1.
+        speculation: what came of speculative decoding, or why that is not known. No decision about size needs it.
     """
 
     scraped_at_s: float
     running: int
     waiting: int
     kv_cache_usage: float
+    speculation: SpeculationCounts | Missing = Missing(MissingReason.METRIC_ABSENT)
 
 
 class PodProblem(StrEnum):

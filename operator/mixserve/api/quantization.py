@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from mixserve.api.base import CelRule, ObjectMeta, StrictModel
+from mixserve.api.catalog_status import QuantizationFormatStatus
 from mixserve.api.lists import ListMap, ListSet
 from mixserve.api.quantization_engine import QuantizationEngine
 from mixserve.api.scalars import NAME_IS_A_LABEL, DecimalString
@@ -111,6 +112,7 @@ class QuantizationFormat(StrictModel):
     metadata: ObjectMeta
     spec: QuantizationFormatSpec
     """What the format is."""
+    status: QuantizationFormatStatus | None = None
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
         NAME_IS_A_LABEL,

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from kubernetes.aio.client.exceptions import ApiException
 
-from mixserve.apply.errors import ApiError, Conflict, Forbidden, NotFound, Rejected, Terminating, Unavailable
+from mixserve.apply.errors import ApiError, Conflict, Expired, Forbidden, NotFound, Rejected, Terminating, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
     from kubernetes.aio.dynamic import DynamicClient
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 # Longer than any call to a healthy API server takes; the queue tries again later.
 CALL_TIMEOUT_S = 15.0
+# The API server ends a watch after this time, and the client one that has not ended by then: its connection is dead.
+WATCH_S = 240
+_WATCH_OVERDUE_S = 30
 
 APPLY_PATCH = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
@@ -49,6 +52,68 @@ class Connection:
         path = resource.path(namespace=namespace, name=name)
         verb = "get" if name else "list"
         return await self._json(verb, resource, "get", path, label_selector=label_selector)
+
+    async def list_page(
+        self,
+        resource: Resource,
+        *,
+        limit: int,
+        token: str | None = None,
+        field_selector: str | None = None,
+    ) -> dict[str, Any]:
+        """Read some of the objects of all namespaces.
+
+        Args:
+            resource: of the objects.
+            limit: most objects, >= 1.
+            token: `metadata.continue` of the page before; None for the first one.
+            field_selector: which objects.
+
+        Raises:
+            Expired: the token is too old; begin again.
+        """
+        options = {"limit": limit, "_continue": token, "field_selector": field_selector}
+        return await self._json("list", resource, "get", resource.path(), **options)
+
+    async def watch(
+        self,
+        resource: Resource,
+        *,
+        version: str,
+        field_selector: str | None = None,
+    ) -> AsyncGenerator[dict[str, Any]]:
+        """Changes after a version, in all namespaces, until the API server ends the watch after some minutes.
+
+        Yields:
+            Events as in the API: type (ADDED, MODIFIED, DELETED, or BOOKMARK with a version alone) and object.
+
+        Raises:
+            Expired: the version is too old; list again.
+            Unavailable: the connection broke.
+        """
+        what = f"watch {resource.path()}"
+        response = await self._send(
+            "watch",
+            resource,
+            "get",
+            resource.path(),
+            watch="true",
+            resource_version=version,
+            field_selector=field_selector,
+            timeout_seconds=WATCH_S,
+            query_params=[("allowWatchBookmarks", "true")],
+            timeout_s=WATCH_S + _WATCH_OVERDUE_S,
+        )
+        try:
+            async for line in response.content:
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise _as_watch_error(event["object"], what)
+                yield event
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            raise Unavailable(f"{what}: broken off: {type(error).__name__}: {error}") from error
+        finally:
+            response.close()
 
     async def create(self, resource: Resource, body: Mapping[str, Any], *, field_manager: str) -> dict[str, Any]:
         """POST a new object.
@@ -118,12 +183,19 @@ class Connection:
         content: dict[str, Any] = json.loads(await response.read())
         return content
 
-    async def _send(self, verb: str, resource: Resource, method: str, path: str, **options: Any) -> Any:
+    async def _send(
+        self,
+        verb: str,
+        resource: Resource,
+        method: str,
+        path: str,
+        *,
+        timeout_s: float = CALL_TIMEOUT_S,
+        **options: Any,
+    ) -> Any:
         outcome = "error"
         try:
-            response = await self._client.request(
-                method, path, serialize=False, _request_timeout=CALL_TIMEOUT_S, **options
-            )
+            response = await self._client.request(method, path, serialize=False, _request_timeout=timeout_s, **options)
             outcome = str(response.status)
         except ApiException as error:
             outcome = str(error.status)
@@ -140,7 +212,7 @@ def _namespace(resource: Resource, body: Mapping[str, Any]) -> str:
     return str(body["metadata"]["namespace"]) if resource.namespaced else ""
 
 
-_BY_STATUS: dict[int, type[Rejected]] = {401: Forbidden, 403: Forbidden, 404: NotFound, 409: Conflict}
+_BY_STATUS: dict[int, type[Rejected]] = {401: Forbidden, 403: Forbidden, 404: NotFound, 409: Conflict, 410: Expired}
 _TOO_MANY_REQUESTS = 429
 _SERVER_FAULTS = 500
 
@@ -153,6 +225,13 @@ def _as_error(error: ApiException, what: str) -> ApiError:
     if any(cause.get("reason") == "NamespaceTerminating" for cause in _causes(answer)):
         return Terminating(message, status=status)
     return _BY_STATUS.get(status, Rejected)(message, status=status)
+
+
+def _as_watch_error(status: Mapping[str, Any], what: str) -> ApiError:
+    """The error that a watch tells of in its stream."""
+    code = int(status.get("code") or 0)
+    kind = Unavailable if code == _TOO_MANY_REQUESTS or code >= _SERVER_FAULTS else _BY_STATUS.get(code, Rejected)
+    return kind(f"{what}: {code}: {status.get('message', '')}", status=code)
 
 
 def _answer(error: ApiException) -> Mapping[str, Any]:

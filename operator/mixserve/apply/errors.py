@@ -5,6 +5,7 @@ ApiError
 ├── Rejected          the server refuses what was sent, and will refuse it again until somebody changes something
 │   ├── NotFound      404
 │   ├── Conflict      409, or a precondition that does not hold any more: look again
+│   ├── Expired       410: what was read is too old to go on from
 │   ├── Forbidden     401 and 403
 │   └── Terminating   403, because the namespace is being deleted
 └── NotOwned          an object of this name exists and belongs to somebody else
@@ -45,6 +46,10 @@ class NotFound(Rejected):
 
 class Conflict(Rejected):
     """The object exists already, or is not as it was expected to be: look again."""
+
+
+class Expired(Rejected):
+    """The version to go on from is older than what the API server remembers: list anew."""
 
 
 class Forbidden(Rejected):

@@ -32,6 +32,7 @@ FORMATS = Resource(API_VERSION, "QuantizationFormat", "quantizationformats", nam
 ACCELERATORS = Resource(API_VERSION, "AcceleratorClass", "acceleratorclasses", namespaced=False)
 PAIRS = Resource(API_VERSION, "SpeculativePair", "speculativepairs")
 PODS = Resource("v1", "Pod", "pods")
+NODES = Resource("v1", "Node", "nodes", namespaced=False)
 EVENTS = Resource("events.k8s.io/v1", "Event", "events")
 LEASES = Resource("coordination.k8s.io/v1", "Lease", "leases")
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 WATCHED = (FORMATS, ACCELERATORS, PAIRS, *OWNED, PODS, POOLS)
 """The resources that are watched; pools last, so that all about a pool is known when it is."""
 
+NAMED_BY_POOLS = frozenset({FORMATS, ACCELERATORS, PAIRS})
+"""Those that pools name; a change of their specs concerns pools, one of their status does not."""
+
 LABELLED = frozenset({*OWNED, PODS})
 """Those of which only objects that carry the label of a pool are watched."""
 
@@ -27,10 +30,17 @@ class ClusterView:
 
     Args:
         gone: called with the uid of each object that was deleted.
+        said: called when there is news about a pool, or about what pools name.
     """
 
-    def __init__(self, gone: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        gone: Callable[[str], None] = lambda _: None,
+        *,
+        said: Callable[[], None] = lambda: None,
+    ) -> None:
         self._gone = gone
+        self._said = said
         self.pools = ObjectCache(group=key_of)
         self.formats = ObjectCache(group=lambda _: None)
         self.accelerators = ObjectCache(group=lambda _: None)
@@ -66,7 +76,8 @@ class ClusterView:
         before = self._caches[resource].get(key_of(whole))
         if not self._caches[resource].put(whole):
             return set()
-        if resource is PAIRS and before is not None and _is_same_spec(before, whole):
+        self._tell(resource)
+        if resource in NAMED_BY_POOLS and before is not None and _is_same_spec(before, whole):
             return set()  # its status was written, which is nothing to pools
         others = self.names.put(whole) if resource is POOLS else set()
         return others | self._concerned(resource, whole)
@@ -76,6 +87,7 @@ class ClusterView:
         if not self._caches[resource].remove(obj, version=version):
             return set()
         self._gone(obj["metadata"]["uid"])
+        self._tell(resource)
         others = self.names.remove(obj) if resource is POOLS else set()
         return others | self._concerned(resource, obj)
 
@@ -94,6 +106,10 @@ class ClusterView:
         changes = [self.remove(resource, obj, version=version) for obj in gone]
         changes += [self.put(resource, obj) for obj in listed]
         return set().union(*changes)
+
+    def _tell(self, resource: Resource) -> None:
+        if resource in NAMED_BY_POOLS or resource is POOLS:
+            self._said()
 
     def _concerned(self, resource: Resource, obj: RawObject) -> set[PoolKey]:
         if resource is POOLS:

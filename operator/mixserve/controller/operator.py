@@ -11,6 +11,7 @@ import structlog
 from mixserve.controller.acting import Actor
 from mixserve.controller.applying import Applier
 from mixserve.controller.beat import Beat
+from mixserve.controller.catalog_status import CatalogReporter
 from mixserve.controller.checkpoints.checkpoints import Checkpoints
 from mixserve.controller.checkpoints.keeping import Keeper
 from mixserve.controller.checkpoints.sources import hub_reader, sources
@@ -18,12 +19,14 @@ from mixserve.controller.cluster_view import ClusterView, pool_of
 from mixserve.controller.event_poster import EventPoster
 from mixserve.controller.gathering import Gatherer
 from mixserve.controller.listing import Lister
+from mixserve.controller.pair_status import PairReporter
 from mixserve.controller.planning import Planner
 from mixserve.controller.queue import KeyedQueue
 from mixserve.controller.reconciling import Reconciler
 from mixserve.controller.reporting import Reporter
 from mixserve.controller.samples import Samples
 from mixserve.controller.scraping import Scraper
+from mixserve.controller.speculation import SpeculationWatch
 from mixserve.controller.stopping import cancel_all, first_to_end
 from mixserve.controller.watching import watch_login, watch_registry, watch_settings
 from mixserve.controller.workers import Workers
@@ -73,13 +76,15 @@ class Operator:
         self._settings = settings
         self._configuration = configuration
         self.synced = False
-        self._view = ClusterView(gone=self._forget)
+        self._view = ClusterView(gone=self._forget, said=self._look_at_what_pools_name)
         self._queue: KeyedQueue[PoolKey] = KeyedQueue()
+        speculation = SpeculationWatch()
         samples, logs = Samples(), CrashLogs(connection, read=self._log_read)
         beat = Beat(view=self._view, samples=samples, look=self._queue.add_unless_failing)
         self._scraper = Scraper(
             view=self._view,
             samples=samples,
+            speculation=speculation,
             session=session,
             interval_s=settings.scrape_interval_s,
             scraped=beat.scraped,
@@ -92,6 +97,7 @@ class Operator:
             enqueue=self._queue.add,
         )
         self._events = EventPoster(connection, instance=settings.identity)
+        self._catalog = CatalogReporter(connection, self._view)
         self._hub = hub_reader(settings)
         self._checkpoints = Checkpoints(
             self._view,
@@ -101,6 +107,13 @@ class Operator:
             look=self._queue.add,
         )
         planner = Planner(self._view, self._checkpoints)
+        self._pairs = PairReporter(
+            connection,
+            view=self._view,
+            planner=planner,
+            watch=speculation,
+            gauges=telemetry.speculation,
+        )
         gatherer = Gatherer(view=self._view, samples=samples, logs=logs, templates=ChatTemplates(connection))
         applier = Applier(connection, view=self._view, events=self._events, telemetry=telemetry)
         reporter = Reporter(connection, view=self._view, events=self._events)
@@ -118,12 +131,15 @@ class Operator:
         self._workers = Workers(self._queue, reconcile=reconciler.reconcile, telemetry=telemetry)
         self._forgetters: tuple[Callable[[str], None], ...] = (
             samples.forget,
+            speculation.forget,
             logs.forget,
             planner.forget_object,
             self._checkpoints.forget,
             gatherer.forget,
             applier.forget,
             reporter.forget,
+            self._catalog.forget,
+            self._pairs.forget,
         )
         telemetry.pool_count.set_function(lambda: len(self._view.pools))
 
@@ -151,7 +167,10 @@ class Operator:
             asyncio.create_task(self._scraper.run(), name="scraper"),
             asyncio.create_task(self._events.run(), name="events"),
             asyncio.create_task(self._lister.repeat(self._settings.resync_interval_s), name="lister"),
+            asyncio.create_task(self._pairs.run(), name="pairs"),
         ]
+        if self._settings.catalog_status:
+            tasks.append(asyncio.create_task(self._catalog.run(), name="catalogue"))
         stop_watches = asyncio.Event()
         watches = asyncio.create_task(self._watch(stop_watches, watching), name="watches")
         try:
@@ -186,6 +205,10 @@ class Operator:
         pool = pool_of(pod)
         if pool is not None:
             self._queue.add(pool)
+
+    def _look_at_what_pools_name(self) -> None:
+        self._catalog.look()
+        self._pairs.look()
 
     def _forget(self, uid: str) -> None:
         for forget in self._forgetters:

@@ -24,7 +24,9 @@ from mixserve.engines.registry import adapter_for
 from mixserve.plan.model_source import Repository, repositories_of
 from mixserve.plan.objects import DesiredObject, deployment_name, desired_objects
 from mixserve.plan.placement import PlacementError
-from mixserve.plan.speculation import pair_of
+from mixserve.plan.speculation import match_of, pair_of
+from mixserve.status.pair_status import PairAssessment
+from mixserve.validate.about_pair import is_about_pair
 from mixserve.validate.judgement import Judgement, findings, judge
 from mixserve.validate.name_checks import Claim, name_owners
 from mixserve.validate.unreadable import unreadable
@@ -146,6 +148,19 @@ class Planner:
             return _plan(judgement, self._facts_for_objects(raw, judgement)) if _fits(_parts(judgement)) else None
         except PlacementError:
             return None
+
+    def pair_assessment(self, key: PoolKey) -> PairAssessment | None:
+        """What the last assessment of a pool says of its SpeculativePair; None for a pool that had none yet."""
+        known = self._known.get(key)
+        if known is None:
+            return None
+        speculation = known.judgement.speculation.values()
+        plan = known.assessment.plan
+        return PairAssessment(
+            tokenizers_match=match_of(speculation).verdict.value if speculation else "Unknown",
+            violations=tuple(found for found in known.assessment.violations if is_about_pair(found)),
+            speeds={} if plan is None else plan.speeds,
+        )
 
     def forget(self, key: PoolKey) -> None:
         """Drop a pool that is gone."""

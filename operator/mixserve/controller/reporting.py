@@ -72,6 +72,7 @@ class Reporter:
         try:
             now = await write_status(
                 self._connection,
+                POOLS,
                 namespace=key.namespace,
                 name=key.name,
                 uid=metadata["uid"],

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mixserve.api.names import ANNOTATION_DRAINING_SINCE
+from mixserve.api.names import ANNOTATION_DRAINING_SINCE, LABEL_VARIANT
 from mixserve.controller.object_cache import key_of
 from mixserve.observe.scrape import metrics_url, scrape
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mixserve.controller.cluster_view import ClusterView
     from mixserve.controller.object_cache import PoolKey
     from mixserve.controller.samples import Samples
+    from mixserve.controller.speculation import SpeculationWatch
     from mixserve.engines.protocol import MetricsPage
 
     RawObject = Mapping[str, Any]
@@ -47,6 +48,7 @@ class Scraper:
     Args:
         view: the pods.
         samples: takes what was found.
+        speculation: takes it as well, for what came of speculative decoding.
         session: carries the requests.
         interval_s: between two scrapes of a pod.
         scraped: called after each turn of a pool, also where none of its pods can be scraped.
@@ -58,6 +60,7 @@ class Scraper:
         *,
         view: ClusterView,
         samples: Samples,
+        speculation: SpeculationWatch,
         session: aiohttp.ClientSession,
         interval_s: float,
         scraped: Callable[[PoolKey], None],
@@ -65,6 +68,7 @@ class Scraper:
     ) -> None:
         self._view = view
         self._samples = samples
+        self._speculation = speculation
         self._session = session
         self._interval_s = interval_s
         self._scraped = scraped
@@ -124,6 +128,8 @@ class Scraper:
         for pod, sample in zip(pods, found, strict=True):
             if self._view.pods.get(key_of(pod)) is not None:  # else it has gone meanwhile, and is forgotten
                 self._samples.take(_uid(pod), sample)
+                variant = pod["metadata"]["labels"].get(LABEL_VARIANT, "")
+                self._speculation.take(key, variant=variant, uid=_uid(pod), sample=sample)
 
     async def _scrape(self, pod: RawObject, endpoint: MetricsEndpoint) -> EngineSample | Missing:
         url = metrics_url(address=pod["status"]["podIP"], port=endpoint.port, path=endpoint.page.path)

@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     """Pools that are reconciled at the same time."""
     watch_namespaces: Annotated[tuple[str, ...], NoDecode] = ()
     """Namespaces to look after, separated by commas; empty: all."""
+    catalog_status: bool = True
+    """Whether to say in the status of QuantizationFormats and AcceleratorClasses who uses them, and what nodes have.
+    One operator of a cluster should."""
     kubeconfig: Path | None = None
     """Kubeconfig file; unset: the ServiceAccount of the pod, else KUBECONFIG or ~/.kube/config."""
     http_host: str = "0.0.0.0"  # noqa: S104 - probes and Prometheus come from outside the pod

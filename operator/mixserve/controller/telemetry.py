@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from mixserve.controller.speculation_gauges import SpeculationGauges
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -118,6 +120,8 @@ class Telemetry:
         self.registry = CollectorRegistry()
         self.pools = PoolGauges()
         self.registry.register(self.pools)
+        self.speculation = SpeculationGauges()
+        self.registry.register(self.speculation)
         self.leader = Gauge("mixserve_leader", "1 while this process holds the Lease.", registry=self.registry)
         self.queue_depth = Gauge("mixserve_queue_depth", "Pools that wait for a worker.", registry=self.registry)
         self.pool_count = Gauge("mixserve_pools", "Pools that exist.", registry=self.registry)

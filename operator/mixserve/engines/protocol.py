@@ -79,12 +79,31 @@ class Launch:
 
 
 @dataclass(frozen=True)
+class SpeculationNames:
+    """Names of the counters of speculative decoding; an engine that does not speculate has none of them on its page.
+
+    Attributes:
+        drafts: how often tokens were proposed for a request; None where the engine does not count that.
+        proposed: tokens that were proposed.
+        kept: tokens of these that the model kept.
+    """
+
+    drafts: str | None
+    proposed: str
+    kept: str
+
+
+@dataclass(frozen=True)
 class MetricNames:
-    """Names of the gauges on the engine's metrics page; several per signal are alternatives, the newest first."""
+    """Names of the gauges on the engine's metrics page; several per signal are alternatives, the newest first.
+
+    `speculation` names counters that need not be there; None for a page that never has them.
+    """
 
     running: tuple[str, ...]
     waiting: tuple[str, ...]
     kv_cache_usage: tuple[str, ...]
+    speculation: SpeculationNames | None = None
 
 
 class MetricsFormat(Enum):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from mixserve.engines import tensorrt_llm_speculation
-from mixserve.engines.protocol import Caveat, MetricNames, MetricsFormat, MetricsPage, StartupAdvice
+from mixserve.engines.protocol import Caveat, MetricNames, MetricsFormat, MetricsPage, SpeculationNames, StartupAdvice
 from mixserve.engines.startup_errors import HUB_ERRORS, always, first_advice
 from mixserve.engines.tensorrt_llm_flags import owner_of
 from mixserve.engines.variables import hub_variables, nccl_variables, owner_of_variable
@@ -35,6 +35,12 @@ _STATISTICS = MetricsPage(
         running=("numActiveRequests",),
         waiting=("numQueuedRequests",),
         kv_cache_usage=("kvCacheStats",),
+        # In each iteration's specDecodingStats, of that iteration alone (`SpecDecodingStats` in executor/types.h).
+        speculation=SpeculationNames(
+            drafts="numRequestsWithDraftTokens",
+            proposed="numDraftTokens",
+            kept="numAcceptedTokens",
+        ),
     ),
     format=MetricsFormat.ITERATION_STATISTICS,
     # The server answers once no iteration has come for 2 s (`get_stats_async(2)`); where it asks its workers first, it
@@ -47,6 +53,12 @@ _GAUGES = MetricsPage(
         running=("trtllm_num_requests_running",),
         waiting=("trtllm_num_requests_waiting",),
         kv_cache_usage=("trtllm_kv_cache_utilization",),
+        # How often tokens were proposed is not counted; there is a gauge of the last iteration's accepted length only.
+        speculation=SpeculationNames(
+            drafts=None,
+            proposed="trtllm_spec_decode_num_draft_tokens_total",
+            kept="trtllm_spec_decode_num_accepted_tokens_total",
+        ),
     ),
 )
 # The gauges came with 1.3.0rc12 (pull request 12545); before, the page has histograms and counters only.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mixserve.api.scalars import GIB
 from mixserve.engines import vllm_speculation
-from mixserve.engines.protocol import MetricNames, MetricsPage
+from mixserve.engines.protocol import MetricNames, MetricsPage, SpeculationNames
 from mixserve.engines.variables import hub_variables, nccl_variables, owner_of_variable
 from mixserve.engines.versions import nearest_line
 from mixserve.engines.vllm_errors import startup_advice
@@ -30,6 +30,11 @@ _GAUGES = MetricsPage(
         waiting=("vllm:num_requests_waiting",),
         # The second name was the first one's until about 0.11: images of one's own may be older than they say.
         kv_cache_usage=("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"),
+        speculation=SpeculationNames(
+            drafts="vllm:spec_decode_num_drafts_total",
+            proposed="vllm:spec_decode_num_draft_tokens_total",
+            kept="vllm:spec_decode_num_accepted_tokens_total",
+        ),
     ),
 )
 # One table per line, oldest first. All that is written and read here is the same in the four: 0.31 only adds names for

@@ -1,9 +1,9 @@
 """Read TensorRT-LLM's statistics of iterations: a JSON list with an object for each iteration since the last read.
 
-The newest one counts. An empty list is an answer, too: the server gives it when no iteration has come for two seconds
-(`IterationResult.__anext__`), and at once when none has been asked for since. So nothing runs, and nothing that runs
-holds KV blocks. It is no proof where one iteration takes longer than that; decisions that rest on idleness ask again
-(drains), or wait for minutes (scaling down).
+The newest one counts, and of speculative decoding all of them. An empty list is an answer, too: the server gives it
+when no iteration has come for two seconds (`IterationResult.__anext__`), and at once when none has been asked for
+since. So nothing runs, and nothing that runs holds KV blocks. It is no proof where one iteration takes longer than
+that; decisions that rest on idleness ask again (drains), or wait for minutes (scaling down).
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from mixserve.api.observation import EngineSample, Missing, MissingReason
+from mixserve.api.observation import EngineSample, Missing, MissingReason, SpeculationCounts
 from mixserve.observe.metrics_page import UnusableError
 
 if TYPE_CHECKING:
-    from mixserve.engines.protocol import MetricNames
+    from mixserve.engines.protocol import MetricNames, SpeculationNames
 
+# In an iteration; null where nothing speculates.
+_SPECULATION = "specDecodingStats"
 # In the object of the KV cache.
 _USED, _MOST = "usedNumBlocks", "maxNumBlocks"
 
@@ -37,6 +39,26 @@ def read_iteration_statistics(page: bytes, names: MetricNames, *, scraped_at_s: 
             running=_count(newest, names.running[0]),
             waiting=_count(newest, names.waiting[0]),
             kv_cache_usage=_share(_member(newest, names.kv_cache_usage[0])),
+            speculation=_speculation(iterations, names.speculation),
+        )
+    except UnusableError as error:
+        return error.missing
+
+
+def _speculation(iterations: list[Any], names: SpeculationNames | None) -> SpeculationCounts | Missing:
+    """The sums over all iterations since the last read; whatever is wrong with them, the other signals stand."""
+    if names is None or names.drafts is None:
+        return Missing(MissingReason.METRIC_ABSENT)
+    found = [_member(iteration, _SPECULATION) for iteration in iterations]
+    told = [each for each in found if each is not None]
+    if not told:
+        return Missing(MissingReason.METRIC_ABSENT, f"no {_SPECULATION} in the statistics")
+    try:
+        return SpeculationCounts(
+            drafts=sum(_count(each, names.drafts) for each in told),
+            proposed=sum(_count(each, names.proposed) for each in told),
+            kept=sum(_count(each, names.kept) for each in told),
+            since_last_read=True,
         )
     except UnusableError as error:
         return error.missing

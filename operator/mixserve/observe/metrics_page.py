@@ -1,7 +1,7 @@
-"""Read the few gauges that matter from an engine's metrics page.
+"""Read the few gauges and counters that matter from an engine's metrics page.
 
-A page of vLLM has 50 KB, of which three lines are wanted: `prometheus_client`'s parser takes 7.6 ms for it, looking for
-the lines 0.05 ms. At a thousand pods every 5 s that is one and a half cores against a hundredth of one.
+A page of vLLM has 50 KB, of which a handful of lines are wanted: `prometheus_client`'s parser takes 7.6 ms for it,
+looking for the lines 0.1 ms. At a thousand pods every 5 s that is one and a half cores against a fiftieth of one.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from mixserve.api.observation import EngineSample, Missing, MissingReason
+from mixserve.api.observation import EngineSample, Missing, MissingReason, SpeculationCounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mixserve.engines.protocol import MetricNames
+    from mixserve.engines.protocol import MetricNames, SpeculationNames
 
 
 class UnusableError(Exception):
@@ -41,6 +41,22 @@ def read_metrics_page(page: bytes, names: MetricNames, *, scraped_at_s: float) -
             running=_count(page, names.running),
             waiting=_count(page, names.waiting),
             kv_cache_usage=_share(page, names.kv_cache_usage),
+            speculation=_speculation(page, names.speculation),
+        )
+    except UnusableError as error:
+        return error.missing
+
+
+def _speculation(page: bytes, names: SpeculationNames | None) -> SpeculationCounts | Missing:
+    """The counters since the engine's start; whatever is wrong with them is no reason to do without the gauges."""
+    if names is None:
+        return Missing(MissingReason.METRIC_ABSENT)
+    try:
+        return SpeculationCounts(
+            drafts=None if names.drafts is None else _count(page, (names.drafts,)),
+            proposed=_count(page, (names.proposed,)),
+            kept=_count(page, (names.kept,)),
+            since_last_read=False,
         )
     except UnusableError as error:
         return error.missing
@@ -49,7 +65,7 @@ def read_metrics_page(page: bytes, names: MetricNames, *, scraped_at_s: float) -
 def _count(page: bytes, names: tuple[str, ...]) -> int:
     total = math.fsum(_values(page, names))
     if not total.is_integer():
-        raise UnusableError(MissingReason.UNPARSABLE, f"{names[0]} is {total}, which is no number of requests")
+        raise UnusableError(MissingReason.UNPARSABLE, f"{names[0]} is {total}, which is no whole number")
     return int(total)
 
 

@@ -26,7 +26,7 @@ from mixserve.api.observation import PoolObservation
 from mixserve.api.pool import Variant
 from mixserve.api.pool_status import Condition
 from mixserve.status.metrics import judge_metrics
-from mixserve.status.rfc3339 import to_rfc3339
+from mixserve.status.one_condition import to_condition
 from mixserve.status.troubles import Advise
 from mixserve.status.verdict import NOT_LOOKED_AT, Verdict
 from mixserve.status.workload import judge_workload, ready_replicas
@@ -93,26 +93,8 @@ def build_conditions(
     parts = (validated, fits, workload, metrics, _judge_foreign(observation))
     ready = _sum_up((validated, fits), workload, observation=observation, waits=findings.waits)
     return tuple(
-        _condition(verdict, generation=findings.generation, before=before.get(verdict.type), now_s=now_s)
+        to_condition(verdict, generation=findings.generation, previous=previous, now_s=now_s)
         for verdict in (ready, *parts)
-    )
-
-
-def _condition(
-    verdict: Verdict,
-    *,
-    generation: int,
-    before: Condition | None,
-    now_s: float,
-) -> Condition:
-    stays = before is not None and before.status == verdict.status
-    return Condition(
-        type=verdict.type,
-        status=verdict.status,
-        reason=verdict.reason,
-        message=verdict.message,
-        last_transition_time=before.last_transition_time if before and stays else to_rfc3339(now_s),
-        observed_generation=generation,
     )
 
 

@@ -12,7 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 from mixserve_devcluster.engine.metrics import CONTENT_TYPE
 
@@ -42,6 +42,7 @@ class TrtllmMetrics:
         self._quiet_s = QUIET_S * time_scale
         self._statistics: deque[dict[str, Any]] = deque(maxlen=_KEPT)
         self._iteration = 0
+        self._proposed = self._accepted = 0
         self._came = asyncio.Event()
         self._done = True
 
@@ -57,6 +58,8 @@ class TrtllmMetrics:
 
     def step_done(self, step: Step) -> None:
         """Note an iteration."""
+        self._proposed += step.drafts.proposed
+        self._accepted += step.drafts.accepted
         if step.batch_tokens and self._options.iteration_statistics and not self._options.performance_metrics:
             self._iteration += 1
             self._statistics.append(self._iteration_now(step))
@@ -106,7 +109,19 @@ class TrtllmMetrics:
                 ("trtllm_kv_cache_utilization", "KV cache utilization", self._core.kv_cache_usage),
             ):
                 Gauge(name, documentation, [*_LABELS], registry=registry).labels(**_LABELS).set(value)
+            self._add_draft_counters(registry)
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE})
+
+    def _add_draft_counters(self, registry: CollectorRegistry) -> None:
+        """They are there from the first iteration with proposals on."""
+        if not self._proposed:
+            return
+        for name, documentation, value in (
+            ("draft", "Total number of draft tokens in speculative decoding", self._proposed),
+            ("accepted", "Total number of accepted tokens in speculative decoding", self._accepted),
+        ):
+            full = f"trtllm_spec_decode_num_{name}_tokens_total"
+            Counter(full, documentation, [*_LABELS], registry=registry).labels(**_LABELS).inc(value)
 
 
 def _draft_statistics(step: Step) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -25,11 +26,14 @@ def test_pools_and_pairs_are_namespaced_and_the_catalogue_is_not() -> None:
     assert [crd["spec"]["scope"] for crd in (FORMAT, ACCELERATOR)] == ["Cluster", "Cluster"]
 
 
-def test_only_pools_and_pairs_have_a_status_and_none_can_be_scaled() -> None:
-    for crd in (POOL, PAIR):
+def test_all_have_a_status_and_none_can_be_scaled() -> None:
+    for crd in (POOL, FORMAT, ACCELERATOR, PAIR):
         assert crd["spec"]["versions"][0]["subresources"] == {"status": {}}
-    assert "subresources" not in FORMAT["spec"]["versions"][0]
-    assert "subresources" not in ACCELERATOR["spec"]["versions"][0]
+
+
+def test_a_kind_without_a_status_has_no_subresource() -> None:
+    bare = custom_resource_definition(replace(KINDS[0], has_status=False))
+    assert "subresources" not in bare["spec"]["versions"][0]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])

@@ -1,9 +1,24 @@
 from __future__ import annotations
 
-from mixserve.api.kinds import KINDS
+from mixserve.api.base import ObjectMeta, StrictModel
+from mixserve.api.kinds import KINDS, Kind
 from mixserve.api.reference import reference_page
 
 POOL, FORMAT, ACCELERATOR, PAIR = (reference_page(kind) for kind in KINDS)
+
+
+class BareSpec(StrictModel):
+    """What it says."""
+
+    number: int = 1
+    """Any."""
+
+
+class Bare(StrictModel):
+    """A kind without a status."""
+
+    metadata: ObjectMeta
+    spec: BareSpec
 
 
 def row(page: str, field: str) -> list[str]:
@@ -52,8 +67,10 @@ def test_a_pipe_does_not_end_a_cell() -> None:
 
 
 def test_only_kinds_with_a_status_describe_one() -> None:
-    assert "## status" in POOL
-    assert "## status" not in FORMAT
+    bare = reference_page(Kind(Bare, "bares", "b", namespaced=True, has_status=False, columns=()))
+    assert "## status" in FORMAT
+    assert "## spec" in bare
+    assert "## status" not in bare
 
 
 def test_rules_say_where_they_hold() -> None:

@@ -8,7 +8,7 @@ import pytest
 from kubernetes.aio.client.exceptions import ApiException
 
 from mixserve.apply.connection import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, Connection
-from mixserve.apply.errors import ApiError, Conflict, Forbidden, NotFound, Rejected, Terminating, Unavailable
+from mixserve.apply.errors import ApiError, Conflict, Expired, Forbidden, NotFound, Rejected, Terminating, Unavailable
 from mixserve.apply.resources import ACCELERATORS, DEPLOYMENTS, PODS
 
 
@@ -119,6 +119,7 @@ async def test_what_is_gone_need_not_be_deleted() -> None:
         (403, Forbidden),
         (404, NotFound),
         (409, Conflict),
+        (410, Expired),
         (422, Rejected),
         (429, Unavailable),
         (500, Unavailable),
@@ -171,3 +172,80 @@ async def test_no_answer_is_its_own_error(error: Exception) -> None:
         await connection.get(PODS)
     assert caught.value.status is None
     assert calls == [("list", "pods", "error")]
+
+
+async def test_a_page_of_a_list_goes_on_from_the_one_before() -> None:
+    connection, client, calls = connect({"items": []})
+    await connection.list_page(PODS, limit=500, token="next", field_selector="spec.nodeName!=")
+    [(method, path, options)] = client.requests
+    assert (method, path) == ("get", "/api/v1/pods")
+    assert (options["limit"], options["_continue"], options["field_selector"]) == (500, "next", "spec.nodeName!=")
+    assert calls == [("list", "pods", "200")]
+
+
+class Stream:
+    """The response of a watch: lines, and then perhaps an error."""
+
+    def __init__(self, *lines: dict[str, Any] | bytes, error: Exception | None = None) -> None:
+        self.status, self.closed = 200, False
+        self._lines, self._error = lines, error
+
+    @property
+    async def content(self) -> Any:
+        for line in self._lines:
+            yield line if isinstance(line, bytes) else json.dumps(line).encode() + b"\n"
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        self.closed = True
+
+
+async def watched(stream: Stream) -> list[dict[str, Any]]:
+    connection, client, calls = connect({})
+
+    async def request(method: str, path: str, **options: Any) -> Stream:
+        client.requests.append((method, path, options))
+        return stream
+
+    client.request = request  # type: ignore[method-assign, assignment]
+    found = [event async for event in connection.watch(PODS, version="5", field_selector="a=b")]
+    [(_, path, options)] = client.requests
+    assert path == "/api/v1/pods"
+    assert (options["watch"], options["resource_version"], options["field_selector"]) == ("true", "5", "a=b")
+    # The API server ends it; the client only if that did not happen.
+    assert options["_request_timeout"] > options["timeout_seconds"]
+    assert options["query_params"] == [("allowWatchBookmarks", "true")]
+    assert calls == [("watch", "pods", "200")]
+    return found
+
+
+async def test_a_watch_tells_of_changes_until_it_ends() -> None:
+    events = [{"type": "ADDED", "object": {}}, {"type": "BOOKMARK", "object": {}}]
+    stream = Stream(*events)
+    assert await watched(stream) == events
+    assert stream.closed
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [(410, Expired), (403, Forbidden), (500, Unavailable), (429, Unavailable), (None, Rejected)]
+)
+async def test_a_watch_may_end_with_an_error(code: int | None, kind: type[ApiError]) -> None:
+    stream = Stream({"type": "ERROR", "object": {"code": code, "message": "too old"}})
+    with pytest.raises(ApiError, match=r"watch /api/v1/pods: [0-9]+: too old") as caught:
+        await watched(stream)
+    assert type(caught.value) is kind
+    assert stream.closed
+
+
+@pytest.mark.parametrize("error", [aiohttp.ClientPayloadError("gone"), TimeoutError(), ConnectionResetError()])
+async def test_a_watch_may_break_off(error: Exception) -> None:
+    stream = Stream({"type": "ADDED", "object": {}}, error=error)
+    with pytest.raises(Unavailable, match="broken off"):
+        await watched(stream)
+    assert stream.closed
+
+
+async def test_half_a_line_is_a_watch_that_broke_off() -> None:
+    with pytest.raises(Unavailable, match="broken off"):
+        await watched(Stream(b'{"type": "ADD'))

@@ -3,12 +3,13 @@ from __future__ import annotations
 import pytest
 
 from mixserve.apply.errors import Conflict, Rejected
+from mixserve.apply.resources import POOLS
 from mixserve.apply.status import write_status
 from support.recording_connection import RecordingConnection
 
 
 async def write(connection: RecordingConnection) -> None:
-    await write_status(connection, namespace="ns", name="p", uid="u", status={"ready": 1})
+    await write_status(connection, POOLS, namespace="ns", name="p", uid="u", status={"ready": 1})
 
 
 async def test_the_status_is_replaced_as_a_whole_on_the_pool_that_is_meant() -> None:

@@ -20,8 +20,8 @@ def pool(name: str, *, version: int = 1, served: str | None = None, **variant: s
     return {"metadata": metadata, "spec": spec}
 
 
-def catalogue(name: str, version: int = 1) -> dict[str, Any]:
-    return {"metadata": {"name": name, "uid": name, "resourceVersion": str(version)}}
+def catalogue(name: str, version: int = 1, generation: int = 1) -> dict[str, Any]:
+    return {"metadata": {"name": name, "uid": name, "resourceVersion": str(version), "generation": generation}}
 
 
 @pytest.fixture
@@ -64,7 +64,27 @@ def test_an_entry_of_the_catalogue_concerns_all_pools(view: ClusterView) -> None
     view.put(POOLS, pool("q", quantization="bf16", accelerator="l4"))
     assert view.put(FORMATS, catalogue("fp8")) == {P, Q}
     assert view.put(FORMATS, catalogue("fp8")) == set()
-    assert view.remove(FORMATS, catalogue("fp8")) == {P, Q}
+    assert view.put(FORMATS, catalogue("fp8", 2, generation=2)) == {P, Q}
+    assert view.remove(FORMATS, catalogue("fp8", 2)) == {P, Q}
+
+
+def test_the_status_of_an_entry_concerns_no_pool(view: ClusterView) -> None:
+    view.put(POOLS, pool("p"))
+    view.put(FORMATS, catalogue("fp8"))
+    assert view.put(FORMATS, {**catalogue("fp8", 2), "status": {"pools": 1}}) == set()
+    [kept] = view.formats.all()
+    assert kept["status"] == {"pools": 1}
+
+
+def test_pools_and_the_catalogue_are_told_of() -> None:
+    news: list[None] = []
+    view = ClusterView(said=lambda: news.append(None))
+    for resource, obj in ((POOLS, pool("p")), (FORMATS, catalogue("fp8")), (PODS, pod()), (DEPLOYMENTS, deployment())):
+        view.put(resource, obj)
+        view.put(resource, obj)
+    assert len(news) == 2
+    view.remove(FORMATS, catalogue("fp8"))
+    assert len(news) == 3
 
 
 def test_a_list_brings_what_was_missed_and_takes_what_is_gone(view: ClusterView) -> None:

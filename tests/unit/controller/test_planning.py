@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from mixserve.api.names import ANNOTATION_LAST_VALID_SPEC, ANNOTATION_MEMORY_PLAN, LABEL_POOL, Reason
-from mixserve.apply.resources import ACCELERATORS, DEPLOYMENTS, FORMATS, POOLS, SERVICE_ACCOUNTS
+from mixserve.apply.resources import ACCELERATORS, DEPLOYMENTS, FORMATS, PAIRS, POOLS, SERVICE_ACCOUNTS
 from mixserve.catalog.built_in import ACCELERATORS_FOLDER, FORMATS_FOLDER, manifests
 from mixserve.controller import planning
 from mixserve.controller.cluster_view import ClusterView
@@ -403,3 +403,36 @@ LLAMA = {
     "vocab_size": 128256,
     "max_position_embeddings": 8192,
 }
+
+
+LOOKUP = {
+    "apiVersion": "mixserve.dev/v1alpha1",
+    "kind": "SpeculativePair",
+    "metadata": {"name": "lookup"},
+    "spec": {"method": "NGram"},
+}
+
+
+def with_pair(**spec: Any) -> dict[str, Any]:
+    return manifest("chat", variant("main"), speculativePairRef={"name": "lookup"}, **spec)
+
+
+async def test_what_is_known_of_a_pools_pair_is_that_of_the_last_assessment(
+    planner: Planner, view: ClusterView
+) -> None:
+    raw = stored(LOOKUP)
+    view.put(PAIRS, {**raw, "metadata": {**raw["metadata"], "namespace": "ns"}})
+    assert planner.pair_assessment(PoolKey("ns", "chat")) is None
+    await assess(planner, view, stored(with_pair()))
+    found = planner.pair_assessment(PoolKey("ns", "chat"))
+    assert found is not None
+    assert (found.tokenizers_match, found.violations) == ("True", ())
+    assert found.speeds["main"] is not None
+
+
+async def test_only_what_is_wrong_with_the_pair_is_told_of_it(planner: Planner, view: ClusterView) -> None:
+    await assess(planner, view, stored(with_pair(engine={"args": ["--port=1"]})))
+    found = planner.pair_assessment(PoolKey("ns", "chat"))
+    assert found is not None
+    assert [violation.reason for violation in found.violations] == [Reason.UNKNOWN_SPECULATIVE_PAIR]
+    assert (found.tokenizers_match, found.speeds) == ("Unknown", {})

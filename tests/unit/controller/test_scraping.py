@@ -1,18 +1,20 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from mixserve.api.names import ANNOTATION_DRAINING_SINCE
-from mixserve.api.observation import EngineSample
+from mixserve.api.observation import EngineSample, SpeculationCounts
 from mixserve.apply.resources import PODS
 from mixserve.controller import scraping
 from mixserve.controller.cluster_view import ClusterView
 from mixserve.controller.object_cache import PoolKey
 from mixserve.controller.samples import Samples
 from mixserve.controller.scraping import MetricsEndpoint, Scraper
+from mixserve.controller.speculation import SpeculationWatch
 from support.kube_objects import pod
 from support.metrics_pages import GAUGES
 from support.waiting_in_loop import running, until
@@ -28,13 +30,15 @@ class Engines:
     """A scraper over pods whose scrapes are noted and answered at once."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.view, self.samples = ClusterView(), Samples()
+        self.view, self.samples, self.speculation = ClusterView(), Samples(), SpeculationWatch()
+        self.sample = SAMPLE
         self.scraped: list[str] = []
         self.turns: list[PoolKey] = []
         monkeypatch.setattr(scraping, "scrape", self._scrape)
         self.scraper = Scraper(
             view=self.view,
             samples=self.samples,
+            speculation=self.speculation,
             session=None,
             interval_s=0.02,
             scraped=self.turns.append,
@@ -44,7 +48,7 @@ class Engines:
 
     async def _scrape(self, _: object, *, url: URL, **__: Any) -> EngineSample:
         self.scraped.append(str(url))
-        return SAMPLE
+        return self.sample
 
     def has(self, obj: dict[str, Any], address: str | None) -> None:
         obj["status"]["podIP"] = address
@@ -68,6 +72,16 @@ async def test_only_pods_that_may_have_something_to_say_are_scraped(engines: Eng
     assert sorted(engines.scraped) == [f"http://127.0.0.{last}:8000/metrics" for last in (1, 3, 4)]
     assert engines.samples.newest("uid-ready", now_s=1e12) == SAMPLE
     assert engines.turns == [KEY]
+
+
+async def test_each_scrape_counts_once_for_speculative_decoding(engines: Engines) -> None:
+    engines.has(pod("ready"), "127.0.0.1")
+    counts = SpeculationCounts(100, 300, 150, since_last_read=True)
+    for _ in range(2):
+        engines.sample = replace(SAMPLE, speculation=counts)
+        await engines.scraper._scrape_pool(KEY)
+    window = engines.speculation._windows[(KEY, "v")]
+    assert sum(each.proposed for each in window.tallies) == 600
 
 
 async def test_a_pod_is_scraped_before_the_first_look_at_it_and_not_before_the_second(engines: Engines) -> None:

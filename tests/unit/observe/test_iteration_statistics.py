@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from mixserve.api.engine import EngineType
-from mixserve.api.observation import EngineSample, Missing, MissingReason
+from mixserve.api.observation import EngineSample, Missing, MissingReason, SpeculationCounts
+from mixserve.engines.protocol import SpeculationNames
 from mixserve.engines.registry import adapter_for
 from mixserve.observe.iteration_statistics import read_iteration_statistics
 
@@ -35,11 +37,55 @@ def with_blocks(**blocks: Any) -> dict[str, Any]:
 
 def test_the_newest_iteration_counts() -> None:
     older = {**ITERATION, "numActiveRequests": 1}
-    assert read([older, ITERATION]) == EngineSample(scraped_at_s=5.0, running=3, waiting=7, kv_cache_usage=0.25)
+    found = read([older, ITERATION])
+    assert isinstance(found, EngineSample)
+    assert (found.scraped_at_s, found.running, found.waiting, found.kv_cache_usage) == (5.0, 3, 7, 0.25)
 
 
 def test_no_iteration_means_that_nothing_runs() -> None:
-    assert read([]) == EngineSample(scraped_at_s=5.0, running=0, waiting=0, kv_cache_usage=0.0)
+    found = read([])
+    assert isinstance(found, EngineSample)
+    assert (found.running, found.waiting, found.kv_cache_usage) == (0, 0, 0.0)
+    assert isinstance(found.speculation, Missing)
+
+
+def speculating(drafts: Any, proposed: Any, kept: Any) -> dict[str, Any]:
+    counts = {"numRequestsWithDraftTokens": drafts, "numDraftTokens": proposed, "numAcceptedTokens": kept}
+    return {**ITERATION, "specDecodingStats": {**counts, "acceptanceLength": 1.0}}
+
+
+def speculation(*iterations: dict[str, Any]) -> object:
+    found = read([*iterations])
+    assert isinstance(found, EngineSample)
+    return found.speculation
+
+
+def test_all_iterations_since_the_last_read_count_for_speculative_decoding() -> None:
+    found = speculation(speculating(8, 24, 12), ITERATION, speculating(2, 6, 6))
+    assert found == SpeculationCounts(10, 30, 18, since_last_read=True)
+
+
+@pytest.mark.parametrize(
+    ("iteration", "reason"),
+    [
+        (ITERATION, MissingReason.METRIC_ABSENT),
+        (speculating(None, 24, 12), MissingReason.METRIC_ABSENT),
+        (speculating(8, "24", 12), MissingReason.UNPARSABLE),
+        ({**ITERATION, "specDecodingStats": []}, MissingReason.METRIC_ABSENT),
+    ],
+)
+def test_without_its_counters_the_other_signals_count(iteration: dict[str, Any], reason: MissingReason) -> None:
+    found = speculation(iteration)
+    assert isinstance(found, Missing)
+    assert found.reason is reason
+
+
+@pytest.mark.parametrize("names", [None, SpeculationNames(drafts=None, proposed="a", kept="b")])
+def test_a_page_that_never_has_them_is_not_searched(names: SpeculationNames | None) -> None:
+    page = json.dumps([speculating(8, 24, 12)]).encode()
+    found = read_iteration_statistics(page, replace(NAMES, speculation=names), scraped_at_s=5.0)
+    assert isinstance(found, EngineSample)
+    assert isinstance(found.speculation, Missing)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from mixserve.api.observation import EngineSample, Missing, MissingReason
+from mixserve.api.observation import EngineSample, Missing, MissingReason, SpeculationCounts
+from mixserve.engines.protocol import SpeculationNames
 from mixserve.observe.metrics_page import read_metrics_page
 from support.metrics_pages import NAMES, PAGE
 
@@ -15,7 +18,9 @@ def read(page: str) -> EngineSample | Missing:
 
 
 def test_it_reads_the_three_signals() -> None:
-    assert read(PAGE) == EngineSample(scraped_at_s=5.0, running=3, waiting=7, kv_cache_usage=0.25)
+    found = read(PAGE)
+    assert isinstance(found, EngineSample)
+    assert (found.scraped_at_s, found.running, found.waiting, found.kv_cache_usage) == (5.0, 3, 7, 0.25)
 
 
 def test_a_longer_name_is_another_metric() -> None:
@@ -26,7 +31,9 @@ def test_a_longer_name_is_another_metric() -> None:
 
 def test_data_parallel_engines_add_their_requests_and_the_fullest_cache_counts() -> None:
     second = PAGE.replace('engine="0"', 'engine="1"').replace("0.25", "0.75")
-    assert read(PAGE + second) == EngineSample(scraped_at_s=5.0, running=6, waiting=14, kv_cache_usage=0.75)
+    found = read(PAGE + second)
+    assert isinstance(found, EngineSample)
+    assert (found.running, found.waiting, found.kv_cache_usage) == (6, 14, 0.75)
 
 
 def test_an_older_name_is_read_where_the_newest_is_absent() -> None:
@@ -86,3 +93,54 @@ def test_it_agrees_with_the_parser_of_prometheus(label: str, running: int, usage
     assert isinstance(found, EngineSample)
     assert found.running == parsed["vllm:num_requests_running"]
     assert found.kv_cache_usage == parsed["vllm:kv_cache_usage_perc"]
+
+
+SPECULATION = """\
+vllm:spec_decode_num_drafts_total{engine="0",model_name="tiny"} 100.0
+vllm:spec_decode_num_draft_tokens_total{engine="0",model_name="tiny"} 300.0
+vllm:spec_decode_num_accepted_tokens_total{engine="0",model_name="tiny"} 1.8e+02
+vllm:spec_decode_num_accepted_tokens_per_pos_total{engine="0",model_name="tiny",position="0"} 90.0
+vllm:spec_decode_num_drafts_created{engine="0",model_name="tiny"} 1.78e+09
+"""
+
+
+def speculation(page: str) -> object:
+    found = read(page)
+    assert isinstance(found, EngineSample)
+    return found.speculation
+
+
+def test_counters_of_speculative_decoding_are_read_where_they_are() -> None:
+    assert speculation(PAGE + SPECULATION) == SpeculationCounts(100, 300, 180, since_last_read=False)
+
+
+def test_data_parallel_engines_add_their_counters() -> None:
+    second = SPECULATION.replace('engine="0"', 'engine="1"')
+    assert speculation(PAGE + SPECULATION + second) == SpeculationCounts(200, 600, 360, since_last_read=False)
+
+
+@pytest.mark.parametrize(
+    ("page", "reason"),
+    [
+        (PAGE, MissingReason.METRIC_ABSENT),
+        (PAGE + SPECULATION.replace("180", "NaN").replace("1.8e+02", "NaN"), MissingReason.UNPARSABLE),
+        (PAGE + SPECULATION.replace("num_drafts_total", "num_something_total"), MissingReason.METRIC_ABSENT),
+    ],
+)
+def test_without_them_the_gauges_count_all_the_same(page: str, reason: MissingReason) -> None:
+    found = speculation(page)
+    assert isinstance(found, Missing)
+    assert found.reason is reason
+
+
+def test_an_engine_need_not_count_drafts() -> None:
+    names = replace(NAMES, speculation=SpeculationNames(drafts=None, proposed="proposed_total", kept="kept_total"))
+    found = read_metrics_page(f"{PAGE}proposed_total 30\nkept_total 20\n".encode(), names, scraped_at_s=5.0)
+    assert isinstance(found, EngineSample)
+    assert found.speculation == SpeculationCounts(None, 30, 20, since_last_read=False)
+
+
+def test_a_page_that_never_has_them_is_not_searched() -> None:
+    found = read_metrics_page((PAGE + SPECULATION).encode(), replace(NAMES, speculation=None), scraped_at_s=5.0)
+    assert isinstance(found, EngineSample)
+    assert found.speculation == Missing(MissingReason.METRIC_ABSENT)
