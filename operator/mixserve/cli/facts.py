@@ -72,7 +72,8 @@ def _on_hub(source: str) -> Mapping[str, Any]:
     matched = _ON_HUB.fullmatch(source)
     if matched is None or matched[2] is None:
         raise _NotReadError("on the hub it is hf://ORGANISATION/NAME@REVISION, with a commit of 40 hexadecimal digits")
-    [found] = read_hub([Repository(matched[1], matched[2])], tokenizer=True).values()
+    repository = Repository(matched[1], matched[2])
+    found = read_hub([repository], with_tokenizer=[repository])[repository]
     if isinstance(found, Absence):
         raise _NotReadError(f"{found.detail}; {found.remedy}")
     return found

@@ -30,17 +30,17 @@ def is_offline() -> bool:
     return os.environ.get(_OFFLINE_VARIABLE, "").lower() in _TRUE
 
 
-def read_hub(repositories: Collection[Repository], *, tokenizer: bool) -> Found:
+def read_hub(repositories: Collection[Repository], *, with_tokenizer: Collection[Repository]) -> Found:
     """What there is to know of each checkpoint, or why nothing; all are read at the same time.
 
     Args:
         repositories: `hf://` sources at revisions.
-        tokenizer: whether to read tokenizers, the longest of the files.
+        with_tokenizer: those whose tokenizer is read as well, the longest of the files.
 
     Raises:
         typer.BadParameter: HF_ENDPOINT is no URL.
     """
-    return asyncio.run(_read(repositories, tokenizer=tokenizer)) if repositories else {}
+    return asyncio.run(_read(repositories, with_tokenizer)) if repositories else {}
 
 
 def not_read(repositories: Collection[Repository], why: str) -> Found:
@@ -52,7 +52,7 @@ def not_read(repositories: Collection[Repository], why: str) -> Found:
     }
 
 
-async def _read(repositories: Collection[Repository], *, tokenizer: bool) -> Found:
+async def _read(repositories: Collection[Repository], with_tokenizer: Collection[Repository]) -> Found:
     from mixserve.observe.hub import HubReader
     from mixserve.observe.hub_cache import HubCache
 
@@ -63,7 +63,7 @@ async def _read(repositories: Collection[Repository], *, tokenizer: bool) -> Fou
     scope = "" if token is None else hashlib.sha256(token.encode()).hexdigest()
     hub = HubReader(endpoint, cache=HubCache(_cache_directory()))
     try:
-        reads = (hub.read(each, token=token, scope=scope, tokenizer=tokenizer) for each in repositories)
+        reads = (hub.read(each, token=token, scope=scope, tokenizer=each in with_tokenizer) for each in repositories)
         return dict(zip(repositories, await asyncio.gather(*reads), strict=True))
     finally:
         await hub.close()

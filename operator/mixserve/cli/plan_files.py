@@ -36,13 +36,15 @@ class PlanFiles:
     ) -> None:
         named = dict.fromkeys(repository for pool, pair in pools for repository in _repositories(pool, pair))
         asked = dict.fromkeys(repository for pool, pair in pools for repository in _asked(pool, pair))
+        # Tokenizers are the longest files by far, and only compared where there is a draft.
+        compared = {each for pool, pair in pools if _has_draft(pair) for each in _asked(pool, pair)}
         on_hub = [repository for repository in asked if repository.source.startswith("hf://")]
         on_volumes = [repository for repository in named if repository.source.startswith("pvc://")]
         host = ModelConfigReader()
         self._found: dict[Repository, Mapping[str, Any] | Absence | None] = {
             **{repository: host.read_now(repository) for repository in named},
             **not_read(on_volumes, "the volume is seen in the cluster only"),
-            **(not_read(on_hub, "--offline") if offline else read_hub(on_hub, tokenizer=False)),
+            **(not_read(on_hub, "--offline") if offline else read_hub(on_hub, with_tokenizer=compared)),
         }
 
     def of(
@@ -74,6 +76,10 @@ class PlanFiles:
 
 def _repositories(pool: LLMServingPool, pair: SpeculativePair | None) -> frozenset[Repository]:
     return repositories_of(pool, None if pair is None else pair.spec)
+
+
+def _has_draft(pair: SpeculativePair | None) -> bool:
+    return pair is not None and pair.spec.draft is not None
 
 
 def _asked(pool: LLMServingPool, pair: SpeculativePair | None) -> set[Repository]:

@@ -43,14 +43,16 @@ troubles = st.sampled_from([None, Trouble(PodProblem.UNSCHEDULABLE, ""), Trouble
 
 
 @st.composite
-def pods(draw: st.DrawFn) -> tuple[PodObservation, ...]:
+def pods(draw: st.DrawFn, variant: str) -> tuple[PodObservation, ...]:
+    """Pods of a variant; as in a cluster no other pod has their uid."""
     made = []
     for index in range(draw(st.integers(0, 7))):
         routable = draw(st.booleans())
         one = pod(f"p{index}", draw(signals), ready=draw(st.booleans()), terminating=draw(st.booleans()))
         since_s = None if routable else draw(st.sampled_from([None, NOW_S - 700, NOW_S - 20]))
         trouble = None if one.ready or one.terminating else draw(troubles)
-        made.append(replace(one, routable=routable, draining_since_s=since_s, trouble=trouble))
+        uid = f"uid-{variant}-{index}"
+        made.append(replace(one, uid=uid, routable=routable, draining_since_s=since_s, trouble=trouble))
     return tuple(made)
 
 
@@ -61,7 +63,7 @@ def situations(draw: st.DrawFn) -> tuple[LLMServingPoolSpec, PoolObservation]:
     for name in NAMES[: draw(st.integers(1, 3))]:
         low = draw(st.integers(0 if specs else 1, 3))
         specs.append(bounds(low, max(1, low) + draw(st.integers(0, 8)), name=name))
-        some = draw(pods())
+        some = draw(pods(name))
         replicas = draw(st.one_of(st.none(), st.integers(max(0, len(some) - 2), len(some) + 2)))
         variants.append(VariantObservation(name, replicas, draw(st.booleans()), some))
     spec = pool(*specs, stabilization_s=draw(st.sampled_from([0, 60, 300])))
