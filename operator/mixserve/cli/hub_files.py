@@ -61,7 +61,7 @@ async def _read(repositories: Collection[Repository], with_tokenizer: Collection
         raise typer.BadParameter(f"it is no URL like {DEFAULT_ENDPOINT}", param_hint=ENDPOINT_VARIABLE)
     token = os.environ.get("HF_TOKEN", "").strip() or None
     scope = "" if token is None else hashlib.sha256(token.encode()).hexdigest()
-    hub = HubReader(endpoint, cache=HubCache(_cache_directory()))
+    hub = HubReader(endpoint, cache=HubCache(_cache_directory()), gives_up=True)
     try:
         reads = (hub.read(each, token=token, scope=scope, tokenizer=each in with_tokenizer) for each in repositories)
         return dict(zip(repositories, await asyncio.gather(*reads), strict=True))

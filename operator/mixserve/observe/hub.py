@@ -62,11 +62,14 @@ class HubReader:
     Args:
         endpoint: its URL.
         cache: keeps what was read.
+        gives_up: whether a hub that once was not reached is not tried again, for people who wait for all of it.
     """
 
-    def __init__(self, endpoint: str, *, cache: HubCache | None) -> None:
+    def __init__(self, endpoint: str, *, cache: HubCache | None, gives_up: bool = False) -> None:
         self._endpoint = endpoint.rstrip("/")
         self._cache = cache
+        self._gives_up = gives_up
+        self._unreachable: Absence | None = None
         self._reads = asyncio.Semaphore(_MOST_READS)
         self._known: dict[str, asyncio.Task[Mapping[str, Any] | Absence]] = {}
         self._large_files = asyncio.Semaphore(_MOST_LARGE_FILES)
@@ -120,20 +123,34 @@ class HubReader:
         kept = None if self._cache is None else await asyncio.to_thread(self._cache.get, key)
         if kept is not None:
             return kept
+        async with self._reads:
+            if self._gives_up and self._unreachable is not None:
+                return self._unreachable
+            found = await self._read_or_say_why(repository, token, tokenizer=tokenizer)
+        if self._cache is not None and not isinstance(found, Absence):
+            await asyncio.to_thread(self._cache.put, key, found)
+        return found
+
+    async def _read_or_say_why(
+        self,
+        repository: Repository,
+        token: str | None,
+        *,
+        tokenizer: bool,
+    ) -> Mapping[str, Any] | Absence:
         try:
-            async with self._reads, asyncio.timeout(LONGEST_READ_S):
-                found = await self._read(repository, token, tokenizer=tokenizer)
+            async with asyncio.timeout(LONGEST_READ_S):
+                return await self._read(repository, token, tokenizer=tokenizer)
         except TimeoutError:
             return no_answer(self._endpoint, f"{repository} was not read within {LONGEST_READ_S:.0f} s")
         except HfHubHTTPError as error:
             return refusal(error, repository, endpoint=self._endpoint, has_token=token is not None)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            return no_answer(self._endpoint, f"{self._endpoint} can't be reached ({type(error).__name__})")
+            detail = f"{self._endpoint} can't be reached ({type(error).__name__})"
+            self._unreachable = no_answer(self._endpoint, detail)
+            return self._unreachable
         except NoConfigError as error:
             return no_model(repository, str(error))
-        if self._cache is not None:
-            await asyncio.to_thread(self._cache.put, key, found)
-        return found
 
     async def _read(
         self,

@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
+import httpx2
 import pytest
 
 from mixserve.observe import checkpoint, hub
@@ -174,6 +175,26 @@ async def test_a_hub_that_is_not_there_is_told() -> None:
     await reader.close()
     assert found.detail == "http://127.0.0.1:9 can't be reached (ConnectError)"
     assert "hub.endpoint" in found.remedy
+
+
+@pytest.mark.parametrize(("gives_up", "tries"), [(True, 8), (False, 20)])
+async def test_a_hub_that_is_not_there_is_not_tried_for_each_model_while_people_wait(
+    monkeypatch: pytest.MonkeyPatch, gives_up: bool, tries: int
+) -> None:
+    reader = HubReader("http://127.0.0.1:9", cache=None, gives_up=gives_up)
+    tried: list[str] = []
+
+    async def fail(repository: Repository, *_: object, **__: object) -> None:
+        tried.append(repository.source)
+        await asyncio.sleep(0)
+        raise httpx2.ConnectError("refused")
+
+    monkeypatch.setattr(reader, "_read", fail)
+    models = [Repository(f"hf://org/M{number}", REVISION) for number in range(20)]
+    found = await asyncio.gather(*(reader.read(each, token=None) for each in models))
+    await reader.close()
+    assert {each.outlook for each in found} == {Outlook.LATER}  # type: ignore[union-attr]
+    assert len(tried) == tries
 
 
 async def test_a_hub_that_sends_its_readers_in_circles_is_told(
