@@ -300,6 +300,22 @@ class TestHub:
         assert "can't be read here: --offline" in found["notes"][0]["cause"]
         assert hub.asked == []
 
+    def test_tokenizers_are_read_and_compared_where_there_is_a_draft(self, hub: HubServer, pools: list[Any]) -> None:
+        def tokenizer(*texts: str) -> dict[str, bytes]:
+            vocabulary = {text: number for number, text in enumerate(texts)}
+            model = {"type": "BPE", "vocab": vocabulary, "merges": []}
+            return {"tokenizer.json": json.dumps({"model": model, "added_tokens": []}).encode()}
+
+        hub.put("org/M0", config=LLAMA, files=tokenizer("a", "b"))
+        hub.put("org/Draft", config={**LLAMA, "num_hidden_layers": 4}, files=tokenizer("a", "c"))
+        draft = {"source": "hf://org/Draft", "revision": REVISION}
+        pools[0]["spec"]["speculativePairRef"] = {"name": "pair"}
+
+        [found] = planned(pair_of_files("DraftModel", draft=draft), pools[0])["pools"]
+
+        assert [one["reason"] for one in found["violations"]] == ["DraftMismatch"]
+        assert any("Draft" in path and "tokenizer.json" in path for path, _ in hub.asked)
+
     def test_nobody_asks_for_what_is_given(self, hub: HubServer) -> None:
         assert planned(pool_manifests.pool())["pools"][0]["parameters"] == 8_030_261_248
         assert hub.asked == []
