@@ -137,6 +137,19 @@ async def test_a_pool_or_an_entry_that_can_not_be_read_does_not_count(
     assert cluster.of("QuantizationFormat/quantizationformat")[0]["usedBy"] == ["ns/p"]
 
 
+async def test_a_mistake_of_our_own_stops_nothing(
+    cluster: Cluster, reporter: CatalogReporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = catalog_status.build_format_status
+    monkeypatch.setattr(catalog_status, "build_format_status", lambda **_: 1 / 0)
+    async with running(reporter.run()) as work:
+        reporter.look()
+        await until(lambda: not reporter._news.is_set())
+        assert not work.done()
+        monkeypatch.setattr(catalog_status, "build_format_status", right)
+        await until(lambda: len(cluster.written) == 2)
+
+
 @pytest.mark.parametrize("error", [NotFound("404", status=404), Conflict("422", status=422)])
 async def test_an_entry_that_is_gone_is_left_to_its_watch(
     cluster: Cluster, reporter: CatalogReporter, error: Exception

@@ -190,6 +190,23 @@ async def test_it_looks_when_there_is_news_and_from_time_to_time(
         await asyncio.sleep(0)
 
 
+async def test_a_mistake_of_our_own_stops_nothing(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pair_status, "_SETTLE_S", 0.0)
+    monkeypatch.setattr(pair_status, "_INTERVAL_S", 0.0)
+    right = pair_status.build_pair_status
+    looks: list[None] = []
+
+    def stumble(**_: Any) -> None:
+        looks.append(None)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(pair_status, "build_pair_status", stumble)
+    async with running(cluster.reporter.run()):
+        await until(lambda: len(looks) > 1)
+        monkeypatch.setattr(pair_status, "build_pair_status", right)
+        await until(lambda: cluster.written)
+
+
 async def test_live_numbers_are_metrics(cluster: Cluster) -> None:
     registry = CollectorRegistry()
     registry.register(cluster.gauges)
