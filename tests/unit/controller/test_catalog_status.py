@@ -5,6 +5,7 @@ import copy
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from mixserve.apply.errors import Conflict, NotFound, Unavailable
 from mixserve.apply.resources import ACCELERATORS, FORMATS, POOLS
@@ -142,12 +143,13 @@ async def test_a_mistake_of_our_own_stops_nothing(
 ) -> None:
     right = catalog_status.build_format_status
     monkeypatch.setattr(catalog_status, "build_format_status", lambda **_: 1 / 0)
-    async with running(reporter.run()) as work:
-        reporter.look()
-        await until(lambda: not reporter._news.is_set())
-        assert not work.done()
-        monkeypatch.setattr(catalog_status, "build_format_status", right)
-        await until(lambda: len(cluster.written) == 2)
+    with capture_logs() as logs:
+        async with running(reporter.run()) as work:
+            reporter.look()
+            await until(lambda: "catalog_look_failed" in [entry["event"] for entry in logs])
+            assert not work.done()
+            monkeypatch.setattr(catalog_status, "build_format_status", right)
+            await until(lambda: len(cluster.written) == 2)
 
 
 @pytest.mark.parametrize("error", [NotFound("404", status=404), Conflict("422", status=422)])

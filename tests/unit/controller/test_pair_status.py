@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
+from structlog.testing import capture_logs
 
 from mixserve.api.names import LABEL_VARIANT, Reason
 from mixserve.api.observation import EngineSample, SpeculationCounts
@@ -201,10 +202,12 @@ async def test_a_mistake_of_our_own_stops_nothing(cluster: Cluster, monkeypatch:
         raise ZeroDivisionError
 
     monkeypatch.setattr(pair_status, "build_pair_status", stumble)
-    async with running(cluster.reporter.run()):
-        await until(lambda: len(looks) > 1)
-        monkeypatch.setattr(pair_status, "build_pair_status", right)
-        await until(lambda: cluster.written)
+    with capture_logs() as logs:
+        async with running(cluster.reporter.run()):
+            await until(lambda: len(looks) > 1)
+            monkeypatch.setattr(pair_status, "build_pair_status", right)
+            await until(lambda: cluster.written)
+    assert logs[0]["event"] == "pair_look_failed"
 
 
 async def test_live_numbers_are_metrics(cluster: Cluster) -> None:
