@@ -10,6 +10,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from mixserve.api.accelerator import AcceleratorClass
 from mixserve.api.catalog_status import AcceleratorClassStatus
 from mixserve.api.cluster_observation import ClusterObservation, Unseen, UnseenReason
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from mixserve.controller.cluster_view import ClusterView
 
     RawObject = Mapping[str, Any]
+
+_log = structlog.get_logger(__name__)
 
 # A burst of changes is one piece of news: what people see is at most this old.
 _SETTLE_S = 1.0
@@ -77,7 +81,12 @@ class CatalogReporter:
             await self._news.wait()
             await asyncio.sleep(_SETTLE_S)
             self._news.clear()
-            if not await self.write_all():
+            try:
+                written = await self.write_all()
+            except Exception:  # noqa: BLE001 - an entry on which this stumbles must not stop what serves
+                _log.exception("catalog_look_failed")
+                written = False
+            if not written:
                 asyncio.get_running_loop().call_later(_RETRY_S, self.look)
 
     async def write_all(self) -> bool:

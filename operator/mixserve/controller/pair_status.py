@@ -7,6 +7,8 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from mixserve.api.names import LABEL_VARIANT
 from mixserve.api.pool import LLMServingPool
 from mixserve.api.speculative_pair_status import SpeculativePairStatus
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from mixserve.controller.speculation_gauges import SpeculationGauges
 
     RawObject = Mapping[str, Any]
+
+_log = structlog.get_logger(__name__)
 
 # A burst of changes is one piece of news.
 _SETTLE_S = 1.0
@@ -83,7 +87,10 @@ class PairReporter:
                     await self._news.wait()
             await asyncio.sleep(_SETTLE_S)
             self._news.clear()
-            await self.write_all()
+            try:
+                await self.write_all()
+            except Exception:  # noqa: BLE001 - a pair on which this stumbles must not stop what serves
+                _log.exception("pair_look_failed")
 
     async def write_all(self) -> None:
         """Write what differs; what can't be written is tried again at the next look."""

@@ -5,6 +5,7 @@ import copy
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from mixserve.apply.errors import Conflict, NotFound, Unavailable
 from mixserve.apply.resources import ACCELERATORS, FORMATS, POOLS
@@ -135,6 +136,20 @@ async def test_a_pool_or_an_entry_that_can_not_be_read_does_not_count(
     async with running(reporter.run()):
         await until(lambda: len(cluster.written) == 2)
     assert cluster.of("QuantizationFormat/quantizationformat")[0]["usedBy"] == ["ns/p"]
+
+
+async def test_a_mistake_of_our_own_stops_nothing(
+    cluster: Cluster, reporter: CatalogReporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = catalog_status.build_format_status
+    monkeypatch.setattr(catalog_status, "build_format_status", lambda **_: 1 / 0)
+    with capture_logs() as logs:
+        async with running(reporter.run()) as work:
+            reporter.look()
+            await until(lambda: "catalog_look_failed" in [entry["event"] for entry in logs])
+            assert not work.done()
+            monkeypatch.setattr(catalog_status, "build_format_status", right)
+            await until(lambda: len(cluster.written) == 2)
 
 
 @pytest.mark.parametrize("error", [NotFound("404", status=404), Conflict("422", status=422)])

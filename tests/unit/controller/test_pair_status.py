@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
+from structlog.testing import capture_logs
 
 from mixserve.api.names import LABEL_VARIANT, Reason
 from mixserve.api.observation import EngineSample, SpeculationCounts
@@ -188,6 +189,25 @@ async def test_it_looks_when_there_is_news_and_from_time_to_time(
     async with running(cluster.reporter.run()):
         await until(lambda: len(cluster.written) == 2)
         await asyncio.sleep(0)
+
+
+async def test_a_mistake_of_our_own_stops_nothing(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pair_status, "_SETTLE_S", 0.0)
+    monkeypatch.setattr(pair_status, "_INTERVAL_S", 0.0)
+    right = pair_status.build_pair_status
+    looks: list[None] = []
+
+    def stumble(**_: Any) -> None:
+        looks.append(None)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(pair_status, "build_pair_status", stumble)
+    with capture_logs() as logs:
+        async with running(cluster.reporter.run()):
+            await until(lambda: len(looks) > 1)
+            monkeypatch.setattr(pair_status, "build_pair_status", right)
+            await until(lambda: cluster.written)
+    assert logs[0]["event"] == "pair_look_failed"
 
 
 async def test_live_numbers_are_metrics(cluster: Cluster) -> None:
