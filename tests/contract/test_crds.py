@@ -200,8 +200,8 @@ def test_kubectl_get_shows_what_is_free(served: ControlPlane) -> None:
     assert " ".join(header.split()) == "NAME MEMORY CAPABILITY USD/H NODES GPUS FREE POOLS AGE"
     assert row.split()[4:8] == ["3", "24", "7", "2"]
     header, row = kubectl_says(served, "get", "qf", "stored").splitlines()
-    assert " ".join(header.split()) == "NAME TARGET BITS COMPUTE-BITS ENGINES POOLS AGE"
-    assert row.split()[5] == "2"
+    assert " ".join(header.split()) == "NAME TARGET BITS COMPUTE-BITS VLLM TENSORRT-LLM POOLS AGE"
+    assert row.split()[-2] == "2"
 
 
 @pytest.mark.usefixtures("stored")
