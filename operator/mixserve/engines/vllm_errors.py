@@ -174,5 +174,30 @@ CONFIGURATION_ERRORS = (
 )
 """The pool asks for what the engine, the GPU or the model does not do."""
 
+SPECULATION_ERRORS = (
+    always(
+        r"Arctic Inference is required for suffix decoding",
+        "the image has no Arctic Inference, which suffix decoding needs",
+        "name an image with the package arctic-inference in spec.engine.image, or another method in the "
+        "SpeculativePair",
+    ),
+    always(
+        r"Target model vocab_size=(\d+)\. Draft model vocab_size=(\d+)",
+        "the model's vocabulary has {1} tokens, and the draft's {2}",
+        "name a draft that was made for the model in the SpeculativePair",
+    ),
+    always(
+        r"Unsupported speculative method: 'mtp'",
+        "the checkpoint has no layers for multi-token prediction",
+        "choose another method in the SpeculativePair, or another checkpoint",
+    ),
+    always(
+        r"num_speculative_tokens:(\d+) must be divisible by n_predict=(\d+)",
+        "{2} layers predict a token each, and {1} proposed tokens are no multiple of that",
+        "set tokens of the SpeculativePair to a multiple of {2}",
+    ),
+)
+"""The pool's SpeculativePair does not go with it: found before, where the operator can read the files."""
+
 # A lack of memory is often followed by other errors, and a source that fails by complaints about the configuration.
-STARTUP_ERRORS = (*MEMORY_ERRORS, *SOURCE_ERRORS, *CONFIGURATION_ERRORS)
+STARTUP_ERRORS = (*MEMORY_ERRORS, *SOURCE_ERRORS, *SPECULATION_ERRORS, *CONFIGURATION_ERRORS)

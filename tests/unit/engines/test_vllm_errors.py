@@ -44,6 +44,15 @@ RECORDED = {
 }
 
 WORDINGS = {
+    "ImportError: Arctic Inference is required for suffix decoding. Install via `pip install "
+    "arctic-inference==0.1.1`.": ("no Arctic Inference", "spec.engine.image"),
+    "Target and draft model should have the same vocabulary size. Target model vocab_size=97. Draft model "
+    "vocab_size=1024. Using models with different tokenizers can cause out-of-bounds errors": (
+        "vocabulary has 97 tokens, and the draft's 1024",
+        "a draft that was made for the model",
+    ),
+    "NotImplementedError: Unsupported speculative method: 'mtp'": ("no layers for multi-token", "SpeculativePair"),
+    "Value error, num_speculative_tokens:3 must be divisible by n_predict=2": ("2 layers predict", "a multiple of 2"),
     "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 896.00 MiB.": ("memory ran out", "tensorParallel"),
     "ValueError: VLLM_PORT 'tcp://10.0.0.1:8000' appears to be a URI. This may be caused by a Kubernetes service "
     "discovery issue": ("tcp://10.0.0.1:8000", "enableServiceLinks"),
