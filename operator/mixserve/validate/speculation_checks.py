@@ -149,14 +149,15 @@ def indivisible_draft_heads(subject: Subject) -> Iterator[Violation]:
     pair, gpus = subject.speculation, subject.variant.gpus
     if pair is None or draft_shares_heads(pair, gpus):
         return
-    facts = pair.draft_facts
+    facts, draft = pair.draft_facts, pair.spec.draft
     assert isinstance(facts, ModelFacts)
+    assert draft is not None
     yield _violation(
         pair,
         Reason.INDIVISIBLE_HEADS,
         field_path="spec.draft.tensorParallel",
-        cause=f"the GPUs of variant {subject.variant.name} ({gpus}) can't share the draft's {facts.attention_heads} "
-        f"attention heads and {facts.key_value_heads} key-value heads evenly",
+        cause=f"{draft.gpus_beside(gpus)} GPUs of variant {subject.variant.name} can't share the draft's "
+        f"{facts.attention_heads} attention heads and {facts.key_value_heads} key-value heads evenly",
         remedy=f"choose another tensorParallel in {subject.path}, or another draft",
     )
 

@@ -173,7 +173,9 @@ def test_a_draft_whose_heads_cannot_be_shared_is_refused() -> None:
     draft = {**DRAFT_CONFIG, "num_attention_heads": 6, "num_key_value_heads": 3, "hidden_size": 384}
     (found,) = checks.indivisible_draft_heads(subject(draft=draft, gpus=4))
     assert found.reason is Reason.INDIVISIBLE_HEADS
-    assert "(4) can't share the draft's 6 attention heads and 3 key-value heads evenly" in found.cause
+    assert (
+        "4 GPUs of variant main can't share the draft's 6 attention heads and 3 key-value heads evenly" in found.cause
+    )
     assert list(checks.indivisible_draft_heads(subject(draft=draft, gpus=1))) == []
 
 
