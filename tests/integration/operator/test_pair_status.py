@@ -47,6 +47,11 @@ def wait_for_reason(sandbox: PoolSandbox, value: str, reason: str) -> dict[str, 
     return eventually(look, f"Ready {value} {reason}")
 
 
+def namespaces_of_pairs(sandbox: PoolSandbox) -> set[str]:
+    said = sandbox.kubectl("get", "spair", "--all-namespaces", "--output", "jsonpath={.items[*].metadata.namespace}")
+    return set(said.split())
+
+
 class Engine(http.server.BaseHTTPRequestHandler):
     """An engine that runs six requests and keeps half of what is proposed to them."""
 
@@ -109,7 +114,10 @@ def test_what_engines_count_is_told(engine: PoolSandbox, installation: Installat
 def test_numbers_that_do_not_move_are_not_written_and_a_restart_forgets_none(
     engine: PoolSandbox, installation: Installation
 ) -> None:
+    wait_for_reason(engine, "True", "Ready")
     eventually(lambda: status(engine)["pools"][0].get("acceptanceRate"), "acceptance", 60.0)
+    # Those of the tests before are written while their pools go.
+    eventually(lambda: namespaces_of_pairs(engine) == {engine.namespace}, "end of other pairs", 60.0)
     before = get(engine, "spair", "lookup")
     installation.stop_operator()
     installation.start_operator()
