@@ -143,7 +143,7 @@ def settled_state(sandbox: PoolSandbox, name: str) -> list[str]:
         return status.get("ready") == FINAL_SIZE and all(each["status"] == "True" for each in status["conditions"])
 
     sandbox.wait_until_ready(name)
-    eventually(all_there, f"status of {name} without a fault", 60.0)
+    eventually(all_there, f"status of {name} without a fault", 240.0)
     return state(sandbox, name)
 
 
