@@ -79,8 +79,7 @@ class Checkpoints:
             return await self._host.read(repository)
         source = self._sources.get(kind)
         if source is None:
-            self._off.setdefault(pool.metadata.uid, {})[repository] = switched_off(repository, kind)
-            return None
+            return self._read_before(repository, pool)
         reading = self._reading(repository, pool, source)
         for other in self._readings[pool.metadata.uid].values():
             # What the new spec still names it asks for anew.
@@ -118,6 +117,15 @@ class Checkpoints:
             learned = self._keeper.recall(pool, repository)
             readings[repository] = Reading(repository, source, learned=learned, news=lambda: self._look(key))
         return readings[repository]
+
+    def _read_before(self, repository: Repository, pool: LLMServingPool) -> Mapping[str, Any] | None:
+        """What was read before reading was switched off: pods were made with it, and would be replaced without."""
+        learned = self._keeper.recall(pool, repository)
+        if learned is not None:
+            return learned.config
+        kind = repository.source.partition("://")[0]
+        self._off.setdefault(pool.metadata.uid, {})[repository] = switched_off(repository, kind)
+        return None
 
     def _version(self, pool: LLMServingPool) -> str:
         raw = self._view.pools.get(PoolKey(pool.metadata.namespace, pool.metadata.name)) or {"metadata": {}}

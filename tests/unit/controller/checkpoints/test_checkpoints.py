@@ -315,6 +315,13 @@ async def test_what_is_switched_off_says_so() -> None:
     assert found.detail.endswith("can't be read by the operator: volumes.enabled of its chart is false")
 
 
+async def test_what_was_read_before_reading_was_switched_off_stays_known() -> None:
+    world = World(None)
+    await world.keeper.keep(pool(), [Learned(ON_VOLUME, CONFIG, "")])
+    assert await world.look() == CONFIG, "pods were made with it, and would be replaced without"
+    assert world.checkpoints.absences(pool()) == {}
+
+
 async def test_a_directory_is_looked_at_each_time(tmp_path: Path) -> None:
     world = World(None)
     asker = pool(source=f"host://{tmp_path}")
