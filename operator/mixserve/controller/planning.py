@@ -12,7 +12,7 @@ from mixserve.api.engine import EngineType
 from mixserve.api.pool import LLMServingPool
 from mixserve.api.quantization import QuantizationFormat
 from mixserve.api.speculative_pair import SpeculativePair
-from mixserve.apply.late_facts import facts_for_objects
+from mixserve.apply.late_facts import MadeWith, numbers_for_objects
 from mixserve.apply.resources import DEPLOYMENTS, SERVICE_ACCOUNTS
 from mixserve.catalog.built_in import Catalog
 from mixserve.controller.gathering import owned_by
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from mixserve.controller.checkpoints.reader import CheckpointReader
     from mixserve.controller.cluster_view import ClusterView
     from mixserve.controller.object_cache import ObjectCache
-    from mixserve.plan.facts import Facts
     from mixserve.plan.speculation import Speculation
     from mixserve.plan.speed_up import SpeculationSpeed
     from mixserve.status.troubles import Advise
@@ -126,8 +125,8 @@ class Planner:
         judgement, owners = await self._judge(key, pool), await self._owners(key, raw, pool=pool)
         known = self._known.get(key)
         if known is None or known.judgement is not judgement or known.owners != owners:
-            facts = self._facts_for_objects(raw, judgement)
-            known = self._known[key] = _Known(judgement, owners, _assess(judgement, owners, facts))
+            made = self._made_with(raw, judgement)
+            known = self._known[key] = _Known(judgement, owners, _assess(judgement, owners, made))
         return known.assessment
 
     async def recover(self, raw: RawObject) -> PoolPlan | None:
@@ -145,7 +144,7 @@ class Planner:
         if judgement.waits:
             return None
         try:
-            return _plan(judgement, self._facts_for_objects(raw, judgement)) if _fits(_parts(judgement)) else None
+            return _plan(judgement, self._made_with(raw, judgement)) if _fits(_parts(judgement)) else None
         except PlacementError:
             return None
 
@@ -197,11 +196,18 @@ class Planner:
         parsed = [self._parse(SpeculativePair, raw) for raw in self._view.pairs_in(pool.metadata.namespace)]
         return {pair.metadata.name: pair for pair in parsed if not isinstance(pair, ValidationError)}
 
-    def _facts_for_objects(self, raw: RawObject, judgement: Judgement) -> Mapping[str, Facts]:
+    def _made_with(self, raw: RawObject, judgement: Judgement) -> MadeWith:
         owned = owned_by(raw["metadata"]["uid"], self._view.owned(key_of(raw)))
         deployments = {obj["metadata"]["name"]: obj for obj in owned if obj["kind"] == DEPLOYMENTS.kind}
-        served = self._last_valid(raw)
-        return facts_for_objects(judgement.resolved, judgement.facts, served=served, deployments=deployments)
+        account = self._account(raw)
+        return numbers_for_objects(
+            judgement.resolved,
+            catalog=judgement.catalog,
+            known=MadeWith(judgement.facts, judgement.speculation),
+            served=last_valid(raw, account),
+            served_pairs=last_valid_pairs(raw, account),
+            deployments=deployments,
+        )
 
     def _catalog(self) -> Catalog:
         """The whole catalogue: what a pool names need not exist, and remedies name what does."""
@@ -270,7 +276,7 @@ class Planner:
 def _assess(
     judgement: Judgement,
     owners: Mapping[Name, LLMServingPool],
-    facts_for_objects: Mapping[str, Facts],
+    made_with: MadeWith,
 ) -> Assessment:
     found = findings(judgement, owners)
     waits = judgement.waits and not found.violations
@@ -279,14 +285,16 @@ def _assess(
         notes=found.notes,
         advise=adapter_for(judgement.pool.spec.engine.type).advise,
         waits=waits,
-        plan=None if waits or found.violations else _plan(judgement, facts_for_objects),
+        plan=None if waits or found.violations else _plan(judgement, made_with),
     )
 
 
-def _plan(judgement: Judgement, facts_for_objects: Mapping[str, Facts]) -> PoolPlan:
+def _plan(judgement: Judgement, made_with: MadeWith) -> PoolPlan:
     pool, catalog, speculation = judgement.resolved, judgement.catalog, judgement.speculation
     parts, adapter, variants = _parts(judgement), adapter_for(pool.spec.engine.type), pool.spec.variants
-    desired = desired_objects(pool, catalog=catalog, facts_by_variant=facts_for_objects, speculation=speculation)
+    desired = desired_objects(
+        pool, catalog=catalog, facts_by_variant=made_with.facts, speculation=made_with.speculation
+    )
     return PoolPlan(
         pool=pool,
         objects=desired.objects,
