@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -192,6 +193,18 @@ async def test_one_failure_is_no_news_and_several_are() -> None:
             server.answers.release()
         await until(lambda: len(server.tokens) == 5)
     assert (watched.seen, watched.news) == (Unseen(UnseenReason.UNAVAILABLE, "500"), 1)
+
+
+async def test_where_watches_break_at_once_lists_come_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    server, pauses = Server(page(obj("a", "A"))), list[float]()
+    watched = Watched(server)
+    monkeypatch.setattr(feed, "_FIRST_PAUSE_S", 1e-6)
+    monkeypatch.setattr(feed, "_log", Mock(info=lambda _, *, pause_s, **__: pauses.append(pause_s)))
+    for told in (*[Unavailable("broken off")] * 4, event("ADDED", "b", "B"), Unavailable("broken off")):
+        server.events.put_nowait(told)
+    async with running(watched.feed.run()):
+        await until(lambda: len(pauses) == 5)
+    assert pauses == [1e-6, 2e-6, 4e-6, 8e-6, 1e-6], "one that has told something is a new beginning"
 
 
 async def test_what_was_seen_stays_while_nothing_answers() -> None:
