@@ -246,6 +246,17 @@ class TestNotes:
         )
         assert said(notes.tokenizer_unread, subject()) == []
 
+    def test_a_draft_that_ends_texts_in_another_way_is_no_mistake_and_is_said(self) -> None:
+        special = {**TOKENIZER["specialTokens"], "eos_token": "<|endoftext|>"}  # type: ignore[dict-item]
+        draft = {**DRAFT_CONFIG, "tokenizer.json": {**TOKENIZER, "specialTokens": special}}
+        assert said(checks.draft_with_another_tokenizer, subject(draft=draft)) == []
+        ((_, cause),) = said(notes.other_special_tokens, subject(draft=draft))
+        assert cause == (
+            "the draft of SpeculativePair pair has the model's vocabulary and uses other special tokens: its eos_token "
+            "is '<|endoftext|>'"
+        )
+        assert said(notes.other_special_tokens, subject()) == []
+
     def test_a_draft_that_nobody_knows_counts_for_nothing(self) -> None:
         ((reason, cause),) = said(notes.draft_facts_unknown, subject(draft=None))
         assert reason is Reason.UNKNOWN_MODEL_FACTS
