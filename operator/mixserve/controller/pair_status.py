@@ -11,6 +11,7 @@ import structlog
 
 from mixserve.api.names import LABEL_VARIANT
 from mixserve.api.pool import LLMServingPool
+from mixserve.api.speculative_pair import SpeculativePair
 from mixserve.api.speculative_pair_status import SpeculativePairStatus
 from mixserve.apply.resources import PAIRS
 from mixserve.controller.object_cache import PoolKey, key_of
@@ -94,7 +95,8 @@ class PairReporter:
 
     async def write_all(self) -> None:
         """Write what differs; what can't be written is tried again at the next look."""
-        pools = {key_of(raw): self._specs.get(LLMServingPool, raw) for raw in self._view.pools.all()}
+        raws = [raw for raw in self._view.pools.all() if "deletionTimestamp" not in raw["metadata"]]
+        pools = {key_of(raw): self._specs.get(LLMServingPool, raw) for raw in raws}
         self._watch.keep(pools.keys())
         using = {key: pool for key, pool in pools.items() if pool is not None and pool.spec.speculative_pair_ref}
         uses = {key: use for key, pool in using.items() if (use := self._use(key, pool)) is not None}
@@ -102,9 +104,15 @@ class PairReporter:
         for raw in self._view.pairs.all():
             pair = key_of(raw)
             named = [key for key, pool in using.items() if _names(key, pool, pair)]
-            # A pool that nobody has assessed yet is about to be: an operator that has just started is no news.
-            if all(key in uses for key in named):
+            # A pool that nobody has assessed yet is about to be: an operator that has just started is no news. Nor is
+            # an edit of pool or pair that the pool's next look is about.
+            if all(key in uses and self._is_fresh(raw, using[key], uses[key]) for key in named):
                 await self._write(raw, [uses[key] for key in named])
+
+    def _is_fresh(self, pair: RawObject, pool: LLMServingPool, use: PairUse) -> bool:
+        is_readable = self._specs.get(SpeculativePair, pair) is not None
+        generations = pool.metadata.generation, pair["metadata"]["generation"] if is_readable else None
+        return use.assessment.generations == generations
 
     def _use(self, key: PoolKey, pool: LLMServingPool) -> PairUse | None:
         assessment = self._planner.pair_assessment(key)

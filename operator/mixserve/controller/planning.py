@@ -153,9 +153,10 @@ class Planner:
         known = self._known.get(key)
         if known is None:
             return None
-        speculation = known.judgement.speculation.values()
-        plan = known.assessment.plan
+        pool, speculation = known.judgement.pool, known.judgement.speculation.values()
+        pair, plan = pair_of(pool, known.judgement.pairs), known.assessment.plan
         return PairAssessment(
+            generations=(pool.metadata.generation, None if pair is None else pair.metadata.generation),
             tokenizers_match=match_of(speculation).verdict.value if speculation else "Unknown",
             violations=tuple(found for found in known.assessment.violations if is_about_pair(found)),
             speeds={} if plan is None else plan.speeds,

@@ -426,7 +426,7 @@ async def test_what_is_known_of_a_pools_pair_is_that_of_the_last_assessment(
     await assess(planner, view, stored(with_pair()))
     found = planner.pair_assessment(PoolKey("ns", "chat"))
     assert found is not None
-    assert (found.tokenizers_match, found.violations) == ("True", ())
+    assert (found.tokenizers_match, found.violations, found.generations) == ("True", (), (1, 1))
     assert found.speeds["main"] is not None
 
 
@@ -435,4 +435,4 @@ async def test_only_what_is_wrong_with_the_pair_is_told_of_it(planner: Planner, 
     found = planner.pair_assessment(PoolKey("ns", "chat"))
     assert found is not None
     assert [violation.reason for violation in found.violations] == [Reason.UNKNOWN_SPECULATIVE_PAIR]
-    assert (found.tokenizers_match, found.speeds) == ("Unknown", {})
+    assert (found.tokenizers_match, found.speeds, found.generations) == ("Unknown", {}, (1, None))
