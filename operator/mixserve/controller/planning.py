@@ -125,6 +125,7 @@ class Planner:
         judgement, owners = await self._judge(key, pool), await self._owners(key, raw, pool=pool)
         known = self._known.get(key)
         if known is None or known.judgement is not judgement or known.owners != owners:
+            self._configs.keep_only(self._named(raw, judgement), pool)
             made = self._made_with(raw, judgement)
             known = self._known[key] = _Known(judgement, owners, _assess(judgement, owners, made))
         return known.assessment
@@ -176,9 +177,7 @@ class Planner:
         pool: LLMServingPool,
         pairs: Mapping[str, SpeculativePair],
     ) -> dict[Repository, Mapping[str, Any] | None]:
-        pair = pair_of(pool, pairs)
-        repositories = repositories_of(pool, None if pair is None else pair.spec)
-        return {repository: await self._configs.read(repository, pool) for repository in repositories}
+        return {each: await self._configs.read(each, pool) for each in _repositories(pool, pairs)}
 
     async def _judge(self, key: PoolKey, pool: LLMServingPool) -> Judgement:
         """The pool by itself; worked out again only if something that it comes from has changed."""
@@ -189,6 +188,12 @@ class Planner:
         if known is None or (known.pool, known.catalog, known.configs, known.absences, known.pairs) != found:
             known = self._judged[key] = judge(pool, catalog=catalog, configs=configs, absences=absences, pairs=pairs)
         return known
+
+    def _named(self, raw: RawObject, judgement: Judgement) -> frozenset[Repository]:
+        """The checkpoints of the pool and of what its objects were made from, each with its pair's draft."""
+        account = self._account(raw)
+        served, wanted = last_valid(raw, account), _repositories(judgement.pool, judgement.pairs)
+        return wanted if served is None else wanted | _repositories(served, last_valid_pairs(raw, account))
 
     def _pairs(self, pool: LLMServingPool) -> dict[str, SpeculativePair]:
         """The SpeculativePairs that the pool may name; none where it names none."""
@@ -272,6 +277,11 @@ class Planner:
         if known is None or known[0] != generation:
             known = self._parsed[uid] = (generation, parsed(model, raw))
         return known[1]
+
+
+def _repositories(pool: LLMServingPool, pairs: Mapping[str, SpeculativePair]) -> frozenset[Repository]:
+    pair = pair_of(pool, pairs)
+    return repositories_of(pool, None if pair is None else pair.spec)
 
 
 def _assess(

@@ -333,6 +333,7 @@ class Absent:
     def __init__(self, outlook: Outlook) -> None:
         self.outlook = outlook
         self.config: dict[str, Any] | None = None
+        self.kept: Any = None
 
     async def read(self, _: Repository, __: object) -> dict[str, Any] | None:
         return self.config
@@ -340,6 +341,20 @@ class Absent:
     def absences(self, pool: Any) -> dict[Repository, Absence]:
         absence = Absence(outlook=self.outlook, detail="it is not known", remedy="wait")
         return {repository_of(pool, each): absence for each in pool.spec.variants}
+
+    def keep_only(self, repositories: Any, _: object) -> None:
+        self.kept = {each.source for each in repositories}
+
+
+async def test_only_the_checkpoints_of_the_spec_and_of_what_runs_are_kept_in_mind(view: ClusterView) -> None:
+    reader = Absent(Outlook.LATER)
+    planner = Planner(view, reader)
+    raw = stored(manifest(model={"source": "pvc://models/first", "revision": None, "facts": None}))
+    found = await assess(planner, view, raw)
+    assert reader.kept == {"pvc://models/first"}
+    apply(view, found)
+    await assess(planner, view, edited(raw, model={"source": "pvc://models/second", "revision": None, "facts": None}))
+    assert reader.kept == {"pvc://models/first", "pvc://models/second"}
 
 
 async def test_a_pool_whose_files_are_being_read_waits_and_what_runs_is_left_alone(view: ClusterView) -> None:
