@@ -12,7 +12,7 @@ from mixserve.catalog.built_in import ACCELERATORS_FOLDER, FORMATS_FOLDER, manif
 from mixserve.controller import planning
 from mixserve.controller.cluster_view import ClusterView
 from mixserve.controller.object_cache import PoolKey, key_of
-from mixserve.controller.planning import Assessment, Planner
+from mixserve.controller.planning import Planner
 from mixserve.observe.model_files import ModelConfigReader
 from mixserve.plan.absence import Absence, Outlook
 from mixserve.plan.model_source import Repository, repository_of
@@ -21,6 +21,8 @@ from support.pool_manifests import variant
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from mixserve.controller.pool_plan import Assessment
 
 
 def stored(
@@ -109,7 +111,7 @@ async def test_what_has_not_changed_is_not_planned_again(
     planner: Planner, view: ClusterView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await assess(planner, view, stored(manifest()))
-    monkeypatch.setattr(planning, "_assess", lambda *_: pytest.fail("planned again"))
+    monkeypatch.setattr(planning, "assessment_of", lambda *_: pytest.fail("planned again"))
     again = await assess(planner, view, {**stored(manifest(), version=2), "status": {"ready": 1}})
     assert again is first
 

@@ -93,7 +93,7 @@ class Checkpoints:
 
     def keep_only(self, repositories: Collection[Repository], pool: LLMServingPool) -> None:
         """Forget what else the pool has ever asked for: it would be tried again for as long as there is the pool."""
-        known, off = (each.get(pool.metadata.uid, {}) for each in (self._readings, self._off))
+        known, off = self._readings.get(pool.metadata.uid, {}), self._off.get(pool.metadata.uid, {})
         for repository in known.keys() - set(repositories):
             known.pop(repository).stop()
         for repository in off.keys() - set(repositories):
