@@ -179,6 +179,15 @@ def test_a_draft_whose_heads_cannot_be_shared_is_refused() -> None:
     assert list(checks.indivisible_draft_heads(subject(draft=draft, gpus=1))) == []
 
 
+def test_a_head_for_one_gpu_is_shared_by_those_of_the_model_all_the_same() -> None:
+    head = {**HEAD_CONFIG, "num_attention_heads": 6, "num_key_value_heads": 3, "hidden_size": 384}
+    manifest = pool(variant(tensorParallel=4), speculativePairRef={"name": "pair"})
+    for_one = pair("EAGLE3", draft={"source": "pvc://drafts/one", "tensorParallel": 1})
+    (of_variant,) = subjects(manifest, speculation=speculations(manifest, for_one, draft=head))
+    (found,) = checks.indivisible_draft_heads(of_variant)
+    assert "spec.draft.source of SpeculativePair pair: 4 GPUs of variant main can't share" in found.cause
+
+
 class TestMtp:
     def test_a_checkpoint_without_such_layers_is_refused(self) -> None:
         (found,) = checks.no_mtp_layers(subject("MTP", target=MODEL_CONFIG))
