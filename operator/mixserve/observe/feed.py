@@ -93,6 +93,9 @@ class Feed(Generic[T]):
                 if self._unseen is not None and self._failures >= _FAILURES_IN_A_ROW:
                     self._lose(Unseen(UnseenReason.UNAVAILABLE, str(error)))
                 await asyncio.sleep(pause_s)
+            except Exception:  # noqa: BLE001 - an object on which this stumbles must not stop what serves
+                _log.exception("feed_stumbled", resource=self._resource.plural)
+                await asyncio.sleep(_LONGEST_PAUSE_S)
 
     def _pause_s(self, error: ApiError) -> float:
         self._failures += 1

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
 import pytest
+from structlog.testing import capture_logs
 
 from mixserve.api.cluster_observation import Unseen, UnseenReason
 from mixserve.apply.errors import ApiError, Expired, Forbidden, Unavailable
@@ -205,6 +206,17 @@ async def test_where_watches_break_at_once_lists_come_less_and_less_often(monkey
     async with running(watched.feed.run()):
         await until(lambda: len(pauses) == 5)
     assert pauses == [1e-6, 2e-6, 4e-6, 8e-6, 1e-6], "one that has told something is a new beginning"
+
+
+async def test_an_object_on_which_it_stumbles_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "_LONGEST_PAUSE_S", 0.0)
+    server = Server(page({"metadata": {"uid": "a"}}), page(obj("b", "B")))
+    watched = Watched(server)
+    with capture_logs() as logs:
+        async with running(watched.feed.run()):
+            await until(lambda: server.watched)
+    assert watched.seen == {"B"}
+    assert [entry["event"] for entry in logs] == ["feed_stumbled"]
 
 
 async def test_what_was_seen_stays_while_nothing_answers() -> None:
