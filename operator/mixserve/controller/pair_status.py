@@ -97,8 +97,8 @@ class PairReporter:
         """Write what differs; what can't be written is tried again at the next look."""
         raws = [raw for raw in self._view.pools.all() if "deletionTimestamp" not in raw["metadata"]]
         pools = {key_of(raw): self._specs.get(LLMServingPool, raw) for raw in raws}
-        self._watch.keep(pools.keys())
         using = {key: pool for key, pool in pools.items() if pool is not None and pool.spec.speculative_pair_ref}
+        self._watch.keep({(key, variant.name) for key, pool in using.items() for variant in pool.spec.variants})
         uses = {key: use for key, pool in using.items() if (use := self._use(key, pool)) is not None}
         self._gauges.show(uses)
         for raw in self._view.pairs.all():
