@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from mixserve.api.names import Reason
+from mixserve.plan.absence import Outlook
 from mixserve.plan.facts import UnknownFacts
 from mixserve.validate import speculation_checks as checks
 from mixserve.validate import speculation_notes as notes
@@ -167,6 +169,18 @@ def test_all_that_is_wrong_with_a_drafts_config_is_said() -> None:
     draft = {**DRAFT_CONFIG, "hidden_size": -1, "num_hidden_layers": "x"}
     found = said(checks.invalid_draft_facts, subject(draft=draft))
     assert [reason for reason, _ in found] == [Reason.INVALID_MODEL_FACTS] * 2
+
+
+@pytest.mark.parametrize("outlook", list(Outlook))
+def test_a_draft_that_the_hub_does_not_have_is_refused(outlook: Outlook) -> None:
+    known = subject(draft=None)
+    assert known.speculation is not None
+    absent = replace(
+        known.speculation, draft_facts=UnknownFacts("the hub has no hf://org/draft", "correct it", outlook)
+    )
+    found = said(checks.draft_not_there, replace(known, speculation=absent))
+    refusal = [(Reason.CHECKPOINT_NOT_FOUND, "the hub has no hf://org/draft")]
+    assert found == (refusal if outlook is Outlook.NOT_THERE else [])
 
 
 def test_a_draft_whose_heads_cannot_be_shared_is_refused() -> None:
