@@ -109,6 +109,7 @@ def test_what_engines_count_is_told(engine: PoolSandbox, installation: Installat
 def test_numbers_that_do_not_move_are_not_written_and_a_restart_forgets_none(
     engine: PoolSandbox, installation: Installation
 ) -> None:
+    wait_for_reason(engine, "True", "Ready")
     eventually(lambda: status(engine)["pools"][0].get("acceptanceRate"), "acceptance", 60.0)
     before = get(engine, "spair", "lookup")
     installation.stop_operator()

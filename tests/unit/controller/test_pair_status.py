@@ -123,10 +123,23 @@ async def test_an_edit_is_not_answered_with_what_was_known_before(cluster: Clust
     raw, generations = (pair(500, generation=2), (1, 2)) if edited is PAIRS else (pool(version=2), (2, 1))
     cluster.view.put(edited, raw)
     cluster.assessments[P] = replace(VALID, tokenizers_match="False")
-    await cluster.reporter.write_all()
+    assert not await cluster.reporter.write_all()
     assert len(cluster.written) == 1, "that would be said of the wrong generation, and written twice"
     cluster.assessments[P] = replace(VALID, tokenizers_match="False", generations=generations)
     assert (await cluster.entry())["tokenizersMatch"] == "False"
+
+
+async def test_what_is_not_judged_yet_is_looked_at_again_soon(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("_SETTLE_S", 0.0), ("_INTERVAL_S", 3600.0), ("_UNJUDGED_INTERVAL_S", 0.0)):
+        monkeypatch.setattr(pair_status, name, value)
+    cluster.assessments[P] = None
+    async with running(cluster.reporter.run()):
+        cluster.reporter.look()
+        await until(lambda: not cluster.reporter._news.is_set())
+        cluster.assessments[P] = VALID
+        await until(lambda: cluster.written)
 
 
 async def test_a_pair_that_can_not_be_read_is_one_that_its_pools_miss(cluster: Cluster) -> None:
