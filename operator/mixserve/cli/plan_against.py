@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mixserve.apply.changes import changes
-from mixserve.apply.late_facts import facts_for_objects
+from mixserve.apply.late_facts import MadeWith, numbers_for_objects
 from mixserve.apply.resources import DEPLOYMENTS, SERVICE_ACCOUNTS
-from mixserve.controller.parsing import last_valid
+from mixserve.controller.parsing import last_valid, last_valid_pairs
 from mixserve.plan.objects import desired_objects
 
 if TYPE_CHECKING:
@@ -124,24 +124,22 @@ def difference(judgement: Judgement, live: LivePool, *, is_planned: bool) -> Dif
 def _changes(judgement: Judgement, live: LivePool) -> tuple[Change, ...]:
     pool, uid = judgement.resolved, "" if live.pool is None else live.pool["metadata"]["uid"]
     owned = pool.model_copy(update={"metadata": pool.metadata.model_copy(update={"uid": uid})})
-    facts = facts_for_objects(
+    account = next((one for one in live.objects if one["kind"] == SERVICE_ACCOUNTS.kind), None)
+    made_with = numbers_for_objects(
         owned,
-        judgement.facts,
-        served=_served(live),
+        catalog=judgement.catalog,
+        known=MadeWith(judgement.facts, judgement.speculation),
+        served=None if live.pool is None else last_valid(live.pool, account),
+        served_pairs={} if live.pool is None else last_valid_pairs(live.pool, account),
         deployments={one["metadata"]["name"]: one for one in live.objects if one["kind"] == DEPLOYMENTS.kind},
     )
     desired = desired_objects(
-        owned, catalog=judgement.catalog, facts_by_variant=facts, speculation=judgement.speculation
+        owned,
+        catalog=judgement.catalog,
+        facts_by_variant=made_with.facts,
+        speculation=made_with.speculation,
     )
     return changes(desired.objects, live.objects)
-
-
-def _served(live: LivePool) -> LLMServingPool | None:
-    """The pool as its objects were last applied."""
-    if live.pool is None:
-        return None
-    account = next((one for one in live.objects if one["kind"] == SERVICE_ACCOUNTS.kind), None)
-    return last_valid(live.pool, account)
 
 
 def _bounds(pool: LLMServingPool, live: LivePool) -> Iterator[Bounds]:

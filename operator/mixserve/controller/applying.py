@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mixserve.controller.cluster_view import ClusterView
     from mixserve.controller.event_poster import EventPoster
     from mixserve.controller.object_cache import PoolKey
-    from mixserve.controller.planning import PoolPlan
+    from mixserve.controller.pool_plan import PoolPlan
     from mixserve.controller.refusals import Refusals
     from mixserve.controller.telemetry import Telemetry
     from mixserve.plan.objects import DesiredObject

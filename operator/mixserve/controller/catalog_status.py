@@ -57,6 +57,7 @@ class CatalogReporter:
         self._specs = ParsedSpecs()
         self._writer = StatusWriter(connection, view)
         self._news = asyncio.Event()
+        self._retry: asyncio.TimerHandle | None = None
         self._nodes = Feed(connection, NODES, trim=observe_node, changed=self.look)
         self._claims = Feed(connection, PODS, trim=observe_claim, changed=self.look, field_selector=PODS_ON_NODES)
 
@@ -86,8 +87,13 @@ class CatalogReporter:
             except Exception:  # noqa: BLE001 - an entry on which this stumbles must not stop what serves
                 _log.exception("catalog_look_failed")
                 written = False
-            if not written:
-                asyncio.get_running_loop().call_later(_RETRY_S, self.look)
+            self._retry_soon(needed=not written)
+
+    def _retry_soon(self, *, needed: bool) -> None:
+        """One timer at a time: each look that fails would otherwise begin a row of its own."""
+        if self._retry is not None:
+            self._retry.cancel()
+        self._retry = asyncio.get_running_loop().call_later(_RETRY_S, self.look) if needed else None
 
     async def write_all(self) -> bool:
         """Write what differs; return whether all of it could be."""

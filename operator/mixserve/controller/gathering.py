@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mixserve.api.observation import PodObservation
     from mixserve.controller.cluster_view import ClusterView
     from mixserve.controller.object_cache import PoolKey
-    from mixserve.controller.planning import PoolPlan
+    from mixserve.controller.pool_plan import PoolPlan
     from mixserve.controller.samples import Samples
     from mixserve.observe.chat_templates import ChatTemplates
     from mixserve.observe.crash_logs import CrashLogs

@@ -11,6 +11,7 @@ import structlog
 
 from mixserve.api.names import LABEL_VARIANT
 from mixserve.api.pool import LLMServingPool
+from mixserve.api.speculative_pair import SpeculativePair
 from mixserve.api.speculative_pair_status import SpeculativePairStatus
 from mixserve.apply.resources import PAIRS
 from mixserve.controller.object_cache import PoolKey, key_of
@@ -36,6 +37,8 @@ _log = structlog.get_logger(__name__)
 _SETTLE_S = 1.0
 # What engines count is no news; it is looked at this often.
 _INTERVAL_S = 15.0
+# An edit is judged within a second where the operator is not busy.
+_UNJUDGED_INTERVAL_S = 2.0
 # Numbers that move with every request are written at most this often, and only if they have moved noticeably.
 _NUMBERS_REST_S = 60.0
 
@@ -81,30 +84,47 @@ class PairReporter:
 
     async def run(self) -> None:
         """Look at all pairs again and again, until cancelled."""
+        pause_s = _INTERVAL_S
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_INTERVAL_S):
+                async with asyncio.timeout(pause_s):
                     await self._news.wait()
             await asyncio.sleep(_SETTLE_S)
             self._news.clear()
             try:
-                await self.write_all()
+                pause_s = _INTERVAL_S if await self.write_all() else _UNJUDGED_INTERVAL_S
             except Exception:  # noqa: BLE001 - a pair on which this stumbles must not stop what serves
                 _log.exception("pair_look_failed")
+                pause_s = _INTERVAL_S
 
-    async def write_all(self) -> None:
-        """Write what differs; what can't be written is tried again at the next look."""
-        pools = {key_of(raw): self._specs.get(LLMServingPool, raw) for raw in self._view.pools.all()}
-        self._watch.keep(pools.keys())
+    async def write_all(self) -> bool:
+        """Write what differs; what can't be written is tried again at the next look.
+
+        Returns:
+            Whether all pairs were judged with the pools that name them.
+        """
+        raws = [raw for raw in self._view.pools.all() if "deletionTimestamp" not in raw["metadata"]]
+        pools = {key_of(raw): self._specs.get(LLMServingPool, raw) for raw in raws}
         using = {key: pool for key, pool in pools.items() if pool is not None and pool.spec.speculative_pair_ref}
+        self._watch.keep({(key, variant.name) for key, pool in using.items() for variant in pool.spec.variants})
         uses = {key: use for key, pool in using.items() if (use := self._use(key, pool)) is not None}
         self._gauges.show(uses)
+        all_judged = True
         for raw in self._view.pairs.all():
             pair = key_of(raw)
             named = [key for key, pool in using.items() if _names(key, pool, pair)]
-            # A pool that nobody has assessed yet is about to be: an operator that has just started is no news.
-            if all(key in uses for key in named):
+            # A pool that nobody has assessed yet is about to be: an operator that has just started is no news. Nor is
+            # an edit of pool or pair that the pool's next look is about.
+            if all(key in uses and self._is_fresh(raw, using[key], uses[key]) for key in named):
                 await self._write(raw, [uses[key] for key in named])
+            else:
+                all_judged = False
+        return all_judged
+
+    def _is_fresh(self, pair: RawObject, pool: LLMServingPool, use: PairUse) -> bool:
+        is_readable = self._specs.get(SpeculativePair, pair) is not None
+        generations = pool.metadata.generation, pair["metadata"]["generation"] if is_readable else None
+        return use.assessment.generations == generations
 
     def _use(self, key: PoolKey, pool: LLMServingPool) -> PairUse | None:
         assessment = self._planner.pair_assessment(key)

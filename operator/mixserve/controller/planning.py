@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -12,85 +12,33 @@ from mixserve.api.engine import EngineType
 from mixserve.api.pool import LLMServingPool
 from mixserve.api.quantization import QuantizationFormat
 from mixserve.api.speculative_pair import SpeculativePair
-from mixserve.apply.late_facts import facts_for_objects
+from mixserve.apply.late_facts import MadeWith, numbers_for_objects
 from mixserve.apply.resources import DEPLOYMENTS, SERVICE_ACCOUNTS
 from mixserve.catalog.built_in import Catalog
 from mixserve.controller.gathering import owned_by
 from mixserve.controller.object_cache import PoolKey, key_of
 from mixserve.controller.parsing import last_valid, last_valid_pairs, parsed
-from mixserve.controller.plan_parts import PlanParts
-from mixserve.controller.scraping import MetricsEndpoint
+from mixserve.controller.pool_plan import Assessment, PoolPlan, assessment_of, fits, plan_of
 from mixserve.engines.registry import adapter_for
 from mixserve.plan.model_source import Repository, repositories_of
-from mixserve.plan.objects import DesiredObject, deployment_name, desired_objects
 from mixserve.plan.placement import PlacementError
 from mixserve.plan.speculation import match_of, pair_of
 from mixserve.status.pair_status import PairAssessment
 from mixserve.validate.about_pair import is_about_pair
-from mixserve.validate.judgement import Judgement, findings, judge
+from mixserve.validate.judgement import Judgement, judge
 from mixserve.validate.name_checks import Claim, name_owners
 from mixserve.validate.unreadable import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from decimal import Decimal
 
     from mixserve.api.base import StrictModel
     from mixserve.controller.checkpoints.reader import CheckpointReader
     from mixserve.controller.cluster_view import ClusterView
     from mixserve.controller.object_cache import ObjectCache
-    from mixserve.plan.facts import Facts
-    from mixserve.plan.speculation import Speculation
-    from mixserve.plan.speed_up import SpeculationSpeed
-    from mixserve.status.troubles import Advise
     from mixserve.validate.name_checks import Name
-    from mixserve.validate.violation import Note, Violation
 
     RawObject = Mapping[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class PoolPlan:
-    """What a valid pool should consist of.
-
-    Attributes:
-        pool: the pool.
-        objects: in the order in which they are made.
-        deployments: the name of each variant's Deployment, in the order of the spec.
-        priors: by variant, the requests that fit in a replica at once.
-        prices: by AcceleratorClass, USD per GPU and hour.
-        endpoint: where its engines have their metrics.
-        speculation: what proposes tokens, by variant; empty without speculative decoding.
-        speeds: by variant, what `expected_speed_up` needs; None where numbers are not known.
-    """
-
-    pool: LLMServingPool
-    objects: tuple[DesiredObject, ...]
-    deployments: Mapping[str, str]
-    priors: Mapping[str, float]
-    prices: Mapping[str, Decimal]
-    endpoint: MetricsEndpoint
-    speculation: Mapping[str, Speculation] = field(default_factory=dict)
-    speeds: Mapping[str, SpeculationSpeed | None] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Assessment:
-    """A pool's spec, judged.
-
-    Attributes:
-        violations: what is wrong with it.
-        notes: what there is to know.
-        advise: what its engine knows of start-up errors.
-        waits: nothing is wrong, and there is no plan yet for want of the model's files.
-        plan: what it should consist of; None if something is wrong, or it waits.
-    """
-
-    violations: tuple[Violation, ...] = ()
-    notes: tuple[Note, ...] = ()
-    advise: Advise
-    waits: bool = False
-    plan: PoolPlan | None = None
 
 
 @dataclass(frozen=True)
@@ -126,8 +74,9 @@ class Planner:
         judgement, owners = await self._judge(key, pool), await self._owners(key, raw, pool=pool)
         known = self._known.get(key)
         if known is None or known.judgement is not judgement or known.owners != owners:
-            facts = self._facts_for_objects(raw, judgement)
-            known = self._known[key] = _Known(judgement, owners, _assess(judgement, owners, facts))
+            self._configs.keep_only(self._named(raw, judgement), pool)
+            made = self._made_with(raw, judgement)
+            known = self._known[key] = _Known(judgement, owners, assessment_of(judgement, owners, made))
         return known.assessment
 
     async def recover(self, raw: RawObject) -> PoolPlan | None:
@@ -145,7 +94,7 @@ class Planner:
         if judgement.waits:
             return None
         try:
-            return _plan(judgement, self._facts_for_objects(raw, judgement)) if _fits(_parts(judgement)) else None
+            return plan_of(judgement, self._made_with(raw, judgement)) if fits(judgement) else None
         except PlacementError:
             return None
 
@@ -154,9 +103,10 @@ class Planner:
         known = self._known.get(key)
         if known is None:
             return None
-        speculation = known.judgement.speculation.values()
-        plan = known.assessment.plan
+        pool, speculation = known.judgement.pool, known.judgement.speculation.values()
+        pair, plan = pair_of(pool, known.judgement.pairs), known.assessment.plan
         return PairAssessment(
+            generations=(pool.metadata.generation, None if pair is None else pair.metadata.generation),
             tokenizers_match=match_of(speculation).verdict.value if speculation else "Unknown",
             violations=tuple(found for found in known.assessment.violations if is_about_pair(found)),
             speeds={} if plan is None else plan.speeds,
@@ -176,9 +126,7 @@ class Planner:
         pool: LLMServingPool,
         pairs: Mapping[str, SpeculativePair],
     ) -> dict[Repository, Mapping[str, Any] | None]:
-        pair = pair_of(pool, pairs)
-        repositories = repositories_of(pool, None if pair is None else pair.spec)
-        return {repository: await self._configs.read(repository, pool) for repository in repositories}
+        return {each: await self._configs.read(each, pool) for each in _repositories(pool, pairs)}
 
     async def _judge(self, key: PoolKey, pool: LLMServingPool) -> Judgement:
         """The pool by itself; worked out again only if something that it comes from has changed."""
@@ -190,6 +138,12 @@ class Planner:
             known = self._judged[key] = judge(pool, catalog=catalog, configs=configs, absences=absences, pairs=pairs)
         return known
 
+    def _named(self, raw: RawObject, judgement: Judgement) -> frozenset[Repository]:
+        """The checkpoints of the pool and of what its objects were made from, each with its pair's draft."""
+        account = self._account(raw)
+        served, wanted = last_valid(raw, account), _repositories(judgement.pool, judgement.pairs)
+        return wanted if served is None else wanted | _repositories(served, last_valid_pairs(raw, account))
+
     def _pairs(self, pool: LLMServingPool) -> dict[str, SpeculativePair]:
         """The SpeculativePairs that the pool may name; none where it names none."""
         if pool.spec.speculative_pair_ref is None:
@@ -197,11 +151,18 @@ class Planner:
         parsed = [self._parse(SpeculativePair, raw) for raw in self._view.pairs_in(pool.metadata.namespace)]
         return {pair.metadata.name: pair for pair in parsed if not isinstance(pair, ValidationError)}
 
-    def _facts_for_objects(self, raw: RawObject, judgement: Judgement) -> Mapping[str, Facts]:
+    def _made_with(self, raw: RawObject, judgement: Judgement) -> MadeWith:
         owned = owned_by(raw["metadata"]["uid"], self._view.owned(key_of(raw)))
         deployments = {obj["metadata"]["name"]: obj for obj in owned if obj["kind"] == DEPLOYMENTS.kind}
-        served = self._last_valid(raw)
-        return facts_for_objects(judgement.resolved, judgement.facts, served=served, deployments=deployments)
+        account = self._account(raw)
+        return numbers_for_objects(
+            judgement.resolved,
+            catalog=judgement.catalog,
+            known=MadeWith(judgement.facts, judgement.speculation),
+            served=last_valid(raw, account),
+            served_pairs=last_valid_pairs(raw, account),
+            deployments=deployments,
+        )
 
     def _catalog(self) -> Catalog:
         """The whole catalogue: what a pool names need not exist, and remedies name what does."""
@@ -267,43 +228,6 @@ class Planner:
         return known[1]
 
 
-def _assess(
-    judgement: Judgement,
-    owners: Mapping[Name, LLMServingPool],
-    facts_for_objects: Mapping[str, Facts],
-) -> Assessment:
-    found = findings(judgement, owners)
-    waits = judgement.waits and not found.violations
-    return Assessment(
-        violations=found.violations,
-        notes=found.notes,
-        advise=adapter_for(judgement.pool.spec.engine.type).advise,
-        waits=waits,
-        plan=None if waits or found.violations else _plan(judgement, facts_for_objects),
-    )
-
-
-def _plan(judgement: Judgement, facts_for_objects: Mapping[str, Facts]) -> PoolPlan:
-    pool, catalog, speculation = judgement.resolved, judgement.catalog, judgement.speculation
-    parts, adapter, variants = _parts(judgement), adapter_for(pool.spec.engine.type), pool.spec.variants
-    desired = desired_objects(pool, catalog=catalog, facts_by_variant=facts_for_objects, speculation=speculation)
-    return PoolPlan(
-        pool=pool,
-        objects=desired.objects,
-        deployments={variant.name: deployment_name(pool, variant) for variant in variants},
-        priors={variant.name: parts.prior(variant) for variant in variants},
-        prices={v.accelerator: catalog.accelerators[v.accelerator].spec.price_per_hour for v in variants},
-        endpoint=MetricsEndpoint(port=adapter.port, page=adapter.metrics_page(pool.spec.engine.version)),
-        speculation=speculation,
-        speeds={v.name: parts.speed(v, speculation[v.name]) for v in variants if v.name in speculation},
-    )
-
-
-def _parts(judgement: Judgement) -> PlanParts:
-    return PlanParts(judgement.resolved, judgement.catalog, judgement.facts, judgement.speculation)
-
-
-def _fits(parts: PlanParts) -> bool:
-    """Whether no variant is known not to fit."""
-    plans = [parts.memory(variant) for variant in parts.pool.spec.variants]
-    return all(plan is None or plan.fits for plan in plans)
+def _repositories(pool: LLMServingPool, pairs: Mapping[str, SpeculativePair]) -> frozenset[Repository]:
+    pair = pair_of(pool, pairs)
+    return repositories_of(pool, None if pair is None else pair.spec)

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from mixserve.controller.cluster_view import ClusterView
     from mixserve.controller.gathering import Gatherer
     from mixserve.controller.object_cache import PoolKey
-    from mixserve.controller.planning import Assessment, Planner, PoolPlan
+    from mixserve.controller.planning import Planner
+    from mixserve.controller.pool_plan import Assessment, PoolPlan
     from mixserve.controller.reporting import Reporter
     from mixserve.controller.scraping import Scraper
     from mixserve.controller.telemetry import Telemetry

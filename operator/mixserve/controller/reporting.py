@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mixserve.controller.cluster_view import ClusterView
     from mixserve.controller.event_poster import EventPoster
     from mixserve.controller.object_cache import PoolKey
-    from mixserve.controller.planning import Assessment, PoolPlan
+    from mixserve.controller.pool_plan import Assessment, PoolPlan
     from mixserve.status.pool_status import Outcome
 
     RawObject = Mapping[str, Any]

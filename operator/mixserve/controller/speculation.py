@@ -74,9 +74,9 @@ class SpeculationWatch:
         """Drop a pod that is gone."""
         self._before.pop(uid, None)
 
-    def keep(self, pools: Collection[PoolKey]) -> None:
-        """Drop the pools that are not among these."""
-        self._windows = {known: window for known, window in self._windows.items() if known[0] in pools}
+    def keep(self, variants: Collection[tuple[PoolKey, str]]) -> None:
+        """Drop the variants of pools that are not among these."""
+        self._windows = {known: window for known, window in self._windows.items() if known in variants}
 
 
 def _prune(window: _Window, now_s: float) -> None:

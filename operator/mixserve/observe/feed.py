@@ -79,9 +79,9 @@ class Feed(Generic[T]):
         while True:
             try:
                 version = await self._list()
-                self._failures = 0
                 while True:
                     version = await self._follow(version)
+                    self._failures = 0
                     await asyncio.sleep(_BETWEEN_WATCHES_S)
             except Expired:
                 await asyncio.sleep(_BETWEEN_WATCHES_S)
@@ -93,6 +93,9 @@ class Feed(Generic[T]):
                 if self._unseen is not None and self._failures >= _FAILURES_IN_A_ROW:
                     self._lose(Unseen(UnseenReason.UNAVAILABLE, str(error)))
                 await asyncio.sleep(pause_s)
+            except Exception:  # noqa: BLE001 - an object on which this stumbles must not stop what serves
+                _log.exception("feed_stumbled", resource=self._resource.plural)
+                await asyncio.sleep(_LONGEST_PAUSE_S)
 
     def _pause_s(self, error: ApiError) -> float:
         self._failures += 1
@@ -125,6 +128,8 @@ class Feed(Generic[T]):
         watch = self._connection.watch(self._resource, version=version, field_selector=self._field_selector)
         async with contextlib.aclosing(watch) as events:
             async for event in events:
+                # Not earlier: where lists work and watches do not, all pods of a cluster would be read every second.
+                self._failures = 0
                 obj = event["object"]
                 version = obj["metadata"]["resourceVersion"]
                 if event["type"] != "BOOKMARK":

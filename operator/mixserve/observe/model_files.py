@@ -53,6 +53,9 @@ class ModelConfigReader:
         """Nothing: what is not there now may be at the next look, which is soon."""
         return {}
 
+    def keep_only(self, _repositories: object, _pool: object) -> None:
+        """Nothing: what is known of a directory is bounded, and several pools may share it."""
+
     def read_now(self, repository: Repository) -> Mapping[str, Any] | None:
         """The same as `read`, for a process that has nothing else to do while it waits for the disk."""
         source = repository.source

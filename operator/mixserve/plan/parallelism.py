@@ -40,8 +40,10 @@ def draft_shares_heads(speculation: Speculation | None, tensor_parallel: int) ->
     """Whether engines can split the heads of a draft; so it is where there is none, or its numbers are not known."""
     if speculation is None or speculation.spec.draft is None:
         return True
-    draft, gpus = speculation.draft_facts, speculation.spec.draft.gpus_beside(tensor_parallel)
-    return not isinstance(draft, ModelFacts) or shares_heads(draft, gpus)
+    # Whatever `draft.tensorParallel` says: an engine that starts loads the draft with the model's groups of GPUs. vLLM
+    # takes 1 for a head, and splits it all the same (`LLMBaseProposer._create_draft_vllm_config` of 0.32).
+    draft = speculation.draft_facts
+    return not isinstance(draft, ModelFacts) or shares_heads(draft, tensor_parallel)
 
 
 def group_sizes(facts: ModelFacts, gpus_per_node: int) -> list[int]:

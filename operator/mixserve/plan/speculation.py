@@ -106,6 +106,12 @@ def speculation_by_variant(
     }
 
 
+def without_files(speculation: Speculation) -> Speculation:
+    """The same with what the pair itself says, and nothing that was read of checkpoints."""
+    pair = speculation.spec
+    return Speculation(name=speculation.name, spec=pair, draft_facts=_draft_facts(pair, None, None))
+
+
 def match_of(speculations: Iterable[Speculation]) -> TokenizerMatch:
     """Whether the draft splits text as all variants of a pool do: the worst of them.
 

@@ -38,11 +38,14 @@ class PairAssessment:
     """What is known of a pair in a pool before anything runs.
 
     Attributes:
+        generations: of the pool and of the pair, of which all this is known; of the pair None where there was none, or
+            none that can be read.
         tokenizers_match: whether model and draft split text into the same tokens.
         violations: of the pool, as far as they are about the pair.
         speeds: by variant, what the expected speed-up is worked out from; None where numbers are not known.
     """
 
+    generations: tuple[int, int | None]
     tokenizers_match: Match
     violations: Sequence[Violation] = ()
     speeds: Mapping[str, SpeculationSpeed | None] = field(default_factory=dict)

@@ -55,6 +55,7 @@ from mixserve.validate.speculation_notes import (
     draft_context_shorter,
     draft_facts_unknown,
     mtp_unread,
+    other_special_tokens,
     speculation_caveats,
     tokenizer_unread,
 )
@@ -113,6 +114,7 @@ VARIANT_NOTES = (
     format_falls_back,
     speculation_caveats,
     tokenizer_unread,
+    other_special_tokens,
     draft_facts_unknown,
     mtp_unread,
     draft_context_shorter,

@@ -149,14 +149,13 @@ def indivisible_draft_heads(subject: Subject) -> Iterator[Violation]:
     pair, gpus = subject.speculation, subject.variant.gpus
     if pair is None or draft_shares_heads(pair, gpus):
         return
-    facts, draft = pair.draft_facts, pair.spec.draft
+    facts = pair.draft_facts
     assert isinstance(facts, ModelFacts)
-    assert draft is not None
     yield _violation(
         pair,
         Reason.INDIVISIBLE_HEADS,
-        field_path="spec.draft.tensorParallel",
-        cause=f"{draft.gpus_beside(gpus)} GPUs of variant {subject.variant.name} can't share the draft's "
+        field_path=_SOURCE,
+        cause=f"{gpus} GPUs of variant {subject.variant.name} can't share the draft's "
         f"{facts.attention_heads} attention heads and {facts.key_value_heads} key-value heads evenly",
         remedy=f"choose another tensorParallel in {subject.path}, or another draft",
     )

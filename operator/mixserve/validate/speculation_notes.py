@@ -45,6 +45,19 @@ def tokenizer_unread(subject: Subject) -> Iterator[Note]:
         )
 
 
+def other_special_tokens(subject: Subject) -> Iterator[Note]:
+    """The draft ends texts in another way than the model does."""
+    pair = subject.speculation
+    if pair is not None and pair.tokenizer_match.other_roles:
+        yield Note(
+            Reason.VALID,
+            PAIR_PATH,
+            f"the draft of SpeculativePair {pair.name} has the model's vocabulary and uses other special tokens: its "
+            f"{pair.tokenizer_match.other_roles}",
+            "nothing has to be done; proposals are kept less often where an answer begins and ends",
+        )
+
+
 def draft_facts_unknown(subject: Subject) -> Iterator[Note]:
     """Whether model and draft fit together can't be checked."""
     pair = subject.speculation

@@ -15,7 +15,7 @@ from mixserve.controller import applying
 from mixserve.controller.applying import Applied, Applier
 from mixserve.controller.cluster_view import ClusterView
 from mixserve.controller.object_cache import PoolKey
-from mixserve.controller.planning import PoolPlan
+from mixserve.controller.pool_plan import PoolPlan
 from mixserve.controller.refusals import Refusals
 from mixserve.controller.scraping import MetricsEndpoint
 from mixserve.controller.telemetry import Telemetry

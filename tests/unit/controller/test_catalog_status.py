@@ -169,6 +169,23 @@ async def test_what_could_not_be_written_is_tried_again(cluster: Cluster, report
         await until(lambda: len(cluster.written) == 2)
 
 
+async def test_each_failure_puts_off_the_next_try_instead_of_adding_one(
+    cluster: Cluster, reporter: CatalogReporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog_status, "_RETRY_S", 3600.0)
+    cluster.error = Unavailable("500", status=500)
+    async with running(reporter.run()):
+        await until(lambda: reporter._retry is not None)
+        first = reporter._retry
+        assert first is not None
+        reporter.look()
+        await until(lambda: reporter._retry is not first)
+        assert first.cancelled()
+        cluster.error = None
+        reporter.look()
+        await until(lambda: reporter._retry is None)
+
+
 async def test_two_operators_do_not_correct_each_other_forever(
     cluster: Cluster, reporter: CatalogReporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,8 @@ from __future__ import annotations
 import asyncio
 import copy
 import time
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
@@ -28,6 +29,9 @@ from support.pool_manifests import pool as manifest
 from support.pool_manifests import variant
 from support.waiting_in_loop import running, until
 
+if TYPE_CHECKING:
+    from mixserve.apply.resources import Resource
+
 P = PoolKey("ns", "p")
 ROOFLINE = Roofline(
     weights_s=0.02, experts_s=0.0, unused_share=0.0, kv_s_per_context_token=0.0, compute_s_per_batch_token=0.001
@@ -35,7 +39,7 @@ ROOFLINE = Roofline(
 SPEED = SpeculationSpeed(
     pair=SpeculativePairSpec(method=SpeculationMethod.NGRAM), model=ROOFLINE, draft=None, context_tokens=1000
 )
-VALID = PairAssessment(tokenizers_match="True", speeds={"first": SPEED, "second": SPEED})
+VALID = PairAssessment(generations=(1, 1), tokenizers_match="True", speeds={"first": SPEED, "second": SPEED})
 
 
 def pair(version: int = 1, **metadata: Any) -> dict[str, Any]:
@@ -113,6 +117,44 @@ async def test_numbers_are_those_of_the_first_variant_that_serves(cluster: Clust
     assert (entry["variant"], "acceptanceRate" in entry) == ("first", False)
 
 
+@pytest.mark.parametrize("edited", [PAIRS, POOLS])
+async def test_an_edit_is_not_answered_with_what_was_known_before(cluster: Cluster, edited: Resource) -> None:
+    await cluster.entry()
+    raw, generations = (pair(500, generation=2), (1, 2)) if edited is PAIRS else (pool(version=2), (2, 1))
+    cluster.view.put(edited, raw)
+    cluster.assessments[P] = replace(VALID, tokenizers_match="False")
+    assert not await cluster.reporter.write_all()
+    assert len(cluster.written) == 1, "that would be said of the wrong generation, and written twice"
+    cluster.assessments[P] = replace(VALID, tokenizers_match="False", generations=generations)
+    assert (await cluster.entry())["tokenizersMatch"] == "False"
+
+
+async def test_what_is_not_judged_yet_is_looked_at_again_soon(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("_SETTLE_S", 0.0), ("_INTERVAL_S", 3600.0), ("_UNJUDGED_INTERVAL_S", 0.0)):
+        monkeypatch.setattr(pair_status, name, value)
+    cluster.assessments[P] = None
+    async with running(cluster.reporter.run()):
+        cluster.reporter.look()
+        await until(lambda: not cluster.reporter._news.is_set())
+        cluster.assessments[P] = VALID
+        await until(lambda: cluster.written)
+
+
+async def test_a_pair_that_can_not_be_read_is_one_that_its_pools_miss(cluster: Cluster) -> None:
+    cluster.view.put(PAIRS, {**pair(2, generation=2), "spec": {"fromTheFuture": True}})
+    cluster.assessments[P] = replace(VALID, generations=(1, None))
+    await cluster.entry()
+
+
+async def test_a_pool_that_is_being_deleted_does_not_use_it_any_more(cluster: Cluster) -> None:
+    raw = pool(version=2)
+    cluster.view.put(POOLS, {**raw, "metadata": {**raw["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}})
+    await cluster.reporter.write_all()
+    assert cluster.written[-1]["conditions"][0]["reason"] == "NotUsed", "nobody looks at it any more"
+
+
 async def test_only_pools_of_its_namespace_that_name_it_use_it(cluster: Cluster) -> None:
     for other in (pool("other", names=None), pool("third", names="else"), pool("p", "elsewhere")):
         cluster.view.put(POOLS, other)
@@ -134,7 +176,7 @@ async def test_a_pool_that_was_not_assessed_yet_is_no_news(cluster: Cluster) -> 
 
 async def test_what_is_wrong_is_told(cluster: Cluster) -> None:
     wrong = Violation(Reason.DRAFT_MISMATCH, "spec.speculativePairRef.name", "no", "change it")
-    cluster.assessments[P] = PairAssessment(tokenizers_match="False", violations=(wrong,))
+    cluster.assessments[P] = PairAssessment(generations=(1, 1), tokenizers_match="False", violations=(wrong,))
     entry = await cluster.entry()
     assert entry["tokenizersMatch"] == "False"
     assert cluster.written[-1]["conditions"][0]["reason"] == "DraftMismatch"
@@ -185,7 +227,7 @@ async def test_it_looks_when_there_is_news_and_from_time_to_time(
         cluster.reporter.look()
         await until(lambda: len(cluster.written) == 1)
     monkeypatch.setattr(pair_status, "_INTERVAL_S", 0.0)
-    cluster.assessments[P] = PairAssessment(tokenizers_match="Unknown")
+    cluster.assessments[P] = PairAssessment(generations=(1, 1), tokenizers_match="Unknown")
     async with running(cluster.reporter.run()):
         await until(lambda: len(cluster.written) == 2)
         await asyncio.sleep(0)

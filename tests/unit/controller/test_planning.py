@@ -12,7 +12,7 @@ from mixserve.catalog.built_in import ACCELERATORS_FOLDER, FORMATS_FOLDER, manif
 from mixserve.controller import planning
 from mixserve.controller.cluster_view import ClusterView
 from mixserve.controller.object_cache import PoolKey, key_of
-from mixserve.controller.planning import Assessment, Planner
+from mixserve.controller.planning import Planner
 from mixserve.observe.model_files import ModelConfigReader
 from mixserve.plan.absence import Absence, Outlook
 from mixserve.plan.model_source import Repository, repository_of
@@ -21,6 +21,8 @@ from support.pool_manifests import variant
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from mixserve.controller.pool_plan import Assessment
 
 
 def stored(
@@ -109,7 +111,7 @@ async def test_what_has_not_changed_is_not_planned_again(
     planner: Planner, view: ClusterView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await assess(planner, view, stored(manifest()))
-    monkeypatch.setattr(planning, "_assess", lambda *_: pytest.fail("planned again"))
+    monkeypatch.setattr(planning, "assessment_of", lambda *_: pytest.fail("planned again"))
     again = await assess(planner, view, {**stored(manifest(), version=2), "status": {"ready": 1}})
     assert again is first
 
@@ -333,6 +335,7 @@ class Absent:
     def __init__(self, outlook: Outlook) -> None:
         self.outlook = outlook
         self.config: dict[str, Any] | None = None
+        self.kept: Any = None
 
     async def read(self, _: Repository, __: object) -> dict[str, Any] | None:
         return self.config
@@ -340,6 +343,20 @@ class Absent:
     def absences(self, pool: Any) -> dict[Repository, Absence]:
         absence = Absence(outlook=self.outlook, detail="it is not known", remedy="wait")
         return {repository_of(pool, each): absence for each in pool.spec.variants}
+
+    def keep_only(self, repositories: Any, _: object) -> None:
+        self.kept = {each.source for each in repositories}
+
+
+async def test_only_the_checkpoints_of_the_spec_and_of_what_runs_are_kept_in_mind(view: ClusterView) -> None:
+    reader = Absent(Outlook.LATER)
+    planner = Planner(view, reader)
+    raw = stored(manifest(model={"source": "pvc://models/first", "revision": None, "facts": None}))
+    found = await assess(planner, view, raw)
+    assert reader.kept == {"pvc://models/first"}
+    apply(view, found)
+    await assess(planner, view, edited(raw, model={"source": "pvc://models/second", "revision": None, "facts": None}))
+    assert reader.kept == {"pvc://models/first", "pvc://models/second"}
 
 
 async def test_a_pool_whose_files_are_being_read_waits_and_what_runs_is_left_alone(view: ClusterView) -> None:
@@ -426,7 +443,7 @@ async def test_what_is_known_of_a_pools_pair_is_that_of_the_last_assessment(
     await assess(planner, view, stored(with_pair()))
     found = planner.pair_assessment(PoolKey("ns", "chat"))
     assert found is not None
-    assert (found.tokenizers_match, found.violations) == ("True", ())
+    assert (found.tokenizers_match, found.violations, found.generations) == ("True", (), (1, 1))
     assert found.speeds["main"] is not None
 
 
@@ -435,4 +452,4 @@ async def test_only_what_is_wrong_with_the_pair_is_told_of_it(planner: Planner, 
     found = planner.pair_assessment(PoolKey("ns", "chat"))
     assert found is not None
     assert [violation.reason for violation in found.violations] == [Reason.UNKNOWN_SPECULATIVE_PAIR]
-    assert (found.tokenizers_match, found.speeds) == ("Unknown", {})
+    assert (found.tokenizers_match, found.speeds, found.generations) == ("Unknown", {}, (1, None))

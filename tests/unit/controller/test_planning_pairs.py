@@ -8,19 +8,21 @@ import pytest
 import yaml
 
 from mixserve.api.names import ANNOTATION_LAST_VALID_PAIR, Reason
-from mixserve.apply.resources import ACCELERATORS, FORMATS, PAIRS, POOLS, SERVICE_ACCOUNTS
+from mixserve.apply.resources import ACCELERATORS, DEPLOYMENTS, FORMATS, PAIRS, POOLS, SERVICE_ACCOUNTS
 from mixserve.catalog.built_in import ACCELERATORS_FOLDER, FORMATS_FOLDER, manifests
 from mixserve.controller.cluster_view import ClusterView
 from mixserve.controller.object_cache import key_of
-from mixserve.controller.planning import Assessment, Planner, PoolPlan
+from mixserve.controller.planning import Planner
 from mixserve.observe.model_files import ModelConfigReader
 from mixserve.plan.speed_up import expected_speed_up
 from support.manifests import LLAMA_8B
-from support.pairs import pair_manifest
+from support.pairs import DRAFT_CONFIG, pair_manifest
 from support.pool_manifests import pool
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from mixserve.controller.pool_plan import Assessment, PoolPlan
 
 
 def stored(body: dict[str, Any], *, version: int = 1, generation: int = 1) -> Any:
@@ -85,7 +87,6 @@ async def test_a_pool_with_a_pair_speculates(planner: Planner, view: ClusterView
     view.put(PAIRS, pair())
     plan = planned(await assess(planner, view))
     assert "--speculative-config" in command_of(plan)
-    assert plan.speculation["main"].name == "pair"
     speed = plan.speeds["main"]
     assert speed is not None
     assert expected_speed_up(speed, batch=1).factor > 1
@@ -96,7 +97,7 @@ async def test_a_pool_without_one_does_not(planner: Planner, view: ClusterView) 
     raw = stored(pool())
     view.put(POOLS, raw)
     plan = planned(await planner.assess(key_of(raw), raw))
-    assert (plan.speculation, plan.speeds) == ({}, {})
+    assert plan.speeds == {}
     assert ANNOTATION_LAST_VALID_PAIR not in plan.objects[0].body["metadata"]["annotations"]
 
 
@@ -134,6 +135,32 @@ async def test_the_draft_is_read_as_well(planner: Planner, view: ClusterView, tm
     view.put(PAIRS, pair("DraftModel", draft={"source": f"host://{tmp_path}"}))
     found = await assess(planner, view)
     assert Reason.DRAFT_MISMATCH in {one.reason for one in found.violations}
+
+
+class Late(ModelConfigReader):
+    """Knows a draft as soon as it is told to."""
+
+    config: dict[str, Any] | None = None
+
+    async def read(self, *_: Any) -> dict[str, Any] | None:
+        return self.config
+
+
+async def test_a_draft_that_is_read_late_leaves_the_pods_as_they_are(view: ClusterView) -> None:
+    view.put(PAIRS, pair("DraftModel"))
+    reader = Late()
+    planner = Planner(view, reader)
+    before = planned(await assess(planner, view))
+    apply(view, before)
+    for one in before.objects:
+        if one.kind == DEPLOYMENTS.kind:
+            metadata = {**one.body["metadata"], "uid": "uid-deployment", "resourceVersion": "8"}
+            view.put(DEPLOYMENTS, {**one.body, "metadata": metadata})
+    reader.config = dict(DRAFT_CONFIG)
+    after = planned(await assess(planner, view))
+    assert after.objects == before.objects
+    assert after.priors != before.priors, "what is decided takes the draft's memory into account"
+    assert planned(await assess(Planner(view, reader), view)).objects == before.objects, "after a restart as well"
 
 
 @pytest.mark.parametrize("becomes", ["gone", "another", "wrong"])

@@ -11,7 +11,7 @@ from mixserve.apply.errors import ApiError, Rejected, Terminating, Unavailable
 from mixserve.autoscale.actions import SetReplicas
 from mixserve.controller.applying import Applied
 from mixserve.controller.object_cache import PoolKey
-from mixserve.controller.planning import Assessment, PoolPlan
+from mixserve.controller.pool_plan import Assessment, PoolPlan
 from mixserve.controller.reconciling import Reconciler
 from mixserve.controller.refusals import Refusals, RefusedError
 from mixserve.controller.scraping import MetricsEndpoint

@@ -9,7 +9,7 @@ from mixserve.apply.errors import Conflict, NotFound, Unavailable
 from mixserve.apply.resources import POOLS
 from mixserve.controller.cluster_view import ClusterView
 from mixserve.controller.object_cache import PoolKey, key_of
-from mixserve.controller.planning import Assessment
+from mixserve.controller.pool_plan import Assessment
 from mixserve.controller.reporting import Reporter
 from mixserve.status.events import Event
 from mixserve.validate.violation import Violation

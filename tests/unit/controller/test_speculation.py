@@ -76,7 +76,7 @@ def test_what_is_gone_is_forgotten(watch: SpeculationWatch) -> None:
     take(watch, "a", sample(5.0, 100))  # another engine, as far as we know
     assert watch.lately(P, "v", now_s=5.0).acceptance is None
     take(watch, "a", sample(10.0, 200))
-    watch.keep([P])
+    watch.keep([(P, "v"), (P, "w")])
     assert watch.lately(P, "v", now_s=10.0).acceptance is not None
-    watch.keep([PoolKey("ns", "q")])
+    watch.keep([(PoolKey("ns", "q"), "v"), (P, "w")])
     assert watch.lately(P, "v", now_s=5.0) == NOTHING_LATELY

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
+from structlog.testing import capture_logs
 
 from mixserve.api.cluster_observation import Unseen, UnseenReason
 from mixserve.apply.errors import ApiError, Expired, Forbidden, Unavailable
@@ -192,6 +194,29 @@ async def test_one_failure_is_no_news_and_several_are() -> None:
             server.answers.release()
         await until(lambda: len(server.tokens) == 5)
     assert (watched.seen, watched.news) == (Unseen(UnseenReason.UNAVAILABLE, "500"), 1)
+
+
+async def test_where_watches_break_at_once_lists_come_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    server, pauses = Server(page(obj("a", "A"))), list[float]()
+    watched = Watched(server)
+    monkeypatch.setattr(feed, "_FIRST_PAUSE_S", 1e-6)
+    monkeypatch.setattr(feed, "_log", Mock(info=lambda _, *, pause_s, **__: pauses.append(pause_s)))
+    for told in (*[Unavailable("broken off")] * 4, event("ADDED", "b", "B"), Unavailable("broken off")):
+        server.events.put_nowait(told)
+    async with running(watched.feed.run()):
+        await until(lambda: len(pauses) == 5)
+    assert pauses == [1e-6, 2e-6, 4e-6, 8e-6, 1e-6], "one that has told something is a new beginning"
+
+
+async def test_an_object_on_which_it_stumbles_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "_LONGEST_PAUSE_S", 0.0)
+    server = Server(page({"metadata": {"uid": "a"}}), page(obj("b", "B")))
+    watched = Watched(server)
+    with capture_logs() as logs:
+        async with running(watched.feed.run()):
+            await until(lambda: server.watched)
+    assert watched.seen == {"B"}
+    assert [entry["event"] for entry in logs] == ["feed_stumbled"]
 
 
 async def test_what_was_seen_stays_while_nothing_answers() -> None:

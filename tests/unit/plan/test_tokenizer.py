@@ -14,7 +14,8 @@ def config(sha256: Any = "a" * 64, **special: Any) -> dict[str, Any]:
 def test_the_same_vocabulary_and_special_tokens_match() -> None:
     found = match_tokenizers(config(eos_token="</s>"), config(eos_token="</s>"))
     assert found.verdict is Verdict.TRUE
-    assert found.detail == "model and draft have the same vocabulary and special tokens"
+    assert found.detail == "model and draft have the same vocabulary"
+    assert found.other_roles == ""
 
 
 def test_another_vocabulary_does_not() -> None:
@@ -23,10 +24,10 @@ def test_another_vocabulary_does_not() -> None:
     assert "another vocabulary" in found.detail
 
 
-def test_another_special_token_does_not_and_is_named() -> None:
-    found = match_tokenizers(config(eos_token="</s>"), config(eos_token="<|eot|>"))
-    assert found.verdict is Verdict.FALSE
-    assert found.detail == "the draft's special tokens are others than the model's: eos_token is '<|eot|>'"
+def test_a_base_model_goes_with_its_chat_model_and_what_it_ends_texts_with_is_named() -> None:
+    found = match_tokenizers(config(eos_token="<|im_end|>"), config(eos_token="<|endoftext|>"))
+    assert found.verdict is Verdict.TRUE
+    assert found.other_roles == "eos_token is '<|endoftext|>'"
 
 
 @pytest.mark.parametrize(

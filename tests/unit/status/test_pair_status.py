@@ -29,7 +29,7 @@ MODEL = Roofline(
 )
 PAIR = SpeculativePairSpec(method=SpeculationMethod.NGRAM, tokens=3)
 SPEED = SpeculationSpeed(pair=PAIR, model=MODEL, draft=None, context_tokens=1000)
-KNOWN = PairAssessment(tokenizers_match="True", speeds={"fp8": SPEED, "awq": None})
+KNOWN = PairAssessment(generations=(1, 1), tokenizers_match="True", speeds={"fp8": SPEED, "awq": None})
 USE = PairUse(
     pool="llama", assessment=KNOWN, variant="fp8", acceptance=Acceptance(rate=0.7123, length=3.1369), batch=5.04
 )

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from mixserve.api.names import Reason
+from mixserve.plan.absence import Outlook
 from mixserve.plan.facts import UnknownFacts
 from mixserve.validate import speculation_checks as checks
 from mixserve.validate import speculation_notes as notes
@@ -169,6 +171,18 @@ def test_all_that_is_wrong_with_a_drafts_config_is_said() -> None:
     assert [reason for reason, _ in found] == [Reason.INVALID_MODEL_FACTS] * 2
 
 
+@pytest.mark.parametrize("outlook", list(Outlook))
+def test_a_draft_that_the_hub_does_not_have_is_refused(outlook: Outlook) -> None:
+    known = subject(draft=None)
+    assert known.speculation is not None
+    absent = replace(
+        known.speculation, draft_facts=UnknownFacts("the hub has no hf://org/draft", "correct it", outlook)
+    )
+    found = said(checks.draft_not_there, replace(known, speculation=absent))
+    refusal = [(Reason.CHECKPOINT_NOT_FOUND, "the hub has no hf://org/draft")]
+    assert found == (refusal if outlook is Outlook.NOT_THERE else [])
+
+
 def test_a_draft_whose_heads_cannot_be_shared_is_refused() -> None:
     draft = {**DRAFT_CONFIG, "num_attention_heads": 6, "num_key_value_heads": 3, "hidden_size": 384}
     (found,) = checks.indivisible_draft_heads(subject(draft=draft, gpus=4))
@@ -177,6 +191,15 @@ def test_a_draft_whose_heads_cannot_be_shared_is_refused() -> None:
         "4 GPUs of variant main can't share the draft's 6 attention heads and 3 key-value heads evenly" in found.cause
     )
     assert list(checks.indivisible_draft_heads(subject(draft=draft, gpus=1))) == []
+
+
+def test_a_head_for_one_gpu_is_shared_by_those_of_the_model_all_the_same() -> None:
+    head = {**HEAD_CONFIG, "num_attention_heads": 6, "num_key_value_heads": 3, "hidden_size": 384}
+    manifest = pool(variant(tensorParallel=4), speculativePairRef={"name": "pair"})
+    for_one = pair("EAGLE3", draft={"source": "pvc://drafts/one", "tensorParallel": 1})
+    (of_variant,) = subjects(manifest, speculation=speculations(manifest, for_one, draft=head))
+    (found,) = checks.indivisible_draft_heads(of_variant)
+    assert "spec.draft.source of SpeculativePair pair: 4 GPUs of variant main can't share" in found.cause
 
 
 class TestMtp:
@@ -245,6 +268,17 @@ class TestNotes:
             "of the draft can't be read by the operator"
         )
         assert said(notes.tokenizer_unread, subject()) == []
+
+    def test_a_draft_that_ends_texts_in_another_way_is_no_mistake_and_is_said(self) -> None:
+        special = {**TOKENIZER["specialTokens"], "eos_token": "<|endoftext|>"}  # type: ignore[dict-item]
+        draft = {**DRAFT_CONFIG, "tokenizer.json": {**TOKENIZER, "specialTokens": special}}
+        assert said(checks.draft_with_another_tokenizer, subject(draft=draft)) == []
+        ((_, cause),) = said(notes.other_special_tokens, subject(draft=draft))
+        assert cause == (
+            "the draft of SpeculativePair pair has the model's vocabulary and uses other special tokens: its eos_token "
+            "is '<|endoftext|>'"
+        )
+        assert said(notes.other_special_tokens, subject()) == []
 
     def test_a_draft_that_nobody_knows_counts_for_nothing(self) -> None:
         ((reason, cause),) = said(notes.draft_facts_unknown, subject(draft=None))

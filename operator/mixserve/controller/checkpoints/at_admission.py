@@ -54,3 +54,6 @@ class KnownAtAdmission:
     def absences(self, _pool: LLMServingPool) -> Absences:
         """Why checkpoints are not known."""
         return dict(self._absences)
+
+    def keep_only(self, repositories: Collection[Repository], pool: LLMServingPool) -> None:
+        """Nothing: it is asked about one pool, once."""

@@ -23,7 +23,7 @@ from mixserve.plan.absence import Absence, Outlook
 from mixserve.plan.facts import GIVE_FACTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from mixserve.api.pool import LLMServingPool
     from mixserve.controller.checkpoints.keeping import Keeper
@@ -79,13 +79,8 @@ class Checkpoints:
             return await self._host.read(repository)
         source = self._sources.get(kind)
         if source is None:
-            self._off.setdefault(pool.metadata.uid, {})[repository] = switched_off(repository, kind)
-            return None
+            return self._read_before(repository, pool)
         reading = self._reading(repository, pool, source)
-        for other in self._readings[pool.metadata.uid].values():
-            # What the new spec still names it asks for anew.
-            if other.generation < pool.metadata.generation:
-                other.stop()
         reading.ask(pool, version=self._version(pool))
         self._keep_soon(pool)
         return None if reading.learned is None else reading.learned.config
@@ -95,6 +90,14 @@ class Checkpoints:
         readings, off = self._readings.get(pool.metadata.uid, {}), self._off.get(pool.metadata.uid, {})
         known = {repository: reading.absence for repository, reading in readings.items()}
         return {**off, **{repository: absence for repository, absence in known.items() if absence is not None}}
+
+    def keep_only(self, repositories: Collection[Repository], pool: LLMServingPool) -> None:
+        """Forget what else the pool has ever asked for: it would be tried again for as long as there is the pool."""
+        known, off = self._readings.get(pool.metadata.uid, {}), self._off.get(pool.metadata.uid, {})
+        for repository in known.keys() - set(repositories):
+            known.pop(repository).stop()
+        for repository in off.keys() - set(repositories):
+            del off[repository]
 
     def forget(self, uid: str) -> None:
         """Drop an object that is gone, or a pool."""
@@ -119,6 +122,15 @@ class Checkpoints:
             readings[repository] = Reading(repository, source, learned=learned, news=lambda: self._look(key))
         return readings[repository]
 
+    def _read_before(self, repository: Repository, pool: LLMServingPool) -> Mapping[str, Any] | None:
+        """What was read before reading was switched off: pods were made with it, and would be replaced without."""
+        learned = self._keeper.recall(pool, repository)
+        if learned is not None:
+            return learned.config
+        kind = repository.source.partition("://")[0]
+        self._off.setdefault(pool.metadata.uid, {})[repository] = switched_off(repository, kind)
+        return None
+
     def _version(self, pool: LLMServingPool) -> str:
         raw = self._view.pools.get(PoolKey(pool.metadata.namespace, pool.metadata.name)) or {"metadata": {}}
         return str((raw["metadata"].get("annotations") or {}).get(ANNOTATION_READ_AGAIN, ""))
@@ -139,11 +151,9 @@ class Checkpoints:
             self._keeping.pop(pool.metadata.uid, None)
 
     def _learned(self, pool: LLMServingPool) -> list[Learned]:
-        """What is known of the checkpoints that the pool's last spec asked for."""
+        """What is known of the checkpoints that the pool names."""
         readings = self._readings.get(pool.metadata.uid, {}).values()
-        latest = max((reading.generation for reading in readings), default=0)
-        known = ((reading.learned, reading.generation) for reading in readings)
-        return [learned for learned, generation in known if learned is not None and generation == latest]
+        return [reading.learned for reading in readings if reading.learned is not None]
 
 
 def switched_off(repository: Repository, kind: str) -> Absence:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from mixserve.api.pool import LLMServingPool
     from mixserve.plan.absence import Absences
@@ -21,4 +21,8 @@ class CheckpointReader(Protocol):
 
     def absences(self, pool: LLMServingPool, /) -> Absences:
         """Why checkpoints that the pool's last look asked for are not known."""
+        ...
+
+    def keep_only(self, repositories: Collection[Repository], pool: LLMServingPool, /) -> None:
+        """Forget what else the pool has ever asked for: neither it nor its SpeculativePair names it any more."""
         ...

@@ -32,7 +32,6 @@ class Reading:
     Attributes:
         learned: what was read, or None.
         absence: why there is nothing, or None.
-        generation: of the pool's spec that asked last.
     """
 
     def __init__(
@@ -45,7 +44,6 @@ class Reading:
     ) -> None:
         self.learned = learned
         self.absence: Absence | None = None
-        self.generation = 0
         self._repository = repository
         self._source = source
         self._news = news
@@ -54,10 +52,9 @@ class Reading:
 
     def ask(self, pool: LLMServingPool, *, version: str) -> None:
         """Read it unless it is known, or was already asked for by this spec and in this version."""
-        self.generation = pool.metadata.generation
         if self.learned is not None and self.learned.version == version:
             return
-        asked = (self.generation, version)
+        asked = (pool.metadata.generation, version)
         if self._asked == asked:
             return
         self.stop()

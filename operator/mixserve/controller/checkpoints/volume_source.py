@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -50,7 +51,7 @@ class VolumeSource:
         self._connection = connection
         self._image = image
         # The same volume is read once at a time, for the sake of those that only one node may mount.
-        self._locks: dict[tuple[str, str], asyncio.Lock] = {}
+        self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def read(self, pool: LLMServingPool, repository: Repository, *, version: str) -> Mapping[str, Any] | Absence:
         """The decoded config.json of a checkpoint, or why not."""
@@ -109,7 +110,8 @@ class VolumeSource:
         return await self._connection.create(JOBS, desired.body, field_manager=FIELD_MANAGER)
 
     async def _pod(self, job: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        selector = f"batch.kubernetes.io/job-name={job['metadata']['name']}"
+        # By uid: the pod of an earlier Job of the same name is deleted after it.
+        selector = f"batch.kubernetes.io/controller-uid={job['metadata']['uid']}"
         listed = await self._connection.get(PODS, namespace=job["metadata"]["namespace"], label_selector=selector)
         pods: list[Mapping[str, Any]] = listed["items"]
         return max(pods, key=lambda each: str(each["metadata"]["creationTimestamp"]), default=None)

@@ -114,6 +114,7 @@ class World:
         asker = asker or pool()
         [repository] = {Repository(asker.spec.model.source)}
         config = await self.checkpoints.read(repository, asker)
+        self.checkpoints.keep_only([repository], asker)
         return self.checkpoints.absences(asker).get(repository) if config is None else config
 
     async def news(self, count: int = 1) -> None:
@@ -264,8 +265,10 @@ async def test_what_the_spec_does_not_name_any_more_is_not_tried_again() -> None
     world = World(source)
     await world.look()
     await world.news()
-    other = pool(generation=2, source="pvc://models/other")
+    # A pair that names another draft leaves the generation of its pools as it was.
+    other = pool(source="pvc://models/other")
     await world.look(other)
+    assert world.checkpoints.absences(other).keys() == {Repository("pvc://models/other")}
     before = source.asked.count(ON_VOLUME)
     await until(lambda: source.asked.count(Repository("pvc://models/other")) > 3)
     assert source.asked.count(ON_VOLUME) == before
@@ -313,6 +316,21 @@ async def test_what_is_switched_off_says_so() -> None:
     found = await world.look()
     assert found.outlook is Outlook.NEVER
     assert found.detail.endswith("can't be read by the operator: volumes.enabled of its chart is false")
+
+
+async def test_what_the_spec_does_not_name_any_more_is_not_said_to_be_switched_off_either() -> None:
+    world = World(None)
+    await world.look()
+    other = pool(source="pvc://models/other")
+    await world.look(other)
+    assert world.checkpoints.absences(other).keys() == {Repository("pvc://models/other")}
+
+
+async def test_what_was_read_before_reading_was_switched_off_stays_known() -> None:
+    world = World(None)
+    await world.keeper.keep(pool(), [Learned(ON_VOLUME, CONFIG, "")])
+    assert await world.look() == CONFIG, "pods were made with it, and would be replaced without"
+    assert world.checkpoints.absences(pool()) == {}
 
 
 async def test_a_directory_is_looked_at_each_time(tmp_path: Path) -> None:
