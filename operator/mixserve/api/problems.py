@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+_PYDANTICS = "Input should be "
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -50,4 +52,10 @@ def _cause(detail: Mapping[str, Any]) -> str:
         case "string_pattern_mismatch":
             return f"must match {detail['ctx']['pattern']}"
         case _:
-            return str(detail["msg"]).removeprefix("Value error, ")
+            return _as_a_rule(str(detail["msg"]))
+
+
+def _as_a_rule(message: str) -> str:
+    """In the form of our own rules: must be less than ..., as "must not be greater than max"."""
+    said = message.removeprefix("Value error, ")
+    return f"must be {said.removeprefix(_PYDANTICS)}" if said.startswith(_PYDANTICS) else said

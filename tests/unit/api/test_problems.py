@@ -25,7 +25,7 @@ def test_everything_wrong_is_found_at_once_and_says_where() -> None:
     assert found.pop("spec.model.source").startswith("must match ^(hf://")
     assert found.pop("spec.variants[1].name").startswith("must match ^")
     assert found == {
-        "spec.engine.kvCache.memoryUtilizationPercent": "Input should be less than or equal to 99",
+        "spec.engine.kvCache.memoryUtilizationPercent": "must be less than or equal to 99",
         "spec.variants[0].replicas": "min must not be greater than max",
         "spec.variants[1].quantization": "is needed",
         "spec.variants[1].quantisation": "there is no such field",

@@ -175,6 +175,16 @@ def test_people_read_violations_notes_and_costs(output: str) -> None:
 
 
 @pytest.mark.parametrize("output", ["table", "markdown"])
+def test_where_nothing_is_predicted_no_numbers_are_explained(output: str) -> None:
+    told = planned(BROKEN, output=output)
+
+    assert "default/broken" in told
+    assert "there is no such field" in told
+    assert "Predicted by" not in told
+    assert "\n\n\n" not in told
+
+
+@pytest.mark.parametrize("output", ["table", "markdown"])
 def test_without_pools_there_is_no_table(output: str) -> None:
     text = planned({"apiVersion": "mixserve.dev/v1alpha1", "kind": "Pool"}, output=output)
 
