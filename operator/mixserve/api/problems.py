@@ -51,8 +51,17 @@ def _cause(detail: Mapping[str, Any]) -> str:
             return "is needed"
         case "string_pattern_mismatch":
             return f"must match {detail['ctx']['pattern']}"
+        case "too_short" | "too_long":
+            return _as_a_size(detail["ctx"])
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return "must be an object"
         case _:
             return _as_a_rule(str(detail["msg"]))
+
+
+def _as_a_size(bounds: Mapping[str, Any]) -> str:
+    side, count = ("least", bounds["min_length"]) if "min_length" in bounds else ("most", bounds["max_length"])
+    return f"must have at {side} {count} {'entry' if count == 1 else 'entries'}"
 
 
 def _as_a_rule(message: str) -> str:

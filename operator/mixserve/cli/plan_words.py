@@ -132,8 +132,8 @@ def amount(value: int) -> str:
 
 
 def legend(report: Report) -> list[str]:
-    """What the numbers are, and are not; nothing where no pool could be read and no number is there."""
-    if not report.pools:
+    """What the numbers are, and are not; nothing where there is no number."""
+    if not any(one.price is not None or one.fits is None for pool in report.pools for one in pool.forecast.variants):
         return []
     workload, spot = report.question.workload, ", in brackets spot" if _has_spot(report) else ""
     requests = f"{workload.prompt_tokens} tokens of prompt and {workload.answer_tokens} of answer per request"
