@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+_PYDANTICS = "Input should be "
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -49,5 +51,20 @@ def _cause(detail: Mapping[str, Any]) -> str:
             return "is needed"
         case "string_pattern_mismatch":
             return f"must match {detail['ctx']['pattern']}"
+        case "too_short" | "too_long":
+            return _as_a_size(detail["ctx"])
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return "must be an object"
         case _:
-            return str(detail["msg"]).removeprefix("Value error, ")
+            return _as_a_rule(str(detail["msg"]))
+
+
+def _as_a_size(bounds: Mapping[str, Any]) -> str:
+    side, count = ("least", bounds["min_length"]) if "min_length" in bounds else ("most", bounds["max_length"])
+    return f"must have at {side} {count} {'entry' if count == 1 else 'entries'}"
+
+
+def _as_a_rule(message: str) -> str:
+    """In the form of our own rules: must be less than ..., as "must not be greater than max"."""
+    said = message.removeprefix("Value error, ")
+    return f"must be {said.removeprefix(_PYDANTICS)}" if said.startswith(_PYDANTICS) else said

@@ -16,7 +16,9 @@ def clear_errors() -> Iterator[None]:
             yield
     except ModuleNotFoundError as error:
         with exit_on(ModuleNotFoundError):
-            raise ModuleNotFoundError(f"{error}; install the extra: pip install 'mixserve[dev]'") from error
+            raise ModuleNotFoundError(
+                f"{error}; install the extra, in a checkout of Mixserve: pip install '.[dev]'"
+            ) from error
     except OSError as error:
         # A cache or a directory of one's own that can't be written. Without a file it is a bug, for its traceback.
         if error.filename is None:

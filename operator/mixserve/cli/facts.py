@@ -87,6 +87,8 @@ def _in_directory(path: str) -> Mapping[str, Any]:
 
     directory = Path(path)
     try:
+        if directory.is_file():
+            raise _NotReadError(f"it is a file; name the directory that it is in: {directory.parent}")
         if not directory.is_dir():
             raise _NotReadError("there is no such directory")
         return read_directory(directory)
@@ -100,7 +102,7 @@ def _fail(source: str, problem: str, output: FactsOutput) -> NoReturn:
     if output is FactsOutput.JSON:
         typer.echo(json.dumps({"source": source, "problem": problem}))
     else:
-        typer.echo(f"Error: {source}: {problem}", err=True)
+        typer.echo(f"error: {source}: {problem}", err=True)
     raise typer.Exit(1)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixserve.apply.changes import changes
@@ -98,6 +100,7 @@ async def _look(context: str | None, pools: Sequence[LLMServingPool]) -> Cluster
     from mixserve.apply.errors import ApiError
     from mixserve.observe.live_pools import read_catalog, read_pools
 
+    _require_kubeconfig()
     configuration = Configuration()
     configuration.client_session_kwargs = {"trust_env": False}
     try:
@@ -108,6 +111,13 @@ async def _look(context: str | None, pools: Sequence[LLMServingPool]) -> Cluster
     except (ConfigException, ApiError, OSError, ValueError, TypeError, yaml.YAMLError) as error:
         raise NoClusterError(str(error)) from error
     return Cluster(catalog, tuple(live))
+
+
+def _require_kubeconfig() -> None:
+    """Say what is missing in our own words: the client logs that, and fails for want of a key."""
+    named = os.environ.get("KUBECONFIG") or "~/.kube/config"
+    if not any(Path(each).expanduser().exists() for each in named.split(os.pathsep) if each):
+        raise NoClusterError(f"there is no kubeconfig {named}; name one in KUBECONFIG")
 
 
 def difference(judgement: Judgement, live: LivePool, *, is_planned: bool) -> Difference:

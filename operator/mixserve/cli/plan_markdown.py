@@ -28,7 +28,8 @@ def _variants(report: Report) -> list[str]:
         return []
     heads = columns(report)
     lines = [_line(heads), _line(["---"] * len(heads)), *(_line([_escaped(cell) for cell in row]) for row in found)]
-    return [*lines, "", " ".join(legend(report))]
+    explained = legend(report)
+    return [*lines, *(["", " ".join(explained)] if explained else [])]
 
 
 def _line(cells: Sequence[str]) -> str:

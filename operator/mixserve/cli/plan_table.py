@@ -24,7 +24,10 @@ def table(report: Report, paint: Paint) -> str:
 
 def _variants(report: Report, paint: Paint) -> list[str]:
     found = rows(report)
-    return [*_aligned([columns(report), *found], paint), "", *legend(report)] if found else []
+    if not found:
+        return []
+    explained = legend(report)
+    return [*_aligned([columns(report), *found], paint), *(["", *explained] if explained else [])]
 
 
 def _aligned(lines: Sequence[Sequence[str]], paint: Paint) -> Iterator[str]:

@@ -132,11 +132,14 @@ def amount(value: int) -> str:
 
 
 def legend(report: Report) -> list[str]:
-    """What the numbers are, and are not."""
+    """What the numbers are, and are not; nothing where there is no number."""
+    if not any(one.price is not None or one.fits is None for pool in report.pools for one in pool.forecast.variants):
+        return []
     workload, spot = report.question.workload, ", in brackets spot" if _has_spot(report) else ""
     requests = f"{workload.prompt_tokens} tokens of prompt and {workload.answer_tokens} of answer per request"
     lines = [
         f"Predicted by a roofline of a full replica, not measured; {requests}.",
+        "GPUS: of all replicas together, at their fewest and at their most.",
         "CONTEXT: as configured, of the largest that fits. CONCURRENCY: requests of these lengths in one replica.",
         "TTFT: in a full replica, without queueing. TOK/S: prompts and answers of one replica.",
         f"$/H: a replica in USD, on demand{spot}. $/1M: on demand, over all it computes, prompts and answers alike.",

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
 # libyaml where it is there: ten times as fast.
-_Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Fastest: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Fastest):  # type: ignore[valid-type,misc] # chosen at run time
+    """Takes y and n for booleans, as kubectl does: a variant called y would be planned and then refused."""
+
+    bool_values: ClassVar = {**_Fastest.bool_values, "y": True, "n": False}
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"[yYnN]\Z"), list("yYnN"))
 
 MOST_DEPTH = 100
 """A pool has eight levels. libyaml's reader recurses on the C stack, and some ten thousand levels end the process."""

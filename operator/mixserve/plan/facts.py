@@ -170,7 +170,8 @@ def _family(model_type: object, config: Mapping[str, Any]) -> Family:
         if config.get(key):
             raise UnknownConfigError(f"config.json has {key}: {meaning}")
     if family is None:
-        raise UnknownConfigError(f"config.json has model_type {short(model_type)}")
+        named = "no model_type" if model_type is None else f"model_type {short(model_type)}"
+        raise UnknownConfigError(f"config.json has {named}")
     obstacle = None if family.context_is_scaled else context_obstacle(config)
     if obstacle is not None:
         raise UnknownConfigError(obstacle)

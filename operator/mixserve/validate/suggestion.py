@@ -17,7 +17,7 @@ def choose(
 ) -> str:
     """An instruction for a name that is in no catalogue: likely what was meant, what there is, or to add it."""
     if not known:
-        return f"apply a manifest for {name}: there is no {kind} at all yet"
+        return f"apply a manifest for {name}; there is no other {kind} either"
     longer = [each for each in sorted(known) if each.startswith(f"{name}-")]
     close = longer or get_close_matches(name, sorted(known), n=1)
     guess = f"did you mean {close[0]}? " if close else ""

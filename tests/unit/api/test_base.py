@@ -40,7 +40,7 @@ def test_an_unknown_field_is_refused() -> None:
 
 @pytest.mark.parametrize("value", ["3", True, 3.5, float("nan"), [3]])
 def test_nothing_but_an_integer_is_one(value: Any) -> None:
-    assert refusal({"inner": {"leastCount": value}}).startswith("inner.leastCount: Input should be a valid integer")
+    assert refusal({"inner": {"leastCount": value}}).startswith("inner.leastCount: must be a valid integer")
 
 
 def test_a_whole_float_is_an_integer() -> None:

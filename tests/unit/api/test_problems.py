@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from pydantic import ValidationError
 
@@ -25,7 +27,7 @@ def test_everything_wrong_is_found_at_once_and_says_where() -> None:
     assert found.pop("spec.model.source").startswith("must match ^(hf://")
     assert found.pop("spec.variants[1].name").startswith("must match ^")
     assert found == {
-        "spec.engine.kvCache.memoryUtilizationPercent": "Input should be less than or equal to 99",
+        "spec.engine.kvCache.memoryUtilizationPercent": "must be less than or equal to 99",
         "spec.variants[0].replicas": "min must not be greater than max",
         "spec.variants[1].quantization": "is needed",
         "spec.variants[1].quantisation": "there is no such field",
@@ -35,7 +37,21 @@ def test_everything_wrong_is_found_at_once_and_says_where() -> None:
 def test_a_list_without_entries_is_too_short() -> None:
     with pytest.raises(ValidationError) as error:
         LLMServingPool.parse({"metadata": {"name": "a"}, "spec": {"model": {"source": "pvc://a"}, "variants": []}})
-    assert [problem.field_path for problem in problems(error.value)] == ["spec.variants"]
+    assert [str(problem) for problem in problems(error.value)] == ["spec.variants: must have at least 1 entry"]
+
+
+def test_a_list_with_too_many_entries_says_how_many_there_may_be() -> None:
+    names = [f"name-{number}" for number in range(100)]
+    with pytest.raises(ValidationError) as error:
+        LLMServingPool.parse({"metadata": {"name": "a"}, "spec": {"servedNames": names, "variants": "none"}})
+    found = {problem.field_path: problem.cause for problem in problems(error.value)}
+    assert re.fullmatch(r"must have at most \d+ entries", found["spec.servedNames"])
+
+
+def test_what_is_no_object_must_be_one() -> None:
+    with pytest.raises(ValidationError) as error:
+        LLMServingPool.parse({"metadata": {"name": "a"}, "spec": 3})
+    assert [str(problem) for problem in problems(error.value)] == ["spec: must be an object"]
 
 
 def test_a_problem_reads_as_a_line() -> None:

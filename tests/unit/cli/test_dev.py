@@ -225,7 +225,7 @@ def test_a_missing_extra_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "mixserve_devcluster.errors", None)
     result = mixserve("dev", "status")
     assert result.exit_code == 1
-    assert "pip install 'mixserve[dev]'" in result.stderr
+    assert "in a checkout of Mixserve: pip install '.[dev]'" in result.stderr
 
 
 def test_the_kubeconfig_is_a_path_or_its_content() -> None:

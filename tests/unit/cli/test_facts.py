@@ -64,6 +64,7 @@ def test_json_has_all_that_was_read_on_one_line(tmp_path: Path) -> None:
     ("config", "problem"),
     [
         ({"model_type": "mystery"}, "config.json has model_type 'mystery', which is not supported yet"),
+        ({"hidden_size": 4096}, "config.json has no model_type, which is not supported yet"),
         ({**LLAMA, "hidden_size": -1}, "hidden_size"),
     ],
 )
@@ -99,6 +100,11 @@ def test_what_can_not_be_read_is_told(source: str, problem: str) -> None:
 
 def test_a_directory_without_a_model_is_told(tmp_path: Path) -> None:
     assert "there is no config.json" in facts(str(tmp_path)).stderr
+
+
+def test_a_file_is_told_from_its_directory(tmp_path: Path) -> None:
+    put(tmp_path, LLAMA)
+    assert f"it is a file; name the directory that it is in: {tmp_path}\n" in facts(f"{tmp_path}/config.json").stderr
 
 
 def test_a_file_that_may_not_be_read_is_told(tmp_path: Path) -> None:

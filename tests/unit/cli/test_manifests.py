@@ -97,7 +97,7 @@ def test_everything_that_the_schema_refuses_is_told_at_once() -> None:
         ("a text", "it is no object"),
         (7, "it is no object"),
         ({"apiVersion": "mixserve.dev/v1alpha1", "kind": "LLMServingPol"}, "kind: there is no such kind"),
-        ({"apiVersion": "v1", "kind": "LLMServingPool", "metadata": {"name": "a"}}, "apiVersion: Input should be"),
+        ({"apiVersion": "v1", "kind": "LLMServingPool", "metadata": {"name": "a"}}, "apiVersion: must be"),
         ({"apiVersion": "mixserve.dev/v1alpha1", "kind": "AcceleratorClass", "metadata": 3}, "metadata: "),
     ],
 )

@@ -175,6 +175,17 @@ def test_people_read_violations_notes_and_costs(output: str) -> None:
 
 
 @pytest.mark.parametrize("output", ["table", "markdown"])
+def test_where_nothing_is_predicted_no_numbers_are_explained(output: str) -> None:
+    nowhere = pool_manifests.pool("nowhere", pool_manifests.variant(accelerator="h900"))
+    told = planned(BROKEN, nowhere, output=output)
+
+    assert "default/broken" in told
+    assert "default/nowhere" in told
+    assert "Predicted by" not in told
+    assert "\n\n\n" not in told
+
+
+@pytest.mark.parametrize("output", ["table", "markdown"])
 def test_without_pools_there_is_no_table(output: str) -> None:
     text = planned({"apiVersion": "mixserve.dev/v1alpha1", "kind": "Pool"}, output=output)
 

@@ -181,6 +181,15 @@ def test_without_a_cluster_there_is_no_answer(plan: Any) -> None:
     assert "no cluster to compare with: nobody there" in result.stderr
 
 
+def test_without_a_kubeconfig_it_is_said_which_one_was_looked_for(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path / 'a'}:{tmp_path / 'b'}")
+
+    with pytest.raises(NoClusterError, match=r"there is no kubeconfig .*/a:.*/b; name one in KUBECONFIG"):
+        plan_against.look(None, [])
+
+
 def test_a_kubeconfig_without_the_context_is_no_cluster(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "config").write_text("apiVersion: v1\nkind: Config\ncontexts: []\nclusters: []\nusers: []\n")
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))

@@ -14,9 +14,13 @@ def test_json_is_yaml() -> None:
 
 
 def test_anchors_and_merges_are_followed() -> None:
-    assert documents(b"a: &a {x: 1}\nb: *a\nc: {<<: *a, y: 2}\nd: &d 3\ne: *d\n") == [
-        {"a": {"x": 1}, "b": {"x": 1}, "c": {"x": 1, "y": 2}, "d": 3, "e": 3}
+    assert documents(b"a: &a {x: 1}\nb: *a\nc: {<<: *a, z: 2}\nd: &d 3\ne: *d\n") == [
+        {"a": {"x": 1}, "b": {"x": 1}, "c": {"x": 1, "z": 2}, "d": 3, "e": 3}
     ]
+
+
+def test_y_and_n_are_the_booleans_that_kubectl_makes_of_them() -> None:
+    assert documents(b"[y, N, yes, ny, 'y']") == [[True, False, True, "ny", "y"]]
 
 
 def test_as_many_levels_as_any_manifest_has_are_read() -> None:

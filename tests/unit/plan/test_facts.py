@@ -107,7 +107,7 @@ def test_without_key_value_heads_every_head_has_its_own():
         ({"text_config": {"hidden_size": 1}}, "nested"),
         ({"model_type": "gemma3n"}, "model_type 'gemma3n'"),
         ({"model_type": ["llama"]}, "model_type ['llama']"),
-        ({"model_type": None}, "model_type None"),
+        ({"model_type": None}, "has no model_type"),
         ({"sliding_window": 4096}, "sliding_window"),
         ({"sliding_window": 4096, "use_sliding_window": True}, "sliding_window"),
         ({"layer_types": ["full_attention", "linear_attention"]}, "layers of type 'linear_attention'"),

@@ -62,8 +62,8 @@ class TestUnknownNames:
     @pytest.mark.parametrize(
         ("check", "remedy"),
         [
-            (unknown_quantization, "apply a manifest for fp8: there is no QuantizationFormat at all yet"),
-            (unknown_accelerator, "apply a manifest for h100-80gb: there is no AcceleratorClass at all yet"),
+            (unknown_quantization, "apply a manifest for fp8; there is no other QuantizationFormat either"),
+            (unknown_accelerator, "apply a manifest for h100-80gb; there is no other AcceleratorClass either"),
         ],
     )
     def test_an_empty_catalogue_has_nothing_to_choose_from(self, check, remedy):

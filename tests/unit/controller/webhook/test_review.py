@@ -100,7 +100,7 @@ REQUEST = review_of(pool())["request"]
         pytest.param(b'{"a": ' + b"9" * 10_000 + b"}", "AdmissionReview", id="a huge number"),
         pytest.param(
             json.dumps({**review_of(pool()), "apiVersion": "admission.k8s.io/v1beta1"}).encode(),
-            "apiVersion: Input should be 'admission.k8s.io/v1'",
+            "apiVersion: must be 'admission.k8s.io/v1'",
             id="another version",
         ),
         pytest.param(json.dumps({**review_of(pool()), "request": None}).encode(), "request", id="no request"),
@@ -116,7 +116,7 @@ REQUEST = review_of(pool())["request"]
         ),
         pytest.param(
             json.dumps(review_of({**pool(), "metadata": {"name": 5}})).encode(),
-            "metadata.name: Input should be a valid string",
+            "metadata.name: must be a valid string",
             id="a name that is none",
         ),
         pytest.param(json.dumps(review_of(pool())).encode()[:-20], "Invalid JSON", id="cut off"),
