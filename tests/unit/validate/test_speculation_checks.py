@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from mixserve.api.names import Reason
+from mixserve.plan.absence import Outlook
 from mixserve.plan.facts import UnknownFacts
 from mixserve.validate import speculation_checks as checks
 from mixserve.validate import speculation_notes as notes
@@ -167,6 +169,15 @@ def test_all_that_is_wrong_with_a_drafts_config_is_said() -> None:
     draft = {**DRAFT_CONFIG, "hidden_size": -1, "num_hidden_layers": "x"}
     found = said(checks.invalid_draft_facts, subject(draft=draft))
     assert [reason for reason, _ in found] == [Reason.INVALID_MODEL_FACTS] * 2
+
+
+@pytest.mark.parametrize(("outlook", "count"), [(Outlook.NOT_THERE, 1), (Outlook.NEVER, 0), (Outlook.LATER, 0)])
+def test_only_a_draft_that_is_certainly_not_there_is_refused(outlook: Outlook, count: int) -> None:
+    unknown = UnknownFacts("the hub has no hf://example/Draft", "correct the name", outlook)
+    seen = subject()
+    assert seen.speculation is not None
+    seen = replace(seen, speculation=replace(seen.speculation, draft_facts=unknown))
+    assert said(checks.draft_not_there, seen) == [(Reason.CHECKPOINT_NOT_FOUND, unknown.detail)] * count
 
 
 def test_a_draft_whose_heads_cannot_be_shared_is_refused() -> None:
