@@ -60,7 +60,9 @@ class Named:
     name: str = ""
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}".strip()
+        if not self.namespace:
+            return f"{self.kind} {self.name}".strip()
+        return f"{self.kind} {self.namespace}/{self.name or '(no name)'}"
 
 
 @dataclass(frozen=True)

@@ -227,7 +227,7 @@ def differences(pool: PoolReport) -> Iterator[str]:
         return
     if found.refusal:
         yield f"the API server refuses it: {found.refusal}"
-    if pool.findings.violations:
+    elif pool.findings.violations:
         yield "the operator would report its violations, and leave what runs as it is"
     elif not found.is_planned:
         yield "the operator would read the model's files first, and leave what runs as it is until then"

@@ -122,5 +122,6 @@ async def _refusal(connection: Connection, pool: LLMServingPool) -> str:
     try:
         await connection.try_apply(POOLS, body, field_manager=DRY_RUN_MANAGER)
     except Rejected as error:
-        return str(error)
+        # What the server said, without what it was asked.
+        return str(error).split(f": {error.status}: ", 1)[-1]
     return ""

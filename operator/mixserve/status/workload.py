@@ -59,7 +59,7 @@ def judge_workload(
     unfinished = [text for variant, seen in pairs if (text := _unfinished(variant, seen))]
     if unfinished:
         # Some things that pods wait for, such as a volume, only their events tell.
-        where = f"what they wait for: kubectl describe pods -l {LABEL_POOL}={pool}"
+        where = f"what they wait for: kubectl describe pods --show-events -l {LABEL_POOL}={pool}"
         return _verdict("False", Reason.PROGRESSING, f"{'; '.join(unfinished)}; {where}")
     starting = [seen.name for _, seen in pairs if _grows(seen)]
     if starting:

@@ -107,6 +107,15 @@ def test_what_the_api_server_refuses_is_a_violation(plan: Any) -> None:
     assert "the API server refuses it: a webhook says no" in result.stdout
 
 
+def test_what_is_refused_does_not_reach_the_operator(plan: Any) -> None:
+    wrong = pool_manifests.pool("chat", pool_manifests.variant(quantization="fp9"))
+
+    text = plan(live(BEFORE, refusal="a webhook says no"), wrong).stdout
+
+    assert "the API server refuses it: a webhook says no" in text
+    assert "the operator would" not in text
+
+
 def test_a_pool_with_violations_changes_nothing(plan: Any) -> None:
     wrong = pool_manifests.pool("chat", pool_manifests.variant(quantization="fp9"))
 

@@ -58,7 +58,9 @@ async def test_only_what_was_written_is_tried() -> None:
 
 
 async def test_a_refusal_is_an_answer() -> None:
-    (found,) = await read_pools(Cluster(None, try_apply=Rejected("not so")), [manifest()])
+    (found,) = await read_pools(
+        Cluster(None, try_apply=Rejected("dry-run /apis/x/chat: 422: not so", status=422)), [manifest()]
+    )
 
     assert found.refusal == "not so"
 

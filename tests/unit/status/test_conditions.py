@@ -173,7 +173,7 @@ def test_without_a_ready_replica_the_reason_is_what_keeps_it() -> None:
         "NotReady",
         (
             "No replica takes requests. main: 0 of at least 1 replicas are ready; "
-            "what they wait for: kubectl describe pods -l mixserve.dev/pool=chat"
+            "what they wait for: kubectl describe pods --show-events -l mixserve.dev/pool=chat"
         ),
     )
 

@@ -8,7 +8,7 @@ from mixserve.status.workload import judge_workload, ready_replicas
 from support.pools import NOW_S, SILENT, bounds, pod, seen, starting, variant
 
 UNSCHEDULABLE = Trouble(PodProblem.UNSCHEDULABLE, "no node")
-WHERE = "what they wait for: kubectl describe pods -l mixserve.dev/pool=chat"
+WHERE = "what they wait for: kubectl describe pods --show-events -l mixserve.dev/pool=chat"
 CRASHING = Trouble(PodProblem.CRASHING, "exit code 1")
 
 
