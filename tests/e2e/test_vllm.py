@@ -56,7 +56,8 @@ def pool(vllm_cluster: Cluster) -> Iterator[dict[str, Any]]:
     manifest: dict[str, Any] = yaml.safe_load(QUICKSTART.read_text())
     manifest["spec"]["engine"]["batching"]["maxSequences"] = SEQUENCES
     manifest["spec"]["variants"][0]["replicas"] = {"min": 1, "max": 2}
-    manifest["spec"]["autoscaling"] = {"scaleDown": {"stabilization": "15s"}}
+    # Longer than a start, so that the second replica has something to do before it goes.
+    manifest["spec"]["autoscaling"] = {"scaleDown": {"stabilization": "75s"}}
     sandbox = PoolSandbox(vllm_cluster, "default")
     sandbox.apply([manifest])
     yield manifest
