@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from mixserve.api.pool import LLMServingPool, Variant
     from mixserve.api.speculative_pair import SpeculativePair
+    from mixserve.apply.last_valid import LastValid
     from mixserve.catalog.built_in import Catalog
     from mixserve.plan.facts import Facts
     from mixserve.plan.speculation import Speculation
@@ -45,8 +46,7 @@ def numbers_for_objects(
     *,
     catalog: Catalog,
     known: MadeWith,
-    served: LLMServingPool | None,
-    served_pairs: Mapping[str, SpeculativePair],
+    served: LastValid | None,
     deployments: Mapping[str, Mapping[str, Any]],
 ) -> MadeWith:
     """What to make a pool's objects with.
@@ -55,13 +55,12 @@ def numbers_for_objects(
         pool: as it shall be, with numbers where it says auto.
         catalog: what its names stand for.
         known: what is known by now.
-        served: the pool as its objects were last applied, or None.
-        served_pairs: the SpeculativePair that they were applied with, by name.
+        served: what its objects were last applied from, or None.
         deployments: those that it has, by name.
     """
-    if served is None or served.spec != pool.spec:
+    if served is None or served.pool.spec != pool.spec:
         return known
-    late = _Late(pool, catalog, served_pairs, deployments)
+    late = _Late(pool, catalog, served.pairs, deployments)
     facts = {name: late.facts(name, one) for name, one in known.facts.items()}
     return MadeWith(facts, {name: late.speculation(name, one, facts[name]) for name, one in known.speculation.items()})
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixserve.apply.changes import changes
+from mixserve.apply.last_valid import last_valid
 from mixserve.apply.late_facts import MadeWith, numbers_for_objects
 from mixserve.apply.resources import DEPLOYMENTS, SERVICE_ACCOUNTS
-from mixserve.controller.parsing import last_valid, last_valid_pairs
 from mixserve.plan.objects import desired_objects
 
 if TYPE_CHECKING:
@@ -140,7 +140,6 @@ def _changes(judgement: Judgement, live: LivePool) -> tuple[Change, ...]:
         catalog=judgement.catalog,
         known=MadeWith(judgement.facts, judgement.speculation),
         served=None if live.pool is None else last_valid(live.pool, account),
-        served_pairs={} if live.pool is None else last_valid_pairs(live.pool, account),
         deployments={one["metadata"]["name"]: one for one in live.objects if one["kind"] == DEPLOYMENTS.kind},
     )
     desired = desired_objects(

@@ -18,7 +18,7 @@ from mixserve.api.cluster_observation import ClusterObservation, Unseen, UnseenR
 from mixserve.api.pool import LLMServingPool
 from mixserve.apply.resources import ACCELERATORS, FORMATS, NODES, PODS
 from mixserve.controller.object_cache import key_of
-from mixserve.controller.parsed_specs import ParsedSpecs, parsed
+from mixserve.controller.parsed_specs import status_of
 from mixserve.controller.status_writer import StatusWriter
 from mixserve.observe.feed import Feed
 from mixserve.observe.nodes import PODS_ON_NODES, observe_claim, observe_node
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mixserve.apply.connection import Connection
     from mixserve.apply.resources import Resource
     from mixserve.controller.cluster_view import ClusterView
+    from mixserve.controller.parsed_specs import ParsedSpecs
 
     RawObject = Mapping[str, Any]
 
@@ -50,11 +51,12 @@ class CatalogReporter:
     Args:
         connection: to the API server.
         view: the catalogue and the pools.
+        specs: parses, for others as well.
     """
 
-    def __init__(self, connection: Connection, view: ClusterView) -> None:
+    def __init__(self, connection: Connection, view: ClusterView, specs: ParsedSpecs) -> None:
         self._view = view
-        self._specs = ParsedSpecs()
+        self._specs = specs
         self._writer = StatusWriter(connection, view)
         self._news = asyncio.Event()
         self._retry: asyncio.TimerHandle | None = None
@@ -67,7 +69,6 @@ class CatalogReporter:
 
     def forget(self, uid: str) -> None:
         """Drop an object that is gone."""
-        self._specs.forget(uid)
         self._writer.forget(uid)
 
     async def run(self) -> None:
@@ -102,7 +103,7 @@ class CatalogReporter:
 
     def _statuses(self) -> Iterator[tuple[Resource, RawObject, StrictModel]]:
         """What is to be said of each entry."""
-        pools = {str(key_of(raw)): self._specs.get(LLMServingPool, raw) for raw in self._view.pools.all()}
+        pools = {str(key_of(raw)): self._specs.readable(LLMServingPool, raw) for raw in self._view.pools.all()}
         known = {name: pool for name, pool in pools.items() if pool is not None}
         by_format = users_by_name({name: formats_of(pool) for name, pool in known.items()})
         by_accelerator = users_by_name({name: accelerators_of(pool) for name, pool in known.items()})
@@ -116,13 +117,13 @@ class CatalogReporter:
         if _is_early(cluster.nodes) or _is_early(cluster.claims):  # an operator that has just started is no news
             return
         for raw in self._view.accelerators.all():
-            entry = self._specs.get(AcceleratorClass, raw)
+            entry = self._specs.readable(AcceleratorClass, raw)
             if entry is not None:
                 status = build_accelerator_status(
                     entry,
                     cluster=cluster,
                     users=users.get(entry.metadata.name, Users()),
-                    previous=parsed(AcceleratorClassStatus, raw.get("status")),
+                    previous=status_of(AcceleratorClassStatus, raw),
                     now_s=time.time(),
                 )
                 yield ACCELERATORS, raw, status

@@ -20,6 +20,7 @@ from mixserve.controller.event_poster import EventPoster
 from mixserve.controller.gathering import Gatherer
 from mixserve.controller.listing import Lister
 from mixserve.controller.pair_status import PairReporter
+from mixserve.controller.parsed_specs import ParsedSpecs
 from mixserve.controller.planning import Planner
 from mixserve.controller.queue import KeyedQueue
 from mixserve.controller.reconciling import Reconciler
@@ -97,7 +98,8 @@ class Operator:
             enqueue=self._queue.add,
         )
         self._events = EventPoster(connection, instance=settings.identity)
-        self._catalog = CatalogReporter(connection, self._view)
+        specs = ParsedSpecs()
+        self._catalog = CatalogReporter(connection, self._view, specs)
         self._hub = hub_reader(settings)
         self._checkpoints = Checkpoints(
             self._view,
@@ -106,13 +108,14 @@ class Operator:
             keeper=Keeper(connection, view=self._view),
             look=self._queue.add,
         )
-        planner = Planner(self._view, self._checkpoints)
+        planner = Planner(self._view, self._checkpoints, specs)
         self._pairs = PairReporter(
             connection,
             view=self._view,
             planner=planner,
             watch=speculation,
             gauges=telemetry.speculation,
+            specs=specs,
         )
         gatherer = Gatherer(view=self._view, samples=samples, logs=logs, templates=ChatTemplates(connection))
         applier = Applier(connection, view=self._view, events=self._events, telemetry=telemetry)
@@ -133,7 +136,7 @@ class Operator:
             samples.forget,
             speculation.forget,
             logs.forget,
-            planner.forget_object,
+            specs.forget,
             self._checkpoints.forget,
             gatherer.forget,
             applier.forget,

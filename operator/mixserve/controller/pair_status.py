@@ -15,7 +15,7 @@ from mixserve.api.speculative_pair import SpeculativePair
 from mixserve.api.speculative_pair_status import SpeculativePairStatus
 from mixserve.apply.resources import PAIRS
 from mixserve.controller.object_cache import PoolKey, key_of
-from mixserve.controller.parsed_specs import ParsedSpecs, parsed
+from mixserve.controller.parsed_specs import status_of
 from mixserve.controller.status_writer import StatusWriter
 from mixserve.observe.pods import is_replica, takes_requests
 from mixserve.status.pair_status import PairUse, build_pair_status
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from mixserve.apply.connection import Connection
     from mixserve.controller.cluster_view import ClusterView
+    from mixserve.controller.parsed_specs import ParsedSpecs
     from mixserve.controller.planning import Planner
     from mixserve.controller.speculation import SpeculationWatch
     from mixserve.controller.speculation_gauges import SpeculationGauges
@@ -52,6 +53,7 @@ class PairReporter:
         planner: what it knows of the pools.
         watch: what came of speculative decoding lately.
         gauges: shows it as well.
+        specs: parses, for others as well.
     """
 
     def __init__(
@@ -62,12 +64,13 @@ class PairReporter:
         planner: Planner,
         watch: SpeculationWatch,
         gauges: SpeculationGauges,
+        specs: ParsedSpecs,
     ) -> None:
         self._view = view
         self._planner = planner
         self._watch = watch
         self._gauges = gauges
-        self._specs = ParsedSpecs()
+        self._specs = specs
         self._writer = StatusWriter(connection, view)
         self._moved_at_s: dict[str, float] = {}
         self._news = asyncio.Event()
@@ -78,7 +81,6 @@ class PairReporter:
 
     def forget(self, uid: str) -> None:
         """Drop an object that is gone."""
-        self._specs.forget(uid)
         self._writer.forget(uid)
         self._moved_at_s.pop(uid, None)
 
@@ -104,7 +106,7 @@ class PairReporter:
             Whether all pairs were judged with the pools that name them.
         """
         raws = [raw for raw in self._view.pools.all() if "deletionTimestamp" not in raw["metadata"]]
-        pools = {key_of(raw): self._specs.get(LLMServingPool, raw) for raw in raws}
+        pools = {key_of(raw): self._specs.readable(LLMServingPool, raw) for raw in raws}
         using = {key: pool for key, pool in pools.items() if pool is not None and pool.spec.speculative_pair_ref}
         self._watch.keep({(key, variant.name) for key, pool in using.items() for variant in pool.spec.variants})
         uses = {key: use for key, pool in using.items() if (use := self._use(key, pool)) is not None}
@@ -122,7 +124,7 @@ class PairReporter:
         return all_judged
 
     def _is_fresh(self, pair: RawObject, pool: LLMServingPool, use: PairUse) -> bool:
-        is_readable = self._specs.get(SpeculativePair, pair) is not None
+        is_readable = self._specs.readable(SpeculativePair, pair) is not None
         generations = pool.metadata.generation, pair["metadata"]["generation"] if is_readable else None
         return use.assessment.generations == generations
 
@@ -147,7 +149,7 @@ class PairReporter:
         return next((variant.name for variant in pool.spec.variants if variant.name in ready), None)
 
     async def _write(self, raw: RawObject, uses: list[PairUse]) -> None:
-        uid, previous = raw["metadata"]["uid"], parsed(SpeculativePairStatus, raw.get("status"))
+        uid, previous = raw["metadata"]["uid"], status_of(SpeculativePairStatus, raw)
         status = build_pair_status(
             generation=raw["metadata"]["generation"],
             uses=uses,

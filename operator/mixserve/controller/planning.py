@@ -12,12 +12,12 @@ from mixserve.api.engine import EngineType
 from mixserve.api.pool import LLMServingPool
 from mixserve.api.quantization import QuantizationFormat
 from mixserve.api.speculative_pair import SpeculativePair
+from mixserve.apply.last_valid import LastValid, last_valid
 from mixserve.apply.late_facts import MadeWith, numbers_for_objects
 from mixserve.apply.resources import DEPLOYMENTS, SERVICE_ACCOUNTS
 from mixserve.catalog.built_in import Catalog
 from mixserve.controller.gathering import owned_by
 from mixserve.controller.object_cache import PoolKey, key_of
-from mixserve.controller.parsing import last_valid, last_valid_pairs, parsed
 from mixserve.controller.pool_plan import Assessment, PoolPlan, assessment_of, fits, plan_of
 from mixserve.engines.registry import adapter_for
 from mixserve.plan.model_source import Repository, repositories_of
@@ -32,10 +32,10 @@ from mixserve.validate.unreadable import unreadable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mixserve.api.base import StrictModel
     from mixserve.controller.checkpoints.reader import CheckpointReader
     from mixserve.controller.cluster_view import ClusterView
     from mixserve.controller.object_cache import ObjectCache
+    from mixserve.controller.parsed_specs import ParsedSpecs
     from mixserve.validate.name_checks import Name
 
     RawObject = Mapping[str, Any]
@@ -56,26 +56,28 @@ class Planner:
     Args:
         view: the catalogue, and the pools that may want the same names.
         configs: reads checkpoints.
+        specs: parses, for others as well.
     """
 
-    def __init__(self, view: ClusterView, configs: CheckpointReader) -> None:
+    def __init__(self, view: ClusterView, configs: CheckpointReader, specs: ParsedSpecs) -> None:
         self._view = view
         self._configs = configs
+        self._specs = specs
         self._judged: dict[PoolKey, Judgement] = {}
         self._known: dict[PoolKey, _Known] = {}
         self._catalog_known: tuple[tuple[int, int], Catalog] | None = None
-        self._parsed: dict[str, tuple[int, StrictModel | ValidationError]] = {}
 
     async def assess(self, key: PoolKey, raw: RawObject) -> Assessment:
         """What is to be thought of the pool, and made of it."""
-        pool = self._parse(LLMServingPool, raw)
+        pool = self._specs.get(LLMServingPool, raw)
         if isinstance(pool, ValidationError):
             return Assessment(violations=unreadable(pool), advise=adapter_for(EngineType.VLLM).advise)
         judgement, owners = await self._judge(key, pool), await self._owners(key, raw, pool=pool)
         known = self._known.get(key)
         if known is None or known.judgement is not judgement or known.owners != owners:
-            self._configs.keep_only(self._named(raw, judgement), pool)
-            made = self._made_with(raw, judgement)
+            served = self._last_valid(raw)
+            self._configs.keep_only(_named(judgement, served), pool)
+            made = self._made_with(raw, judgement, served)
             known = self._known[key] = _Known(judgement, owners, assessment_of(judgement, owners, made))
         return known.assessment
 
@@ -86,15 +88,16 @@ class Planner:
             None where the pool has no objects yet, or where by today's catalogue nothing of the kind could be made, or
             does not fit: then what runs is left as it is.
         """
-        pool, pairs = self._last_valid(raw), last_valid_pairs(raw, self._account(raw))
-        if pool is None or (pool.spec.speculative_pair_ref is not None and not pairs):
+        served = self._last_valid(raw)
+        if served is None or (served.pool.spec.speculative_pair_ref is not None and not served.pairs):
             return None
+        pool, pairs = served.pool, served.pairs
         configs, absences = await self._read_configs(pool, pairs), self._configs.absences(pool)
         judgement = judge(pool, catalog=self._catalog(), configs=configs, absences=absences, pairs=pairs)
         if judgement.waits:
             return None
         try:
-            return plan_of(judgement, self._made_with(raw, judgement)) if fits(judgement) else None
+            return plan_of(judgement, self._made_with(raw, judgement, served)) if fits(judgement) else None
         except PlacementError:
             return None
 
@@ -117,10 +120,6 @@ class Planner:
         self._judged.pop(key, None)
         self._known.pop(key, None)
 
-    def forget_object(self, uid: str) -> None:
-        """Drop an object that is gone."""
-        self._parsed.pop(uid, None)
-
     async def _read_configs(
         self,
         pool: LLMServingPool,
@@ -138,29 +137,21 @@ class Planner:
             known = self._judged[key] = judge(pool, catalog=catalog, configs=configs, absences=absences, pairs=pairs)
         return known
 
-    def _named(self, raw: RawObject, judgement: Judgement) -> frozenset[Repository]:
-        """The checkpoints of the pool and of what its objects were made from, each with its pair's draft."""
-        account = self._account(raw)
-        served, wanted = last_valid(raw, account), _repositories(judgement.pool, judgement.pairs)
-        return wanted if served is None else wanted | _repositories(served, last_valid_pairs(raw, account))
-
     def _pairs(self, pool: LLMServingPool) -> dict[str, SpeculativePair]:
         """The SpeculativePairs that the pool may name; none where it names none."""
         if pool.spec.speculative_pair_ref is None:
             return {}
-        parsed = [self._parse(SpeculativePair, raw) for raw in self._view.pairs_in(pool.metadata.namespace)]
-        return {pair.metadata.name: pair for pair in parsed if not isinstance(pair, ValidationError)}
+        parsed = (self._specs.readable(SpeculativePair, raw) for raw in self._view.pairs_in(pool.metadata.namespace))
+        return {pair.metadata.name: pair for pair in parsed if pair is not None}
 
-    def _made_with(self, raw: RawObject, judgement: Judgement) -> MadeWith:
+    def _made_with(self, raw: RawObject, judgement: Judgement, served: LastValid | None) -> MadeWith:
         owned = owned_by(raw["metadata"]["uid"], self._view.owned(key_of(raw)))
         deployments = {obj["metadata"]["name"]: obj for obj in owned if obj["kind"] == DEPLOYMENTS.kind}
-        account = self._account(raw)
         return numbers_for_objects(
             judgement.resolved,
             catalog=judgement.catalog,
             known=MadeWith(judgement.facts, judgement.speculation),
-            served=last_valid(raw, account),
-            served_pairs=last_valid_pairs(raw, account),
+            served=served,
             deployments=deployments,
         )
 
@@ -176,8 +167,8 @@ class Planner:
         return self._catalog_known[1]
 
     def _entries(self, model: type[Any], cache: ObjectCache) -> dict[str, Any]:
-        parsed = [self._parse(model, raw) for raw in cache.all()]
-        return {entry.metadata.name: entry for entry in parsed if not isinstance(entry, ValidationError)}
+        parsed = (self._specs.readable(model, raw) for raw in cache.all())
+        return {entry.metadata.name: entry for entry in parsed if entry is not None}
 
     async def _owners(
         self,
@@ -191,7 +182,7 @@ class Planner:
         if not rivals:
             return {}
         claims = [await self._claim(rival) for rival in sorted(rivals)]
-        own = Claim(pool=pool, served_before=self._last_valid(raw))
+        own = Claim(pool=pool, served_before=self._served(raw))
         return name_owners([own, *(claim for claim in claims if claim is not None)])
 
     def _rivals(self, key: PoolKey) -> set[PoolKey]:
@@ -207,25 +198,23 @@ class Planner:
         raw = self._view.pools.get(key)
         if raw is None:
             return None
-        before, pool = self._last_valid(raw), self._parse(LLMServingPool, raw)
-        if isinstance(pool, ValidationError) or (await self._judge(key, pool)).violations:
+        before, pool = self._served(raw), self._specs.readable(LLMServingPool, raw)
+        if pool is None or (await self._judge(key, pool)).violations:
             pool = before
         return None if pool is None else Claim(pool=pool, served_before=before)
 
-    def _last_valid(self, raw: RawObject) -> LLMServingPool | None:
-        return last_valid(raw, self._account(raw))
+    def _last_valid(self, raw: RawObject) -> LastValid | None:
+        return last_valid(raw, self._view.get(SERVICE_ACCOUNTS, key_of(raw)))
 
-    def _account(self, raw: RawObject) -> RawObject | None:
-        return self._view.get(SERVICE_ACCOUNTS, key_of(raw))
+    def _served(self, raw: RawObject) -> LLMServingPool | None:
+        found = self._last_valid(raw)
+        return None if found is None else found.pool
 
-    def _parse(self, model: type[Any], raw: RawObject) -> Any:
-        """The parsed object, or what is wrong with it; once for each generation of its spec."""
-        metadata = raw["metadata"]
-        uid, generation = metadata["uid"], metadata["generation"]
-        known = self._parsed.get(uid)
-        if known is None or known[0] != generation:
-            known = self._parsed[uid] = (generation, parsed(model, raw))
-        return known[1]
+
+def _named(judgement: Judgement, served: LastValid | None) -> frozenset[Repository]:
+    """The checkpoints of a pool and of what its objects were made from, each with its pair's draft."""
+    wanted = _repositories(judgement.pool, judgement.pairs)
+    return wanted if served is None else wanted | _repositories(served.pool, served.pairs)
 
 
 def _repositories(pool: LLMServingPool, pairs: Mapping[str, SpeculativePair]) -> frozenset[Repository]:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from mixserve.api.pool_status import BlockReason
+from mixserve.api.pool_status import BlockReason, PoolStatus
 from mixserve.autoscale.decision import decide
 from mixserve.autoscale.memory import recall
 from mixserve.controller.numbers import outcome_of, pool_numbers
+from mixserve.controller.parsed_specs import status_of
 from mixserve.controller.refusals import Refusals
-from mixserve.controller.reporting import status_of
 from mixserve.status.pool_status import Outcome
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ class Reconciler:
     def _memory(self, key: PoolKey, raw: RawObject) -> _PoolMemory:
         uid = raw["metadata"]["uid"]
         if key not in self._memories or self._memories[key].uid != uid:
-            self._memories[key] = _PoolMemory(uid, recall(status_of(raw), now_s=time.time()))
+            self._memories[key] = _PoolMemory(uid, recall(status_of(PoolStatus, raw), now_s=time.time()))
         return self._memories[key]
 
     def _forget(self, key: PoolKey) -> None:

@@ -6,12 +6,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from pydantic import ValidationError
 
 from mixserve.api.pool_status import PoolStatus
 from mixserve.apply.errors import Conflict, NotFound
 from mixserve.apply.resources import POOLS
 from mixserve.apply.status import write_status
+from mixserve.controller.parsed_specs import status_of
 from mixserve.status.conditions import Findings, build_conditions
 from mixserve.status.events import build_events
 from mixserve.status.pool_status import build_status
@@ -97,7 +97,7 @@ class Reporter:
         known = self._written.get(uid)
         if known is not None and known[0] == version:
             return known[1]
-        status = status_of(raw)
+        status: PoolStatus | None = status_of(PoolStatus, raw)
         if status is not None:
             self._written[uid] = (version, status)
         return status
@@ -139,11 +139,3 @@ class Reporter:
             prices={} if plan is None else plan.prices,
             now_s=now_s,
         )
-
-
-def status_of(raw: RawObject) -> PoolStatus | None:
-    """The status as it was written last; None where there is none, or one of another version of Mixserve."""
-    try:
-        return PoolStatus.parse(raw["status"]) if raw.get("status") else None
-    except ValidationError:
-        return None

@@ -9,7 +9,7 @@ import structlog
 
 from mixserve.apply.errors import ApiError, Conflict, NotFound
 from mixserve.apply.status import write_status
-from mixserve.controller.parsed_specs import parsed
+from mixserve.controller.parsed_specs import status_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +44,7 @@ class StatusWriter:
     async def write(self, resource: Resource, raw: RawObject, status: StrictModel) -> bool:
         """Write a status that differs from the one that the object has; return whether it is as it should be."""
         metadata = raw["metadata"]
-        if status == parsed(type(status), raw.get("status")) or self._wrote(metadata["uid"], status):
+        if status == status_of(type(status), raw) or self._wrote(metadata["uid"], status):
             return True
         try:
             now = await write_status(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mixserve.api.names import ANNOTATION_MEMORY_PLAN
+from mixserve.apply.last_valid import LastValid
 from mixserve.apply.late_facts import MadeWith, numbers_for_objects
 from mixserve.catalog.built_in import built_in_catalog
 from mixserve.plan.facts import UnknownFacts
@@ -32,8 +33,7 @@ def facts_for_objects(served: Any, deployments: dict[str, Any]) -> Any:
         POOL,
         catalog=built_in_catalog(),
         known=MadeWith(KNOWN, {}),
-        served=served,
-        served_pairs={},
+        served=None if served is None else LastValid(served, {}),
         deployments=deployments,
     ).facts
 
@@ -83,8 +83,7 @@ def speculation_for_objects(deployments: dict[str, Any], *, served_with: Any = D
         POOL,
         catalog=built_in_catalog() if catalog is None else catalog,
         known=MadeWith(KNOWN, SPECULATION),
-        served=POOL,
-        served_pairs={} if served_with is None else {"pair": served_with},
+        served=LastValid(POOL, {} if served_with is None else {"pair": served_with}),
         deployments=deployments,
     ).speculation
 

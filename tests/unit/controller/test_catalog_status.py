@@ -12,6 +12,7 @@ from mixserve.apply.resources import ACCELERATORS, FORMATS, POOLS
 from mixserve.controller import catalog_status, status_writer
 from mixserve.controller.catalog_status import CatalogReporter
 from mixserve.controller.cluster_view import ClusterView
+from mixserve.controller.parsed_specs import ParsedSpecs
 from mixserve.observe import feed
 from support.crd_manifests import MANIFESTS
 from support.waiting_in_loop import running, until
@@ -90,7 +91,7 @@ def cluster() -> Cluster:
 
 @pytest.fixture
 def reporter(cluster: Cluster) -> CatalogReporter:
-    return CatalogReporter(cluster, cluster.view)  # type: ignore[arg-type]
+    return CatalogReporter(cluster, cluster.view, ParsedSpecs())  # type: ignore[arg-type]
 
 
 async def test_it_says_what_there_is_and_who_uses_it(cluster: Cluster, reporter: CatalogReporter) -> None:
@@ -107,7 +108,7 @@ async def test_what_is_as_it_was_is_not_written(cluster: Cluster, reporter: Cata
     async with running(reporter.run()):
         await until(lambda: len(cluster.written) == 2)
         assert await reporter.write_all()
-        again = CatalogReporter(cluster, cluster.view)  # type: ignore[arg-type]
+        again = CatalogReporter(cluster, cluster.view, ParsedSpecs())  # type: ignore[arg-type]
         async with running(again.run()):
             await until(lambda: not isinstance(again._nodes.seen, feed.Unseen))
             assert await again.write_all()

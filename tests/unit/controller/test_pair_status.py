@@ -18,6 +18,7 @@ from mixserve.controller import pair_status
 from mixserve.controller.cluster_view import ClusterView
 from mixserve.controller.object_cache import PoolKey, key_of
 from mixserve.controller.pair_status import PairReporter
+from mixserve.controller.parsed_specs import ParsedSpecs
 from mixserve.controller.speculation import SpeculationWatch
 from mixserve.controller.speculation_gauges import SpeculationGauges
 from mixserve.plan.roofline import Roofline
@@ -65,7 +66,9 @@ class Cluster:
         self.reporter = self.operator()
 
     def operator(self) -> PairReporter:
-        return PairReporter(self, view=self.view, planner=self, watch=self.watch, gauges=self.gauges)  # type: ignore[arg-type]
+        return PairReporter(
+            self, view=self.view, planner=self, watch=self.watch, gauges=self.gauges, specs=ParsedSpecs()
+        )  # type: ignore[arg-type]
 
     def pair_assessment(self, key: PoolKey) -> PairAssessment | None:
         return self.assessments.get(key)

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
+from mixserve.api.pool_status import PoolStatus
 from mixserve.api.quantization import QuantizationFormat
 from mixserve.controller import parsed_specs
-from mixserve.controller.parsed_specs import ParsedSpecs, parsed
+from mixserve.controller.parsed_specs import ParsedSpecs, status_of
 from support.crd_manifests import MANIFESTS
 
 if TYPE_CHECKING:
@@ -23,7 +26,7 @@ def test_a_status_of_another_version_is_no_obstacle() -> None:
 
 def test_a_spec_is_parsed_once_for_each_generation(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[object] = []
-    monkeypatch.setattr(parsed_specs, "parsed", lambda _, value: calls.append(value))
+    monkeypatch.setattr(parsed_specs, "_parsed", lambda _, value: calls.append(value))
     specs = ParsedSpecs()
     for generation in (1, 1, 2, 2):
         specs.get(QuantizationFormat, raw(generation))
@@ -34,5 +37,8 @@ def test_a_spec_is_parsed_once_for_each_generation(monkeypatch: pytest.MonkeyPat
 
 
 def test_what_can_not_be_read_is_none() -> None:
-    assert ParsedSpecs().get(QuantizationFormat, raw(spec={})) is None
-    assert parsed(QuantizationFormat, None) is None
+    specs, wrong = ParsedSpecs(), raw(spec={})
+    assert isinstance(specs.get(QuantizationFormat, wrong), ValidationError)
+    assert specs.readable(QuantizationFormat, wrong) is None
+    assert status_of(PoolStatus, raw()) is None
+    assert status_of(PoolStatus, raw(status={"unheard": "of"})) is None

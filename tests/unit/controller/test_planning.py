@@ -7,55 +7,32 @@ import pytest
 import yaml
 
 from mixserve.api.names import ANNOTATION_LAST_VALID_SPEC, ANNOTATION_MEMORY_PLAN, LABEL_POOL, Reason
-from mixserve.apply.resources import ACCELERATORS, DEPLOYMENTS, FORMATS, PAIRS, POOLS, SERVICE_ACCOUNTS
-from mixserve.catalog.built_in import ACCELERATORS_FOLDER, FORMATS_FOLDER, manifests
+from mixserve.apply.resources import DEPLOYMENTS, FORMATS, PAIRS, POOLS, SERVICE_ACCOUNTS
+from mixserve.catalog.built_in import FORMATS_FOLDER, manifests
 from mixserve.controller import planning
-from mixserve.controller.cluster_view import ClusterView
 from mixserve.controller.object_cache import PoolKey, key_of
-from mixserve.controller.planning import Planner
-from mixserve.observe.model_files import ModelConfigReader
 from mixserve.plan.absence import Absence, Outlook
 from mixserve.plan.model_source import Repository, repository_of
+from support.planners import planner_on, stored, view_of_catalog
 from support.pool_manifests import pool as manifest
 from support.pool_manifests import variant
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mixserve.controller.cluster_view import ClusterView
+    from mixserve.controller.planning import Planner
     from mixserve.controller.pool_plan import Assessment
-
-
-def stored(
-    body: dict[str, Any], *, version: int = 1, generation: int = 1, created: str = "2026-01-01T00:00:00Z"
-) -> Any:
-    """A manifest as the API server has it."""
-    name = body["metadata"]["name"]
-    metadata = {
-        "name": name,
-        "namespace": "ns",
-        "uid": f"uid-{name}",
-        "resourceVersion": str(version),
-        "generation": generation,
-        "creationTimestamp": created,
-    }
-    if body["kind"] != "LLMServingPool":
-        del metadata["namespace"]
-    return {**body, "metadata": metadata}
 
 
 @pytest.fixture
 def view() -> ClusterView:
-    """A cluster with the built-in catalogue."""
-    view = ClusterView()
-    for resource, folder in ((FORMATS, FORMATS_FOLDER), (ACCELERATORS, ACCELERATORS_FOLDER)):
-        for text in manifests(folder).values():
-            view.put(resource, stored(yaml.safe_load(text)))
-    return view
+    return view_of_catalog()
 
 
 @pytest.fixture
 def planner(view: ClusterView) -> Planner:
-    return Planner(view, ModelConfigReader())
+    return planner_on(view)
 
 
 async def assess(planner: Planner, view: ClusterView, raw: dict[str, Any]) -> Assessment:
@@ -269,7 +246,7 @@ async def test_an_edit_does_not_take_a_name_away_from_a_pool_that_serves(planner
 async def test_who_has_a_name_is_the_same_after_a_restart(planner: Planner, view: ClusterView) -> None:
     apply(view, await assess(planner, view, newer()))
     view.put(POOLS, older())
-    for each in (planner, Planner(view, ModelConfigReader())):
+    for each in (planner, planner_on(view)):
         assert reasons(await each.assess(PoolKey("ns", "older"), older())) == [Reason.SERVED_NAME_TAKEN]
         assert (await each.assess(PoolKey("ns", "newer"), newer())).plan is not None
 
@@ -325,8 +302,8 @@ async def test_what_is_gone_is_forgotten(planner: Planner, view: ClusterView) ->
     raw = stored(manifest())
     await assess(planner, view, raw)
     planner.forget(key_of(raw))
-    planner.forget_object("uid-chat")
-    assert (planner._judged, planner._known, "uid-chat" in planner._parsed) == ({}, {}, False)
+    planner._specs.forget("uid-chat")
+    assert (planner._judged, planner._known, "uid-chat" in planner._specs._parsed) == ({}, {}, False)
 
 
 class Absent:
@@ -350,7 +327,7 @@ class Absent:
 
 async def test_only_the_checkpoints_of_the_spec_and_of_what_runs_are_kept_in_mind(view: ClusterView) -> None:
     reader = Absent(Outlook.LATER)
-    planner = Planner(view, reader)
+    planner = planner_on(view, reader)
     raw = stored(manifest(model={"source": "pvc://models/first", "revision": None, "facts": None}))
     found = await assess(planner, view, raw)
     assert reader.kept == {"pvc://models/first"}
@@ -360,7 +337,7 @@ async def test_only_the_checkpoints_of_the_spec_and_of_what_runs_are_kept_in_min
 
 
 async def test_a_pool_whose_files_are_being_read_waits_and_what_runs_is_left_alone(view: ClusterView) -> None:
-    planner = Planner(view, Absent(Outlook.SOON))
+    planner = planner_on(view, Absent(Outlook.SOON))
     raw = stored(manifest(model={"facts": None}))
     found = await assess(planner, view, raw)
     assert (found.plan, found.waits, found.violations) == (None, True, ())
@@ -371,7 +348,7 @@ async def test_a_pool_whose_files_are_being_read_waits_and_what_runs_is_left_alo
 
 async def test_it_goes_on_when_they_are_read_and_without_them_when_they_cannot_be(view: ClusterView) -> None:
     absent = Absent(Outlook.SOON)
-    planner = Planner(view, absent)
+    planner = planner_on(view, absent)
     raw = stored(manifest(model={"facts": None}))
     assert (await assess(planner, view, raw)).plan is None
     absent.outlook = Outlook.LATER
@@ -385,7 +362,7 @@ async def test_it_goes_on_when_they_are_read_and_without_them_when_they_cannot_b
 
 async def test_numbers_that_come_late_leave_the_pods_as_they_are(view: ClusterView) -> None:
     absent = Absent(Outlook.LATER)
-    planner = Planner(view, absent)
+    planner = planner_on(view, absent)
     raw = stored(manifest(model={"facts": None}))
     found = await assess(planner, view, raw)
     assert found.plan is not None

@@ -5,37 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 
 from mixserve.api.names import ANNOTATION_LAST_VALID_PAIR, Reason
-from mixserve.apply.resources import ACCELERATORS, DEPLOYMENTS, FORMATS, PAIRS, POOLS, SERVICE_ACCOUNTS
-from mixserve.catalog.built_in import ACCELERATORS_FOLDER, FORMATS_FOLDER, manifests
-from mixserve.controller.cluster_view import ClusterView
+from mixserve.apply.resources import DEPLOYMENTS, PAIRS, POOLS, SERVICE_ACCOUNTS
 from mixserve.controller.object_cache import key_of
-from mixserve.controller.planning import Planner
 from mixserve.observe.model_files import ModelConfigReader
 from mixserve.plan.speed_up import expected_speed_up
 from support.manifests import LLAMA_8B
 from support.pairs import DRAFT_CONFIG, pair_manifest
+from support.planners import planner_on, stored, view_of_catalog
 from support.pool_manifests import pool
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mixserve.controller.cluster_view import ClusterView
+    from mixserve.controller.planning import Planner
     from mixserve.controller.pool_plan import Assessment, PoolPlan
-
-
-def stored(body: dict[str, Any], *, version: int = 1, generation: int = 1) -> Any:
-    """A manifest as the API server has it, in the namespace ns where it has one."""
-    metadata = {
-        "name": body["metadata"]["name"],
-        "uid": f"uid-{body['kind']}-{body['metadata']['name']}",
-        "resourceVersion": str(version),
-        "generation": generation,
-        "creationTimestamp": "2026-01-01T00:00:00Z",
-    }
-    namespaced = body["kind"] in {"LLMServingPool", "SpeculativePair"}
-    return {**body, "metadata": {**metadata, "namespace": "ns"} if namespaced else metadata}
 
 
 def pair(method: str = "NGram", *, version: int = 1, **spec: Any) -> Any:
@@ -44,17 +30,12 @@ def pair(method: str = "NGram", *, version: int = 1, **spec: Any) -> Any:
 
 @pytest.fixture
 def view() -> ClusterView:
-    """A cluster with the built-in catalogue."""
-    view = ClusterView()
-    for resource, folder in ((FORMATS, FORMATS_FOLDER), (ACCELERATORS, ACCELERATORS_FOLDER)):
-        for text in manifests(folder).values():
-            view.put(resource, stored(yaml.safe_load(text)))
-    return view
+    return view_of_catalog()
 
 
 @pytest.fixture
 def planner(view: ClusterView) -> Planner:
-    return Planner(view, ModelConfigReader())
+    return planner_on(view)
 
 
 async def assess(planner: Planner, view: ClusterView, **spec: Any) -> Assessment:
@@ -149,7 +130,7 @@ class Late(ModelConfigReader):
 async def test_a_draft_that_is_read_late_leaves_the_pods_as_they_are(view: ClusterView) -> None:
     view.put(PAIRS, pair("DraftModel"))
     reader = Late()
-    planner = Planner(view, reader)
+    planner = planner_on(view, reader)
     before = planned(await assess(planner, view))
     apply(view, before)
     for one in before.objects:
@@ -160,21 +141,21 @@ async def test_a_draft_that_is_read_late_leaves_the_pods_as_they_are(view: Clust
     after = planned(await assess(planner, view))
     assert after.objects == before.objects
     assert after.priors != before.priors, "what is decided takes the draft's memory into account"
-    assert planned(await assess(Planner(view, reader), view)).objects == before.objects, "after a restart as well"
+    assert planned(await assess(planner_on(view, reader), view)).objects == before.objects, "after a restart as well"
 
 
 @pytest.mark.parametrize("becomes", ["gone", "another", "wrong"])
 async def test_a_restarted_operator_goes_on_with_the_pair_that_runs(view: ClusterView, becomes: str) -> None:
     draft = {"source": "pvc://drafts/one", "facts": LLAMA_8B.to_wire()}
     view.put(PAIRS, pair("DraftModel", draft=draft))
-    before = planned(await assess(Planner(view, ModelConfigReader()), view))
+    before = planned(await assess(planner_on(view), view))
     apply(view, before)
     if becomes == "gone":
         view.remove(PAIRS, pair())
     else:
         other = pair(tokens=9, version=2) if becomes == "another" else pair(fromTheFuture=True, version=2)
         view.put(PAIRS, other)
-    restarted = await Planner(view, ModelConfigReader()).recover(stored(pool(speculativePairRef={"name": "pair"})))
+    restarted = await planner_on(view).recover(stored(pool(speculativePairRef={"name": "pair"})))
     assert restarted is not None
     assert restarted.objects == before.objects
 
@@ -182,9 +163,13 @@ async def test_a_restarted_operator_goes_on_with_the_pair_that_runs(view: Cluste
 @pytest.mark.parametrize("noted", ["{", '{"fromTheFuture": true}', "null"])
 async def test_a_note_that_cannot_be_read_leaves_what_runs_as_it_is(view: ClusterView, noted: str) -> None:
     view.put(PAIRS, pair())
-    apply(view, planned(await assess(Planner(view, ModelConfigReader()), view)), **{ANNOTATION_LAST_VALID_PAIR: noted})
+    apply(
+        view,
+        planned(await assess(planner_on(view), view)),
+        **{ANNOTATION_LAST_VALID_PAIR: noted},
+    )
     raw = stored(pool(speculativePairRef={"name": "pair"}))
-    assert await Planner(view, ModelConfigReader()).recover(raw) is None
+    assert await planner_on(view).recover(raw) is None
 
 
 class TestView:

@@ -7,7 +7,6 @@ the same `kubectl apply`; an operator that stands by has none; and specs are wri
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -21,6 +20,7 @@ from mixserve.controller.checkpoints.at_admission import KnownAtAdmission
 from mixserve.controller.checkpoints.keeping import Keeper
 from mixserve.controller.cluster_view import ClusterView
 from mixserve.controller.object_cache import key_of
+from mixserve.controller.parsed_specs import ParsedSpecs
 from mixserve.controller.planning import Planner
 from mixserve.observe.kept_files import kept_name
 from mixserve.observe.model_files import ModelConfigReader
@@ -28,7 +28,7 @@ from mixserve.validate.unreadable import unreadable
 from mixserve.validate.violation import Note
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping
 
     from mixserve.apply.connection import Connection
     from mixserve.apply.resources import Resource
@@ -78,15 +78,23 @@ class Judge:
         except ValidationError as error:
             return unreadable(error), ()
         namespace = key_of(pair).namespace
-        pools, pairs, *catalog = await asyncio.gather(
+        pools, pairs, formats, accelerators = await asyncio.gather(
             self._list(POOLS, namespace=namespace),
             self._list(PAIRS, namespace=namespace),
             self._list(FORMATS),
             self._list(ACCELERATORS),
         )
         others = [other for other in pairs if key_of(other) != key_of(pair)]
-        before = await self._violations(pools, pairs, *catalog, about=pair)
-        after = await self._violations(pools, [*others, pair], *catalog, about=pair)
+        named = [pool for pool in pools if _pair_of(pool) == key_of(pair).name]
+        kept = [found for pool in named if (found := await self._kept(pool)) is not None]
+        there: dict[Resource, Iterable[Mapping[str, Any]]] = {
+            FORMATS: formats,
+            ACCELERATORS: accelerators,
+            POOLS: pools,
+            CONFIG_MAPS: kept,
+        }
+        before = await self._violations(named, {**there, PAIRS: pairs})
+        after = await self._violations(named, {**there, PAIRS: [*others, pair]})
         return (), tuple(
             _broken(name, violation)
             for name, found in after.items()
@@ -96,26 +104,16 @@ class Judge:
 
     async def _violations(
         self,
-        pools: Sequence[Mapping[str, Any]],
-        pairs: Iterable[Mapping[str, Any]],
-        formats: Iterable[Mapping[str, Any]],
-        accelerators: Iterable[Mapping[str, Any]],
-        *,
-        about: Mapping[str, Any],
+        pools: Iterable[Mapping[str, Any]],
+        there: Mapping[Resource, Iterable[Mapping[str, Any]]],
     ) -> dict[str, tuple[Violation, ...]]:
-        """What is wrong with each pool that names the pair `about`, if the namespace has these pairs."""
-        view = _view({FORMATS: formats, ACCELERATORS: accelerators, PAIRS: pairs, POOLS: pools})
-        found = {}
-        for pool in pools:
-            if _pair_of(pool) == key_of(about).name:
-                await self._put_kept(view, pool)
-                assessment = await self._planner(view).assess(key_of(pool), pool)
-                found[key_of(pool).name] = assessment.violations
-        return found
+        """What is wrong with each of the pools, by its name, if there are these objects."""
+        planner = self._planner(_view(there))
+        return {key_of(pool).name: (await planner.assess(key_of(pool), pool)).violations for pool in pools}
 
     def _planner(self, view: ClusterView) -> Planner:
         known = KnownAtAdmission(self._host, Keeper(self._connection, view=view), kinds=self._kinds)
-        return Planner(view, known)
+        return Planner(view, known, ParsedSpecs())
 
     async def _view_with(self, pool: Mapping[str, Any]) -> ClusterView:
         """The catalogue, and the pools and pairs of the namespace, with this pool as it shall be."""
@@ -132,17 +130,23 @@ class Judge:
             # Who of them serves already: noted on their ServiceAccounts.
             for account in await self._list(SERVICE_ACCOUNTS, namespace=namespace, label_selector=LABEL_POOL):
                 view.put(SERVICE_ACCOUNTS, account)
-        await self._put_kept(view, pool)
+        kept = await self._kept(pool)
+        if kept is not None:
+            view.put(CONFIG_MAPS, kept)
         return view
 
-    async def _put_kept(self, view: ClusterView, pool: Mapping[str, Any]) -> None:
-        """What is known of the checkpoints of a pool that was there before."""
+    async def _kept(self, pool: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """What is known of the checkpoints of a pool that was there before; None where nothing is."""
         namespace, name = key_of(pool)
         if not self._kinds or not pool["metadata"]["uid"]:
-            return
-        with contextlib.suppress(NotFound):
-            kept = await self._connection.get(CONFIG_MAPS, namespace=namespace, name=kept_name(name))
-            view.put(CONFIG_MAPS, kept)
+            return None
+        try:
+            found: Mapping[str, Any] = await self._connection.get(
+                CONFIG_MAPS, namespace=namespace, name=kept_name(name)
+            )
+        except NotFound:
+            return None
+        return found
 
     async def _list(self, resource: Resource, **where: str) -> list[dict[str, Any]]:
         listed = await self._connection.get(resource, **where)
