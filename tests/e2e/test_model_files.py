@@ -15,6 +15,7 @@ from mixserve_devcluster.gpu_nodes import l4_nodes
 from mixserve_devcluster.images import simulated_images
 from mixserve_devcluster.installation import Installation, installed
 from support.hub_server import REVISION, HubServer, hub_server
+from support.model_configs import LLAMA_3_8B
 from support.pool_manifests import pool, variant
 from support.pool_questions import condition, get, wait_for_condition
 from support.pool_sandbox import PoolSandbox
@@ -30,14 +31,7 @@ DEADLINE_S = 120.0
 
 LLAMA_8B = {
     "architectures": ["LlamaForCausalLM"],
-    "model_type": "llama",
-    "hidden_size": 4096,
-    "intermediate_size": 14336,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "vocab_size": 128256,
-    "max_position_embeddings": 8192,
+    **LLAMA_3_8B,
     "tie_word_embeddings": False,
 }
 

@@ -8,6 +8,7 @@ from mixserve.api.speculative_pair import SpeculativePair
 from mixserve.catalog.built_in import built_in_catalog
 from mixserve.plan.model_source import Repository, draft_repository, repository_of
 from mixserve.plan.speculation import Speculation, speculation_by_variant
+from support.model_configs import LLAMA_3_1_8B
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,15 +19,8 @@ TOKENIZER = {"sha256": "0" * 64, "specialTokens": {"bos_token": "<s>", "eos_toke
 
 # The config.json of Llama-3.1-8B, of Llama-3.2-1B and of an EAGLE-3 head for the first, as far as they matter.
 MODEL_CONFIG: Mapping[str, Any] = {
-    "model_type": "llama",
+    **LLAMA_3_1_8B,
     "architectures": ["LlamaForCausalLM"],
-    "hidden_size": 4096,
-    "intermediate_size": 14336,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "vocab_size": 128256,
-    "max_position_embeddings": 131072,
     "tokenizer.json": TOKENIZER,
 }
 DRAFT_CONFIG: Mapping[str, Any] = {

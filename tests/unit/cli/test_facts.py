@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from mixserve.api.model_facts import ModelFacts
 from mixserve.cli import app
 from support.hub_server import REVISION, hub_server
+from support.model_configs import LLAMA_3_8B
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,14 +20,7 @@ if TYPE_CHECKING:
     from click.testing import Result
 
 LLAMA = {
-    "model_type": "llama",
-    "hidden_size": 4096,
-    "intermediate_size": 14336,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "vocab_size": 128256,
-    "max_position_embeddings": 8192,
+    **LLAMA_3_8B,
     "quantization_config": {"quant_method": "awq"},
 }
 

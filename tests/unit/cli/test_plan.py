@@ -16,6 +16,7 @@ from mixserve.cli import app
 from mixserve.cli.plan import _is_colourful, _painted
 from support import pool_manifests
 from support.hub_server import REVISION, HubServer, hub_server
+from support.model_configs import LLAMA_3_1_8B, LLAMA_3_8B
 from support.pairs import pair_manifest
 
 if TYPE_CHECKING:
@@ -123,17 +124,7 @@ def test_what_is_no_pool_is_refused_apart() -> None:
 
 
 def test_numbers_of_a_model_come_from_a_directory_as_well(tmp_path: Path) -> None:
-    config = {
-        "model_type": "llama",
-        "hidden_size": 4096,
-        "intermediate_size": 14336,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 32,
-        "num_key_value_heads": 8,
-        "vocab_size": 128256,
-        "max_position_embeddings": 131072,
-    }
-    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "config.json").write_text(json.dumps(LLAMA_3_1_8B))
     manifest = pool_manifests.pool(engine={"maxModelLen": 8192})
     manifest["spec"]["model"] = {"source": f"host://{tmp_path}"}
 
@@ -253,18 +244,6 @@ def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not _is_colourful()
 
 
-LLAMA = {
-    "model_type": "llama",
-    "hidden_size": 4096,
-    "intermediate_size": 14336,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "vocab_size": 128256,
-    "max_position_embeddings": 8192,
-}
-
-
 class TestHub:
     @pytest.fixture
     def hub(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
@@ -284,7 +263,7 @@ class TestHub:
 
     def test_the_numbers_of_models_are_read_there_all_at_once(self, hub: HubServer, pools: list[Any]) -> None:
         for number in range(100):
-            hub.put(f"org/M{number}", config=LLAMA)
+            hub.put(f"org/M{number}", config=LLAMA_3_8B)
         found = planned(*pools)["pools"]
         assert {one["parameters"] for one in found} == {8_030_261_248}
         assert not any("tokenizer" in path for path, _ in hub.asked)
@@ -295,8 +274,8 @@ class TestHub:
     def test_a_refusal_is_a_note_and_a_model_that_is_not_there_a_violation(
         self, hub: HubServer, pools: list[Any]
     ) -> None:
-        hub.put("org/M0", config=LLAMA, gated=True)
-        hub.put("org/M1", config=LLAMA, revision="f" * 40)
+        hub.put("org/M0", config=LLAMA_3_8B, gated=True)
+        hub.put("org/M1", config=LLAMA_3_8B, revision="f" * 40)
         gated, absent = planned(*pools[:2])["pools"]
         assert "accept its licence" in gated["notes"][0]["remedy"]
         assert [one["reason"] for one in absent["violations"]] == ["CheckpointNotFound"]
@@ -317,8 +296,8 @@ class TestHub:
             model = {"type": "BPE", "vocab": vocabulary, "merges": []}
             return {"tokenizer.json": json.dumps({"model": model, "added_tokens": []}).encode()}
 
-        hub.put("org/M0", config=LLAMA, files=tokenizer("a", "b"))
-        hub.put("org/Draft", config={**LLAMA, "num_hidden_layers": 4}, files=tokenizer("a", "c"))
+        hub.put("org/M0", config=LLAMA_3_8B, files=tokenizer("a", "b"))
+        hub.put("org/Draft", config={**LLAMA_3_8B, "num_hidden_layers": 4}, files=tokenizer("a", "c"))
         draft = {"source": "hf://org/Draft", "revision": REVISION}
         pools[0]["spec"]["speculativePairRef"] = {"name": "pair"}
 

@@ -21,6 +21,7 @@ from mixserve.plan.model_source import Repository
 from mixserve.plan.objects import desired_objects
 from support import pool_manifests
 from support.manifests import facts_for
+from support.model_configs import LLAMA_3_8B
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,16 +128,6 @@ def test_a_pool_with_violations_changes_nothing(plan: Any) -> None:
 
 UNREAD = pool_manifests.pool("chat", pool_manifests.variant(tensorParallel="auto"))
 UNREAD["spec"]["model"] = {"source": "pvc://models/llama"}
-LLAMA = {
-    "model_type": "llama",
-    "hidden_size": 4096,
-    "intermediate_size": 14336,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "vocab_size": 128256,
-    "max_position_embeddings": 8192,
-}
 
 
 def kept(*, uid: str = "u") -> dict[str, Any]:
@@ -146,7 +137,7 @@ def kept(*, uid: str = "u") -> dict[str, Any]:
         "annotations": {ANNOTATION_KEPT: "model-files"},
         "ownerReferences": [{"uid": uid}],
     }
-    data = kept_data([Learned(Repository("pvc://models/llama"), LLAMA, "")])
+    data = kept_data([Learned(Repository("pvc://models/llama"), LLAMA_3_8B, "")])
     return {"kind": "ConfigMap", "metadata": metadata, "data": data}
 
 

@@ -13,6 +13,7 @@ from mixserve.controller import planning
 from mixserve.controller.object_cache import PoolKey, key_of
 from mixserve.plan.absence import Absence, Outlook
 from mixserve.plan.model_source import Repository, repository_of
+from support.model_configs import LLAMA_3_8B
 from support.planners import planner_on, stored, view_of_catalog
 from support.pool_manifests import pool as manifest
 from support.pool_manifests import variant
@@ -356,7 +357,7 @@ async def test_it_goes_on_when_they_are_read_and_without_them_when_they_cannot_b
     assert without.plan is not None
     assert not without.waits
     assert memory_plans(without) == [None]
-    absent.config = {**LLAMA, "max_position_embeddings": 8192}
+    absent.config = dict(LLAMA_3_8B)
     assert memory_plans(await planner.assess(key_of(raw), raw)) != [None]
 
 
@@ -371,7 +372,7 @@ async def test_numbers_that_come_late_leave_the_pods_as_they_are(view: ClusterVi
         if each.kind == "Deployment":
             metadata = {**each.body["metadata"], "uid": "uid-deployment", "resourceVersion": "8"}
             view.put(DEPLOYMENTS, {**each.body, "metadata": metadata})
-    absent.config = LLAMA
+    absent.config = dict(LLAMA_3_8B)
     later = await planner.assess(key_of(raw), raw)
     assert later.plan is not None
     assert later.plan.objects == found.plan.objects
@@ -385,18 +386,6 @@ def memory_plans(found: Assessment) -> list[str | None]:
     assert found.plan is not None
     templates = [each.body["spec"]["template"] for each in found.plan.objects if each.kind == "Deployment"]
     return [each["metadata"].get("annotations", {}).get(ANNOTATION_MEMORY_PLAN) for each in templates]
-
-
-LLAMA = {
-    "model_type": "llama",
-    "hidden_size": 4096,
-    "intermediate_size": 14336,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "vocab_size": 128256,
-    "max_position_embeddings": 8192,
-}
 
 
 LOOKUP = {

@@ -8,11 +8,8 @@ import math
 import os
 import subprocess
 import sys
-import threading
 import time
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,9 +17,7 @@ from mixserve.engines.drain import drain_command, program
 from mixserve.engines.protocol import MetricNames, MetricsPage
 from mixserve.engines.tensorrt_llm import TensorRTLLMAdapter
 from mixserve.engines.vllm import VLLMAdapter
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from support.fake_engines import running
 
 LONG_S = 60.0
 GAUGES = VLLMAdapter().metrics_page("0.33.0")
@@ -66,18 +61,6 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Stay quiet."""
-
-
-@contextmanager
-def running(engine: FakeEngine) -> Iterator[FakeEngine]:
-    thread = threading.Thread(target=engine.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield engine
-    finally:
-        engine.shutdown()
-        thread.join()
-        engine.server_close()
 
 
 def drain(

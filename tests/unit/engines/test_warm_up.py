@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ import pytest
 from mixserve.engines.tensorrt_llm import TensorRTLLMAdapter
 from mixserve.engines.vllm import VLLMAdapter
 from mixserve.engines.warm_up import PROGRAM, warm_up_command
+from support.fake_engines import running
 from support.launches import launch
 
 if TYPE_CHECKING:
@@ -72,18 +72,6 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
-
-
-@contextmanager
-def running(engine: FakeEngine) -> Iterator[FakeEngine]:
-    thread = threading.Thread(target=engine.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield engine
-    finally:
-        engine.shutdown()
-        thread.join()
-        engine.server_close()
 
 
 @pytest.fixture

@@ -10,18 +10,12 @@ from mixserve.plan.checkpoint_size import INDEX
 from mixserve.plan.facts import InvalidFacts, UnknownFacts, facts_by_variant, facts_from_config
 from mixserve.plan.model_source import Repository
 from support.manifests import LLAMA_8B, LLAMA_70B, QWEN_32B, pool, variant
+from support.model_configs import LLAMA_3_1_8B
 
 # As published, without keys that say nothing about size.
 LLAMA_8B_CONFIG = {
+    **LLAMA_3_1_8B,
     "architectures": ["LlamaForCausalLM"],
-    "model_type": "llama",
-    "hidden_size": 4096,
-    "intermediate_size": 14336,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "vocab_size": 128256,
-    "max_position_embeddings": 131072,
     "rope_scaling": {"factor": 8.0, "rope_type": "llama3"},
     "tie_word_embeddings": False,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -19,6 +19,7 @@ from mixserve.controller.webhook.judging import Judge
 from mixserve.observe.kept_files import Learned, kept_data
 from mixserve.plan.model_source import Repository
 from support.admission import review_of
+from support.model_configs import LLAMA_3_1_8B
 from support.pairs import pair_manifest
 from support.pool_manifests import pool, variant
 
@@ -106,17 +107,6 @@ async def test_what_is_only_worth_knowing_is_a_warning(answerer: Answerer) -> No
 class TestModelsThatAreReadElsewhere:
     """The leading operator reads them once the pool is stored; here only what it has learned is known."""
 
-    LLAMA: ClassVar = {
-        "model_type": "llama",
-        "hidden_size": 4096,
-        "intermediate_size": 14336,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 32,
-        "num_key_value_heads": 8,
-        "vocab_size": 128256,
-        "max_position_embeddings": 131072,
-    }
-
     @staticmethod
     def chat(**engine: Any) -> dict[str, Any]:
         made = pool("chat", variant(accelerator="l4", tensorParallel="auto"), engine=engine)
@@ -133,7 +123,7 @@ class TestModelsThatAreReadElsewhere:
 
     async def test_an_edit_is_held_against_what_was_learned(self, answerer: Answerer, lists: Lists) -> None:
         metadata = {"name": "chat-model-files", "ownerReferences": [{"uid": "uid-chat"}], "resourceVersion": "7"}
-        data = kept_data([Learned(Repository("pvc://models/llama"), self.LLAMA, "")])
+        data = kept_data([Learned(Repository("pvc://models/llama"), LLAMA_3_1_8B, "")])
         kept = {"metadata": {**metadata, "namespace": "team", "uid": "u"}, "data": data}
         lists.named["chat-model-files"] = kept
         before = self.chat(maxModelLen=8192)
