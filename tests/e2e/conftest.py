@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,8 +11,8 @@ from mixserve_devcluster.engine.environment import FAILURE, ForcedFailure
 from mixserve_devcluster.gpu_nodes import a100_nodes, b200_nodes, h100_nodes, l4_nodes
 from mixserve_devcluster.images import simulated_images
 from mixserve_devcluster.installation import Installation, installed
+from support.namespaces import new_namespace
 from support.pool_sandbox import PoolSandbox
-from support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,8 +49,6 @@ def installation(gpu_cluster: Cluster) -> Iterator[Installation]:
 @pytest.fixture
 def sandbox(gpu_cluster: Cluster, installation: Installation) -> Iterator[PoolSandbox]:
     """A namespace of the test's own on a cluster with Mixserve; deleted afterwards."""
-    api, name = gpu_cluster.plane.api, f"test-{uuid.uuid4().hex[:10]}"
-    api.create("/api/v1/namespaces", {"metadata": {"name": name}})
-    eventually(lambda: api.get(f"/api/v1/namespaces/{name}/serviceaccounts")["items"], "a default ServiceAccount")
+    name = new_namespace(gpu_cluster)
     yield PoolSandbox(gpu_cluster, name)
-    api.delete(f"/api/v1/namespaces/{name}")
+    gpu_cluster.plane.api.delete(f"/api/v1/namespaces/{name}")

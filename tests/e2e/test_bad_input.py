@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +10,9 @@ import pytest
 
 from mixserve_devcluster import kubectl
 from mixserve_devcluster.errors import KubectlError
+from support.namespaces import new_namespace
 from support.pool_manifests import pool, variant
 from support.pool_sandbox import POOLS, PoolSandbox, complete
-from support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -70,9 +69,7 @@ def chat(
 @pytest.fixture(scope="module")
 def sandbox(gpu_cluster: Cluster, installation: Installation) -> Iterator[PoolSandbox]:
     """A namespace for all tests of this file, in which a pool called chat, and an older one, are ready."""
-    api, name = gpu_cluster.plane.api, f"test-{uuid.uuid4().hex[:10]}"
-    api.create("/api/v1/namespaces", {"metadata": {"name": name}})
-    eventually(lambda: api.get(f"/api/v1/namespaces/{name}/serviceaccounts")["items"], "a default ServiceAccount")
+    name = new_namespace(gpu_cluster)
     box = PoolSandbox(gpu_cluster, name)
     apply(box, T4)
     # Of two pools of the same second, the first of the alphabet counts as the older one.
@@ -82,7 +79,7 @@ def sandbox(gpu_cluster: Cluster, installation: Installation) -> Iterator[PoolSa
         box.wait_until_ready(each, DEADLINE_S)
     yield box
     box.kubectl("delete", "acceleratorclass", "t4")
-    api.delete(f"/api/v1/namespaces/{name}")
+    gpu_cluster.plane.api.delete(f"/api/v1/namespaces/{name}")
 
 
 def apply(sandbox: PoolSandbox, manifest: Mapping[str, Any]) -> None:

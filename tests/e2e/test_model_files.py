@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +15,7 @@ from mixserve_devcluster.images import simulated_images
 from mixserve_devcluster.installation import Installation, installed
 from support.hub_server import REVISION, HubServer, hub_server
 from support.model_configs import LLAMA_3_8B
+from support.namespaces import new_namespace
 from support.pool_manifests import pool, variant
 from support.pool_questions import condition, get, wait_for_condition
 from support.pool_sandbox import PoolSandbox
@@ -61,11 +61,9 @@ def mixserve(cluster: Cluster, hub: HubServer) -> Iterator[Installation]:
 
 @pytest.fixture
 def sandbox(cluster: Cluster, mixserve: Installation) -> Iterator[PoolSandbox]:
-    api, name = cluster.plane.api, f"test-{uuid.uuid4().hex[:10]}"
-    api.create("/api/v1/namespaces", {"metadata": {"name": name}})
-    eventually(lambda: api.get(f"/api/v1/namespaces/{name}/serviceaccounts")["items"], "a default ServiceAccount")
+    name = new_namespace(cluster)
     yield PoolSandbox(cluster, name)
-    api.delete(f"/api/v1/namespaces/{name}")
+    cluster.plane.api.delete(f"/api/v1/namespaces/{name}")
 
 
 def chat(source: str, *, tensor_parallel: Any = "auto", **model: Any) -> dict[str, Any]:

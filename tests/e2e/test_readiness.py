@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +13,7 @@ from mixserve_devcluster.gpu_nodes import l4_nodes
 from mixserve_devcluster.images import simulated_images
 from mixserve_devcluster.installation import installed
 from support import mute_engine
+from support.namespaces import new_namespace
 from support.pool_manifests import pool, variant
 from support.pool_questions import condition, get, wait_for_condition
 from support.pool_sandbox import PoolSandbox, complete
@@ -54,11 +54,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, may_answer: Path) -> Itera
 @pytest.fixture
 def sandbox(cluster: Cluster) -> Iterator[PoolSandbox]:
     """A namespace of the test's own; deleted afterwards."""
-    api, name = cluster.plane.api, f"test-{uuid.uuid4().hex[:10]}"
-    api.create("/api/v1/namespaces", {"metadata": {"name": name}})
-    eventually(lambda: api.get(f"/api/v1/namespaces/{name}/serviceaccounts")["items"], "a default ServiceAccount")
+    name = new_namespace(cluster)
     yield PoolSandbox(cluster, name)
-    api.delete(f"/api/v1/namespaces/{name}")
+    cluster.plane.api.delete(f"/api/v1/namespaces/{name}")
 
 
 def pod(sandbox: PoolSandbox, name: str = "chat") -> dict[str, Any]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING
 
 import pytest
 
 from mixserve_devcluster.cluster import Cluster
+from support.namespaces import new_namespace
 from support.plain_pods import MODE_LABEL, Sandbox
-from support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,11 +54,9 @@ def node_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture
 def sandbox(node_cluster: Cluster) -> Iterator[Sandbox]:
     """A namespace of the test's own in `node_cluster`; deleted afterwards."""
-    api, name = node_cluster.plane.api, f"test-{uuid.uuid4().hex[:10]}"
-    api.create("/api/v1/namespaces", {"metadata": {"name": name}})
-    eventually(lambda: api.get(f"/api/v1/namespaces/{name}/serviceaccounts")["items"], "a default ServiceAccount")
+    name = new_namespace(node_cluster)
     yield Sandbox(node_cluster, name)
-    api.delete(f"/api/v1/namespaces/{name}")
+    node_cluster.plane.api.delete(f"/api/v1/namespaces/{name}")
 
 
 @pytest.fixture

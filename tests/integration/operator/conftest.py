@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,8 +9,8 @@ import pytest
 from mixserve_devcluster.cluster import Cluster
 from mixserve_devcluster.gpu_nodes import h100_nodes
 from mixserve_devcluster.installation import Installation, installed
+from support.namespaces import new_namespace
 from support.pool_sandbox import PoolSandbox
-from support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,9 +39,7 @@ def installation(hollow_cluster: Cluster) -> Iterator[Installation]:
 @pytest.fixture
 def sandbox(hollow_cluster: Cluster, installation: Installation) -> Iterator[PoolSandbox]:
     """A namespace of the test's own on a cluster with Mixserve; deleted afterwards."""
-    api, name = hollow_cluster.plane.api, f"test-{uuid.uuid4().hex[:10]}"
-    api.create("/api/v1/namespaces", {"metadata": {"name": name}})
-    eventually(lambda: api.get(f"/api/v1/namespaces/{name}/serviceaccounts")["items"], "a default ServiceAccount")
+    name = new_namespace(hollow_cluster)
     sandbox = PoolSandbox(hollow_cluster, name)
     yield sandbox
     sandbox.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
