@@ -10,28 +10,16 @@ from mixserve.api.scalars import GIB
 from mixserve.api.speculative_pair import SpeculationMethod, SpeculativePairSpec
 from mixserve.engines.protocol import Launch, LaunchedPair
 from mixserve.engines.vllm import VLLMAdapter
+from support import launches
 
 ADAPTER = VLLMAdapter()
 NGRAM = SpeculativePairSpec(method=SpeculationMethod.NGRAM)
 
 
 def launch(engine=None, **changes) -> Launch:
-    given = {
-        "engine": engine or Engine(),
-        "model": "example/Model",
-        "revision": "a" * 40,
-        "served_names": ("chat",),
-        "quantization": QuantizationEngine(
-            type=EngineType.VLLM, minimum_compute_capability="7.5", native_compute_capability="8.9"
-        ),
-        "kv_cache": None,
-        "tensor_parallel": 1,
-        "shutdown_timeout_s": 15,
-        "cache_path": "/cache",
-        "options_path": "/options.yaml",
-        "occupied_share": None,
-    }
-    return Launch(**{**given, **changes})
+    native = QuantizationEngine(type=EngineType.VLLM, minimum_compute_capability="7.5", native_compute_capability="8.9")
+    given = {"engine": engine or Engine(), "served_names": ("chat",), "quantization": native}
+    return launches.launch(**{**given, **changes})
 
 
 def words(flag, command):
