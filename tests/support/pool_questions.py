@@ -21,13 +21,13 @@ def condition(sandbox: PoolSandbox, name: str, kind: str) -> dict[str, Any]:
 
 
 def wait_for_condition(sandbox: PoolSandbox, name: str, kind: str, *, status: str, reason: str) -> dict[str, Any]:
-    """Wait until a condition of a pool has a status and a reason."""
+    """Wait until a condition of a pool has a status and a reason, which may take a Job of its own on a busy machine."""
 
     def look() -> dict[str, Any]:
         seen = condition(sandbox, name, kind)
         return seen if (seen.get("status"), seen.get("reason")) == (status, reason) else {}
 
-    return eventually(look, f"{kind} {status} {reason} of {name}")
+    return eventually(look, f"{kind} {status} {reason} of {name}", 120.0)
 
 
 def get(sandbox: PoolSandbox, kind: str, name: str) -> dict[str, Any]:

@@ -181,8 +181,10 @@ def test_a_restart_writes_nothing(rack: PoolSandbox, installation: Installation)
 def test_free_gpus_change_without_a_look_at_any_pool(rack: PoolSandbox, installation: Installation) -> None:
     """A status of the catalogue is no change of the catalogue: thousands of pools would be looked at for nothing."""
     eventually(lambda: number(installation, "mixserve_pools") == 0.0, "the end of earlier pools")
+    rack.kubectl("cordon", NODE)  # the pool's replica takes a GPU of another node
     rack.apply([pool()])
     rack.wait_until_ready("chat")
+    rack.kubectl("uncordon", NODE)
     add_node(rack)
     looks = {"name": "mixserve_reconcile_duration_seconds_count", "result": "ok"}
     eventually(lambda: rest(installation, looks), "rest")
