@@ -188,12 +188,23 @@ def _companions_in(facts: Path) -> Mapping[str, tuple[tuple[Any, ...], Mapping[P
     }
 
 
+_TIER: dict[str, Any] = {"name": "large", "maxComplexity": 5, "targets": [{"poolRef": {"name": "llama-70b"}}]}
+
+FULL_LISTS: Mapping[str, list[Any]] = {
+    "spec.tiers": [{**_TIER, "name": f"n{number}", "maxComplexity": number} for number in range(1, 6)],
+    "spec.tiers[0].targets": [{"poolRef": {"name": f"n{number}"}} for number in range(8)],
+}
+"""By field: as many entries as it may have, where rules span them."""
+
 _WITHOUT_DRAFT = {("spec", "draft"): REMOVED}
 
 _COMPANIONS: Mapping[str, tuple[tuple[Any, ...], Mapping[Path, Any]]] = {
     **{field: entry for facts in _PLACES_OF_FACTS for field, entry in _companions_in(facts).items()},
     "spec.method": (("MTP", "NGram", "Suffix"), _WITHOUT_DRAFT),
     "spec.draft": ((None, REMOVED), {("spec", "method"): "MTP"}),
+    "spec.classifier.type": ((None, REMOVED, "Heuristic", "Embedding"), {("spec", "classifier", "llm"): REMOVED}),
+    "spec.classifier.llm": ((None, REMOVED), {("spec", "classifier", "type"): "Embedding"}),
+    "spec.tiers[0].maxComplexity": ((5,), {("spec", "tiers"): [{**_TIER, "maxComplexity": 5}]}),
     "spec.batchSchedule[0].tokens": ((32,), {("spec", "tokens"): 32}),
     "spec.engine.batching.maxSequences": ((65536,), {(*_BATCHING, "maxBatchedTokens"): 65536}),
     "spec.engine.type": (("tensorrt-llm",), {("spec", "engine", "version"): "1.2.1"}),
@@ -248,9 +259,33 @@ RULES: Mapping[str, tuple[tuple[Patches, Patches], ...]] = {
         ({_NAME: "default-2"}, {_NAME: "default"}),
         ({_NAME: "a-kubernetes"}, {_NAME: "kubernetes"}),
     ),
-    "metadata.name must be at most 63 characters of a-z, 0-9 and -: pools name it so": (
+    "metadata.name must be at most 63 characters of a-z, 0-9 and -: other objects name it so": (
         ({_NAME: "0" * 63}, {_NAME: "0" * 64}),
         ({_NAME: "a-0"}, {_NAME: "a.b"}),
+    ),
+    "llm is needed for LLM and has no meaning for others": (
+        ({}, {("llm",): REMOVED}),
+        ({("type",): "Heuristic", ("llm",): REMOVED}, {("type",): "Heuristic"}),
+    ),
+    "targets must name each pool once": (
+        ({("targets", 1, "poolRef", "name"): "other"}, {("targets", 1, "poolRef", "name"): "qwen-8b"}),
+    ),
+    "the last tier's maxComplexity must be 5, so that every request has a tier": (
+        ({("tiers", 1, "maxComplexity"): 5}, {("tiers", 1, "maxComplexity"): 4}),
+        ({("tiers",): [_TIER]}, {("tiers",): [{**_TIER, "maxComplexity": 4}]}),
+    ),
+    "tiers must be in the order of growing maxComplexity": (
+        ({("tiers", 0, "maxComplexity"): 4}, {("tiers", 0, "maxComplexity"): 5}),
+        (
+            {("tiers",): [{**_TIER, "name": "a", "maxComplexity": 1}, _TIER]},
+            {
+                ("tiers",): [
+                    {**_TIER, "name": "a", "maxComplexity": 3},
+                    {**_TIER, "name": "b", "maxComplexity": 2},
+                    _TIER,
+                ]
+            },
+        ),
     ),
     "at least one variant needs replicas.min of 1 or more": (
         (

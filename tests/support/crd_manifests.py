@@ -75,6 +75,8 @@ MANIFESTS: Mapping[str, dict[str, Any]] = {
                 {"name": "other", "quantization": "bf16", "accelerator": "l4"},
             ],
             "speculativePairRef": {"name": "llama-ngram"},
+            "routing": {"strategy": "LeastLoad"},
+            "prices": {"prompt": "0.45", "cachedPrompt": "0.05", "completion": "1.8"},
             "autoscaling": {
                 "mode": "Advisory",
                 "targets": {"waitingRequestsPerReplica": 2, "kvCacheUsagePercent": 80},
@@ -221,6 +223,49 @@ MANIFESTS: Mapping[str, dict[str, Any]] = {
                     "acceptedLength": "3.13",
                     "expectedSpeedUp": "1.9",
                     "batch": "12.5",
+                }
+            ],
+        },
+    },
+    "RoutingPolicy": {
+        "apiVersion": API_VERSION,
+        "kind": "RoutingPolicy",
+        "metadata": {"name": "corpus", "namespace": "default"},
+        "spec": {
+            "servedNames": ["auto", "Auto:1"],
+            "classifier": {"type": "LLM", "llm": {"poolRef": {"name": "qwen-8b"}, "timeoutMilliseconds": 250}},
+            "tiers": [
+                {
+                    "name": "small",
+                    "maxComplexity": 2,
+                    "targets": [
+                        {"poolRef": {"name": "qwen-8b"}, "priority": 1, "weight": 90},
+                        {"poolRef": {"name": "llama-8b"}},
+                    ],
+                },
+                {"name": "large", "maxComplexity": 5, "targets": [{"poolRef": {"name": "llama-70b"}}]},
+            ],
+            "fallback": {"when": ["Overloaded"], "firstByteTimeout": "30s"},
+            "overrides": "Denied",
+            "shadow": {"poolRef": {"name": "llama-70b-fp8"}, "percent": 5},
+        },
+        "status": {
+            "observedGeneration": 3,
+            "conditions": [
+                {
+                    "type": "Ready",
+                    "status": "True",
+                    "reason": "Ready",
+                    "message": "every tier has a target that takes requests",
+                    "lastTransitionTime": "2026-01-02T03:04:05Z",
+                    "observedGeneration": 3,
+                }
+            ],
+            "gateway": {"address": "http://mixserve-gateway.default.svc", "readyReplicas": 2},
+            "tiers": [
+                {
+                    "name": "small",
+                    "targets": [{"pool": "qwen-8b", "health": "Ready", "readyReplicas": 3, "sharePercent": 70}],
                 }
             ],
         },

@@ -6,6 +6,7 @@ from mixserve.api.accelerator import AcceleratorClass
 from mixserve.api.base import StrictModel
 from mixserve.api.pool import LLMServingPool
 from mixserve.api.quantization import QuantizationFormat
+from mixserve.api.routing_policy import RoutingPolicy
 from mixserve.api.speculative_pair import SpeculativePair
 
 
@@ -119,6 +120,21 @@ KINDS = (
             Column("Accepted-Length", ".status.pools[*].acceptedLength", "By pool, tokens that a step gave."),
             Column("Speed-Up", ".status.pools[*].expectedSpeedUp", "By pool, what is expected of it."),
             Column("Draft", ".spec.draft.source", "Where the draft's files are.", wide=True),
+            _AGE,
+        ),
+    ),
+    Kind(
+        model=RoutingPolicy,
+        plural="routingpolicies",
+        short_name="rp",
+        namespaced=True,
+        has_status=True,
+        columns=(
+            Column("Classifier", ".spec.classifier.type", "What says how hard a request is."),
+            Column("Healthy", '.status.conditions[?(@.type=="Ready")].status', "The condition Ready."),
+            Column("Reason", '.status.conditions[?(@.type=="Ready")].reason', "The reason of the condition Ready."),
+            Column("Address", ".status.gateway.address", "Where clients send requests, inside the cluster."),
+            Column("Gateways", ".status.gateway.readyReplicas", "Ready replicas of the gateway.", "integer", wide=True),
             _AGE,
         ),
     ),

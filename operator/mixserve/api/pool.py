@@ -13,7 +13,7 @@ from mixserve.api.lists import ListMap, ListSet
 from mixserve.api.model_facts import ModelFacts
 from mixserve.api.pod_inputs import SecretKeyRef
 from mixserve.api.pool_status import PoolStatus
-from mixserve.api.scalars import AUTO, LABEL_PATTERN, Duration, GpuCount, Memory, ObjectName
+from mixserve.api.scalars import AUTO, LABEL_PATTERN, DecimalString, Duration, GpuCount, Memory, ObjectName
 
 # No part of a path may be "..": it would lead out of the claim or directory.
 _PATH_PART = r"\.?[A-Za-z0-9_-][A-Za-z0-9._-]*"
@@ -172,6 +172,32 @@ class Autoscaling(StrictModel):
     scale_down: ScaleDown = ScaleDown()
 
 
+class RoutingStrategy(StrEnum):
+    """How the gateway spreads a pool's requests over its replicas."""
+
+    LEAST_LOAD = "LeastLoad"
+    PREFIX_AWARE = "PrefixAware"
+
+
+class Routing(StrictModel):
+    """How the gateway sends requests to the pool."""
+
+    strategy: RoutingStrategy = RoutingStrategy.PREFIX_AWARE
+    """Which replica gets a request. PrefixAware: one that has the beginning of the prompt in its KV cache, unless it is
+    much busier than the others. LeastLoad: one with little to do; it costs the gateway the least."""
+
+
+class TokenPrices(StrictModel):
+    """What tokens cost, in USD per million."""
+
+    prompt: DecimalString
+    """Prompt tokens that are not in the prefix cache."""
+    cached_prompt: DecimalString | None = None
+    """Prompt tokens from the prefix cache. Unset: nothing."""
+    completion: DecimalString
+    """Tokens of answers."""
+
+
 class Rollout(StrictModel):
     """How the replicas of a variant are replaced after a change."""
 
@@ -196,6 +222,10 @@ class LLMServingPoolSpec(StrictModel):
     """Ways to run the model, one Deployment each. They fill in this order as load grows, and shrink in reverse."""
     speculative_pair_ref: PairReference | None = None
     """Speculative decoding for all variants: the SpeculativePair of the namespace that says how. Unset: none."""
+    routing: Routing = Routing()
+    prices: TokenPrices | None = None
+    """What the gateway accounts for this pool's tokens, in USD per million. Unset: what a full replica costs, predicted
+    from the GPU's price and speed (status.prices)."""
     autoscaling: Autoscaling = Autoscaling()
     rollout: Rollout = Rollout()
     drain_timeout: Duration = timedelta(minutes=10)

@@ -167,7 +167,7 @@ ObjectName = Annotated[str, Field(min_length=1, max_length=LONGEST_LABEL, patter
 
 NAME_IS_A_LABEL = CelRule(
     rule=f"size(self.metadata.name) <= {LONGEST_LABEL} && self.metadata.name.matches('{LABEL_PATTERN}')",
-    message="metadata.name must be at most 63 characters of a-z, 0-9 and -: pools name it so",
+    message="metadata.name must be at most 63 characters of a-z, 0-9 and -: other objects name it so",
     holds=lambda entry: (
         len(entry.metadata.name) <= LONGEST_LABEL
         and re.fullmatch(LABEL_PATTERN, entry.metadata.name, re.ASCII) is not None

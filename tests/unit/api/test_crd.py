@@ -8,26 +8,27 @@ import pytest
 from mixserve.api.crd import custom_resource_definition, wire_text
 from mixserve.api.kinds import KINDS, Kind
 
-POOL, FORMAT, ACCELERATOR, PAIR = (custom_resource_definition(kind) for kind in KINDS)
+CRDS = POOL, FORMAT, ACCELERATOR, PAIR, POLICY = tuple(custom_resource_definition(kind) for kind in KINDS)
 
 
 def test_the_names_are_those_that_people_type() -> None:
-    names = [(crd["metadata"]["name"], crd["spec"]["names"]["shortNames"]) for crd in (POOL, FORMAT, ACCELERATOR, PAIR)]
+    names = [(crd["metadata"]["name"], crd["spec"]["names"]["shortNames"]) for crd in CRDS]
     assert names == [
         ("llmservingpools.mixserve.dev", ["lsp"]),
         ("quantizationformats.mixserve.dev", ["qf"]),
         ("acceleratorclasses.mixserve.dev", ["ac"]),
         ("speculativepairs.mixserve.dev", ["spair"]),
+        ("routingpolicies.mixserve.dev", ["rp"]),
     ]
 
 
 def test_pools_and_pairs_are_namespaced_and_the_catalogue_is_not() -> None:
-    assert [crd["spec"]["scope"] for crd in (POOL, PAIR)] == ["Namespaced", "Namespaced"]
+    assert [crd["spec"]["scope"] for crd in (POOL, PAIR, POLICY)] == ["Namespaced"] * 3
     assert [crd["spec"]["scope"] for crd in (FORMAT, ACCELERATOR)] == ["Cluster", "Cluster"]
 
 
 def test_all_have_a_status_and_none_can_be_scaled() -> None:
-    for crd in (POOL, FORMAT, ACCELERATOR, PAIR):
+    for crd in CRDS:
         assert crd["spec"]["versions"][0]["subresources"] == {"status": {}}
 
 

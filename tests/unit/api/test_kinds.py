@@ -59,8 +59,15 @@ def test_a_full_manifest_survives_the_wire(kind: Kind) -> None:
 
 
 def with_defaults(kind: Kind) -> dict[str, Any]:
-    """What a pool's second variant leaves to defaults."""
+    """What a pool's second variant and a policy's tiers leave to defaults."""
+    if kind.name == "RoutingPolicy":
+        small, large = MANIFESTS[kind.name]["spec"]["tiers"]
+        return {"tiers": [_weighted(small), _weighted(large)]}
     if kind.name != "LLMServingPool":
         return {}
     first, second = MANIFESTS[kind.name]["spec"]["variants"]
     return {"variants": [first, {**second, "tensorParallel": 1, "replicas": {"min": 1, "max": 1}, "resources": {}}]}
+
+
+def _weighted(tier: dict[str, Any]) -> dict[str, Any]:
+    return {**tier, "targets": [{"priority": 0, "weight": 100, **target} for target in tier["targets"]]}

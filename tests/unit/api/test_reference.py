@@ -4,7 +4,7 @@ from mixserve.api.base import ObjectMeta, StrictModel
 from mixserve.api.kinds import KINDS, Kind
 from mixserve.api.reference import reference_page
 
-POOL, FORMAT, ACCELERATOR, PAIR = (reference_page(kind) for kind in KINDS)
+POOL, FORMAT, ACCELERATOR, PAIR, POLICY = (reference_page(kind) for kind in KINDS)
 
 
 class BareSpec(StrictModel):
@@ -50,6 +50,7 @@ def test_lists_say_what_tells_their_entries_apart() -> None:
     assert row(POOL, "spec.servedNames")[0] == "set of strings"
     assert row(POOL, "spec.engine.args")[0] == "list of strings"
     assert row(PAIR, "spec.batchSchedule")[0] == "list by maxBatch of objects"
+    assert row(POLICY, "spec.tiers")[0] == "list by name of objects"
     assert row(POOL, "status.conditions")[:3] == ["list by type of objects", "", ""]
 
 

@@ -6,6 +6,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from mixserve.api.kinds import KINDS
 from mixserve.cli import app, generate
 from mixserve.cli.generate import NoCheckoutError, checkout, differences, write
 from mixserve.cli.generated import generated_files
@@ -22,7 +23,7 @@ def test_each_file_says_what_made_it_in_its_first_line() -> None:
 def test_the_chart_has_the_same_definitions() -> None:
     files = generated_files()
     definitions = {path: text for path, text in files.items() if path.startswith("crds/")}
-    assert len(definitions) == 4
+    assert len(definitions) == len(KINDS)
     assert all(files[f"charts/mixserve/{path}"] == text for path, text in definitions.items())
 
 

@@ -271,7 +271,7 @@ async def test_what_the_spec_does_not_name_any_more_is_not_tried_again() -> None
     assert world.checkpoints.absences(other).keys() == {Repository("pvc://models/other")}
     before = source.asked.count(ON_VOLUME)
     await until(lambda: source.asked.count(Repository("pvc://models/other")) > 3)
-    assert source.asked.count(ON_VOLUME) == before
+    assert source.asked.count(ON_VOLUME) <= before + 1, "one that had begun, and no more"
     world.checkpoints.close()
 
 
