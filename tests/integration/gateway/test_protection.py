@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
+import datetime as dt
 import io
 import json
 import shutil
 import ssl
 import subprocess
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
@@ -17,9 +17,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from support.envoy import running_gateway
-from support.scripted_engine import Script
 from support.tables import pool, table
 from support.waiting_in_loop import eventually
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CHAT = "/v1/chat/completions"
 REQUEST = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
@@ -73,10 +75,9 @@ async def test_headers_of_the_gateway_cannot_be_sent_by_clients(small, large, ht
         "x-envoy-upstream-rq-per-try-timeout-ms": "1",
         "x-gateway-destination-endpoint": large.endpoint,
     }
-    small.always = Script()
-    async with running_gateway(one) as gateway:
-        async with http.post(gateway.url + CHAT, data=BODY, headers=forged) as response:
-            assert (await response.json())["model"] == "small"
+    running = running_gateway(one)
+    async with running as gateway, http.post(gateway.url + CHAT, data=BODY, headers=forged) as response:
+        assert (await response.json())["model"] == "small"
 
 
 async def test_paths_are_read_as_one_would_read_them(small, http):
@@ -119,15 +120,15 @@ def write_certificate(directory: Path, *, serial: int) -> None:
     """A certificate of its own authority for localhost, as a Secret is mounted: two files behind one link."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(serial)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
         .sign(key, hashes.SHA256())
     )
