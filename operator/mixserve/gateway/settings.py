@@ -1,0 +1,56 @@
+"""How the gateway's process runs: environment variables that begin with MIXSERVE_GATEWAY_, each with a default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from mixserve.controller.settings import LogFormat, LogLevel, SettingsError
+
+_PREFIX = "MIXSERVE_GATEWAY_"
+
+
+class GatewaySettings(BaseSettings):
+    """The gateway's settings; the environment variable of `web_port` is MIXSERVE_GATEWAY_WEB_PORT."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    namespace: Annotated[str, Field(min_length=1)]
+    """Namespace whose pools and policies it serves."""
+    directory: Path = Path("/run/mixserve")
+    """Directory that it shares with Envoy: configuration, socket and access log."""
+    host: str = "0.0.0.0"  # noqa: S104 - clients, probes and Prometheus come from outside the pod
+    """Address at which Envoy takes requests, and this process its own."""
+    http_port: Annotated[int, Field(ge=1, le=65535)] = 8080
+    """Port at which Envoy takes requests by HTTP/1.1 and HTTP/2."""
+    https_port: Annotated[int, Field(ge=1, le=65535)] = 8443
+    """Port at which Envoy takes them by TLS, where `tls_directory` is set."""
+    tls_directory: Path | None = None
+    """Directory with tls.crt and tls.key, as a Secret of type kubernetes.io/tls is mounted; unset: no TLS."""
+    web_port: Annotated[int, Field(ge=0, le=65535)] = 9090
+    """Port of /metrics, /healthz and /readyz of this process; 0 takes a free one, which the log names."""
+    scrape_interval_s: Annotated[float, Field(ge=0.1, le=5)] = 1.0
+    """Seconds between two looks at an engine's metrics."""
+    kubeconfig: Path | None = None
+    """Kubeconfig file; unset: the ServiceAccount of the pod, else KUBECONFIG or ~/.kube/config."""
+    log_level: LogLevel = "info"
+    """Lowest level that is logged."""
+    log_format: LogFormat = "auto"
+    """auto: for people on a terminal, else one JSON object per line."""
+
+
+def read_gateway_settings() -> GatewaySettings:
+    """The settings of this process.
+
+    Raises:
+        SettingsError: names each wrong variable, and what is wrong with it.
+    """
+    try:
+        return GatewaySettings()
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+        wrong = (f"{_PREFIX}{str(detail['loc'][0]).upper()}: {detail['msg']}" for detail in details)
+        raise SettingsError("; ".join(wrong)) from error
