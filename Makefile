@@ -18,7 +18,8 @@ VLLM := operator/mixserve_devcluster/real_vllm
 export UV_NO_PROGRESS := 1
 export PATH := $(UV_HOME)/bin:$(PATH)
 PURE := operator/mixserve/api operator/mixserve/catalog operator/mixserve/engines operator/mixserve/validate \
-	operator/mixserve/plan operator/mixserve/autoscale operator/mixserve/route operator/mixserve/status operator/mixserve/simulate
+	operator/mixserve/plan operator/mixserve/autoscale operator/mixserve/route operator/mixserve/status \
+	operator/mixserve/simulate
 empty :=
 comma := ,
 space := $(empty) $(empty)
