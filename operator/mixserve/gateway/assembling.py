@@ -134,8 +134,10 @@ def assemble(
 
 def _parse(model: type[Parsed], obj: RawObject) -> Parsed | None:
     try:
-        # Items of a list do not say what they are.
-        return model.parse({**obj, "apiVersion": API_VERSION, "kind": model.__name__})
+        # Items of a list do not say what they are, and the status is of no interest here, nor perhaps of this version.
+        return model.parse(
+            {"apiVersion": API_VERSION, "kind": model.__name__, "metadata": obj["metadata"], "spec": obj.get("spec")}
+        )
     except ValidationError as error:
         wrong = [str(problem) for problem in problems(error)]
         _log.warning("object_left_out", kind=model.__name__, name=obj["metadata"]["name"], problems=wrong)

@@ -70,7 +70,15 @@ class Watched:
 
     def __init__(self, server: Server) -> None:
         self.news = 0
-        self.feed: Feed[str] = Feed(server, NODES, trim=self._trim, changed=self._changed, field_selector="a=b")
+        self.feed: Feed[str] = Feed(
+            server,
+            NODES,
+            trim=self._trim,
+            changed=self._changed,
+            namespace="llm",
+            field_selector="a=b",
+            label_selector="c=d",
+        )
 
     def _trim(self, obj: Mapping[str, Any]) -> str | None:
         return obj["value"]  # type: ignore[no-any-return]
