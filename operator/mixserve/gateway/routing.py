@@ -14,7 +14,7 @@ from mixserve.route.decision import Cause, Decision, Wish, decide
 from mixserve.route.picking.affinity import affinity_of
 from mixserve.route.picking.endpoint import Endpoint
 from mixserve.route.picking.picker import PrefixAwarePicker
-from mixserve.route.request import InferenceRequest, Malformed, Prompt, read_request, with_model
+from mixserve.route.request import InferenceRequest, Malformed, Prompt, read_request
 from mixserve.route.table import RoutingTable
 
 if TYPE_CHECKING:
@@ -47,7 +47,6 @@ class Route:
         complexity: 1 to 5; None where nobody had to know.
         pool: the first to try.
         pick: endpoints of that pool; None where Envoy chooses, or none is ready.
-        body: the body to send instead; None for the one that came.
         first_byte_timeout_s: how long the answer may take to begin; None: as long as it takes.
     """
 
@@ -56,7 +55,6 @@ class Route:
     complexity: Complexity | None = None
     pool: str
     pick: Pick | None = None
-    body: bytes | None = None
     first_byte_timeout_s: float | None = None
 
 
@@ -78,7 +76,6 @@ class Question:
     policy: PolicyEntry
     request: InferenceRequest
     headers: RequestHeaders
-    body: bytes
     pool: str
     timeout_s: float
 
@@ -134,17 +131,14 @@ class Router:
                 policy=policy,
                 request=request,
                 headers=headers,
-                body=body,
                 pool=asked,
                 timeout_s=policy.classifier_timeout_s,
             )
-        return self._by_policy(policy, request, headers=headers, body=body, answer=None)
+        return self._by_policy(policy, request, headers=headers, answer=None)
 
     def answered(self, question: Question, answer: Complexity | None) -> Route:
         """Where a request goes after somebody was asked; None: there was no answer in time, and Heuristic decides."""
-        return self._by_policy(
-            question.policy, question.request, headers=question.headers, body=question.body, answer=answer
-        )
+        return self._by_policy(question.policy, question.request, headers=question.headers, answer=answer)
 
     def _to_pool(self, request: InferenceRequest, headers: RequestHeaders) -> Route | Refusal:
         pool = self._pool_by_name.get(request.model)
@@ -163,7 +157,6 @@ class Router:
         request: InferenceRequest,
         *,
         headers: RequestHeaders,
-        body: bytes,
         answer: Complexity | None,
     ) -> Route:
         complexity = answer or self._classify(_here(policy.classifier), _judged(request.prompt, headers.session))
@@ -181,7 +174,6 @@ class Router:
             complexity=complexity,
             pool=decision.pool,
             pick=self._pick(decision.pool, request, headers),
-            body=with_model(body, ""),
             first_byte_timeout_s=policy.first_byte_timeout_s if waits else None,
         )
 
