@@ -73,6 +73,10 @@ bench-reconcile: .venv/.installed binaries ## Reaction time, 500 pools against 5
 bench-plan: .venv/.installed ## How long `mixserve plan` takes for 100 pools, its start included
 	@$(BIN)/python tests/benchmarks/plan $(BENCH_ARGS)
 
+.PHONY: bench-routing
+bench-routing: .venv/.installed ## How well classifiers tell hard prompts from easy ones, on subjects that they have not seen
+	@$(BIN)/python tests/benchmarks/routing $(BENCH_ARGS)
+
 ##@ Check it
 .PHONY: verify
 verify: verify-format lint types layers generated chart ## Everything that must hold besides the tests
@@ -110,6 +114,10 @@ format: .venv/.installed ## Format, and fix what can be fixed
 .PHONY: generate
 generate: .venv/.installed ## Write crds/, the chart's CRDs and docs/reference/ from the models
 	@$(BIN)/mixserve dev generate
+
+.PHONY: train-routing
+train-routing: .venv/.installed ## Train the classifiers' heads anew, from the labels beside the checkout
+	@$(BIN)/python tests/benchmarks/routing --train $(BENCH_ARGS)
 
 .PHONY: lock
 lock: uv ## Resolve pyproject.toml into requirements.lock, and what a real vLLM needs into its own
