@@ -9,10 +9,15 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from mixserve_devcluster.engine.tool_calls import finish_reason
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mixserve_devcluster.engine.openai_requests import Generation
+    from mixserve_devcluster.engine.tool_calls import Tool
 
 DONE = b"data: [DONE]\n\n"
 # Tells whoever looks at an answer that no model made it.
@@ -25,7 +30,7 @@ class ResponseContext:
 
     Attributes:
         created: seconds since the epoch.
-        model: the first served name.
+        model: as answers call it: the first served name, or an adapter's.
         prompt_tokens_details: say how many prompt tokens were cached.
     """
 
@@ -39,12 +44,12 @@ def chat(context: ResponseContext, generation: Generation, cached_tokens: int) -
     """The answer to a chat that is not streamed."""
     message: dict[str, Any] = {
         "role": "assistant",
-        "content": generation.answer.text,
+        "content": generation.answer.text if generation.tool is None else "",
         "refusal": None,
         "annotations": None,
         "audio": None,
         "function_call": None,
-        "tool_calls": [],
+        "tool_calls": [] if generation.tool is None else [_tool_call(context, generation.tool, generation.answer.text)],
         "reasoning": None,
     }
     choice = {"index": 0, "message": message, **_ending(generation), "token_ids": None}
@@ -81,7 +86,13 @@ def completion(context: ResponseContext, generation: Generation, cached_tokens: 
 
 
 class EventStream(ABC):
-    """The server-sent events of one answer; the subclasses differ in how a piece of text is wrapped."""
+    """The server-sent events of one answer; the subclasses differ in how a piece of text is wrapped.
+
+    Attributes:
+        running_details: what else vLLM puts into the token counts of every part.
+    """
+
+    running_details: ClassVar[Mapping[str, None]] = {}
 
     def __init__(self, context: ResponseContext, generation: Generation, kind: str) -> None:
         self._context = context
@@ -103,7 +114,8 @@ class EventStream(ABC):
         ending = '"finish_reason":null,"token_ids":null'
         if end == answer.tokens:
             stop = json.dumps(answer.stop_reason)
-            ending = f'"finish_reason":"{answer.finish_reason}","stop_reason":{stop},"token_ids":null'
+            reason = finish_reason(answer, self._generation.tool)
+            ending = f'"finish_reason":"{reason}","stop_reason":{stop},"token_ids":null'
         choice = f"{self.wrapped(answer.part(start, end))},{ending}"
         return f'{self._prefix},"choices":[{{{choice}}}]{self._running_usage(end)}}}\n\n'.encode()
 
@@ -116,18 +128,21 @@ class EventStream(ABC):
             **self._head,
             "choices": [],
             "system_fingerprint": FINGERPRINT,
-            "usage": {name: value for name, value in usage.items() if value is not None},
+            "usage": _without_nulls(usage),
         }
         return f"data: {_compact(event)}\n\n".encode() + DONE
 
     def _running_usage(self, completed: int) -> str:
         if not (self._generation.include_usage and self._generation.continuous_usage):
             return ""
-        return f',"usage":{_compact(_counts(len(self._generation.prompt), completed))}'
+        counts = {**_counts(len(self._generation.prompt), completed), **self.running_details}
+        return f',"usage":{_compact(counts)}'
 
 
 class ChatEvents(EventStream):
     """The events of a chat; a first one brings the role."""
+
+    running_details: ClassVar[Mapping[str, None]] = {"completion_tokens_details": None}
 
     def __init__(self, context: ResponseContext, generation: Generation) -> None:
         super().__init__(context, generation, "chat.completion.chunk")
@@ -141,6 +156,28 @@ class ChatEvents(EventStream):
     def wrapped(self, text: str) -> str:
         """A delta."""
         return f'"index":0,"delta":{{"content":"{text}"}},"logprobs":null'
+
+
+class ToolCallEvents(ChatEvents):
+    """The events of a chat that calls a tool: its name with the first piece of the arguments."""
+
+    def __init__(self, context: ResponseContext, generation: Generation, tool: Tool) -> None:
+        super().__init__(context, generation)
+        self._call: dict[str, Any] = {"index": 0, **_tool_call(context, tool, "")}
+
+    def wrapped(self, text: str) -> str:
+        """A delta; what identifies the call is in the first one only."""
+        self._call["function"]["arguments"] = text
+        delta = _compact({"tool_calls": [self._call]})
+        self._call = {"index": 0, "function": {}}
+        return f'"index":0,"delta":{delta},"logprobs":null'
+
+
+def chat_events(context: ResponseContext, generation: Generation) -> ChatEvents:
+    """The events of a chat, with or without a call of a tool."""
+    if generation.tool is None:
+        return ChatEvents(context, generation)
+    return ToolCallEvents(context, generation, generation.tool)
 
 
 class CompletionEvents(EventStream):
@@ -162,15 +199,25 @@ def _head(context: ResponseContext, kind: str) -> dict[str, Any]:
     return {"id": context.response_id, "object": kind, "created": context.created, "model": context.model}
 
 
+def _tool_call(context: ResponseContext, tool: Tool, arguments: str) -> dict[str, Any]:
+    # One call for each answer, so its id follows from the answer's.
+    call_id = f"chatcmpl-tool-{context.response_id.removeprefix('chatcmpl-')}"
+    return {"id": call_id, "type": "function", "function": {"name": tool.name, "arguments": arguments}}
+
+
 def _ending(generation: Generation) -> dict[str, Any]:
     answer = generation.answer
-    return {"logprobs": None, "finish_reason": answer.finish_reason, "stop_reason": answer.stop_reason}
+    reason = finish_reason(answer, generation.tool)
+    return {"logprobs": None, "finish_reason": reason, "stop_reason": answer.stop_reason}
 
 
 def _usage(context: ResponseContext, generation: Generation, cached_tokens: int) -> dict[str, Any]:
-    details = {"cached_tokens": cached_tokens} if context.prompt_tokens_details else None
+    """As vLLM's `UsageInfo`; a stream leaves out what is null."""
+    details: dict[str, int | None] | None = None
+    if context.prompt_tokens_details:
+        details = {"cached_tokens": cached_tokens, "created_cache_tokens": None, "multimodal_tokens": None}
     counts = _counts(len(generation.prompt), generation.answer.tokens)
-    return {**counts, "prompt_tokens_details": details}
+    return {**counts, "prompt_tokens_details": details, "completion_tokens_details": None}
 
 
 def _counts(prompt_tokens: int, completion_tokens: int) -> dict[str, int]:
@@ -179,6 +226,12 @@ def _counts(prompt_tokens: int, completion_tokens: int) -> dict[str, int]:
         "total_tokens": prompt_tokens + completion_tokens,
         "completion_tokens": completion_tokens,
     }
+
+
+def _without_nulls(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
 
 
 def _compact(value: Any) -> str:
