@@ -186,7 +186,7 @@ def test_a_stream_is_byte_for_byte_what_openai_and_vllm_send(engine: ServerProce
     )
     assert events[0].decode() == (
         f'{common},"choices":[{{"index":0,"delta":{{"role":"assistant","content":""}},"logprobs":null,'
-        '"finish_reason":null}],"prompt_token_ids":null}'
+        '"finish_reason":null}],"prompt_token_ids":null,"prompt_text":null}'
     )
     last = json.loads(events[-4].removeprefix(b"data: "))["choices"][0]["delta"]["content"]
     assert events[-4].decode() == (
@@ -194,8 +194,8 @@ def test_a_stream_is_byte_for_byte_what_openai_and_vllm_send(engine: ServerProce
         '"stop_reason":null,"token_ids":null}]}'
     )
     assert events[-3].decode() == (
-        f'{common},"choices":[],"system_fingerprint":"simulated","usage":{{"prompt_tokens":5,"total_tokens":7,'
-        '"completion_tokens":2,"prompt_tokens_details":{"cached_tokens":0}}}'
+        f'{common},"choices":[],"usage":{{"prompt_tokens":5,"total_tokens":7,"completion_tokens":2,'
+        '"prompt_tokens_details":{"cached_tokens":0,"created_cache_tokens":0}},"system_fingerprint":"simulated"}'
     )
 
 

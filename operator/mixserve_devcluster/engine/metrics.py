@@ -112,6 +112,7 @@ class EngineMetrics:
         self._success["stop"].inc()
         self._request_prompt_tokens.observe(finished.request.prompt_tokens)
         self._request_generation_tokens.observe(0)
+        self._request_n.observe(1)
         self._request_computed_tokens.observe(finished.request.prompt_tokens - finished.cached_tokens)
         self._observe_times(finished)
 

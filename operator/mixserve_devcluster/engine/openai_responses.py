@@ -49,19 +49,23 @@ def chat(context: ResponseContext, generation: Generation, cached_tokens: int) -
         "annotations": None,
         "audio": None,
         "function_call": None,
-        "tool_calls": [] if generation.tool is None else [_tool_call(context, generation.tool, generation.answer.text)],
         "reasoning": None,
     }
-    choice = {"index": 0, "message": message, **_ending(generation), "token_ids": None}
+    if generation.tool is not None:
+        message["tool_calls"] = [_tool_call(context, generation.tool, generation.answer.text)]
+    choice = {"index": 0, "message": message, **_ending(generation), "token_ids": None, "routed_experts": None}
     return {
         **_head(context, "chat.completion"),
         "choices": [choice],
         "service_tier": None,
         "system_fingerprint": FINGERPRINT,
-        "usage": _usage(context, generation, cached_tokens),
+        "usage": _usage(context, generation, cached_tokens, created=0),
         "prompt_logprobs": None,
         "prompt_token_ids": None,
+        "prompt_text": None,
         "kv_transfer_params": None,
+        "ec_transfer_params": None,
+        "metrics": None,
     }
 
 
@@ -90,9 +94,15 @@ class EventStream(ABC):
 
     Attributes:
         running_details: what else vLLM puts into the token counts of every part.
+        going_on: the ending of a choice that is not the last one.
+        prompt_ids: what stands beside the end of a choice.
+        created_tokens: what it says in the end of tokens that were written to the prefix cache for others.
     """
 
     running_details: ClassVar[Mapping[str, None]] = {}
+    created_tokens: ClassVar[int | None] = None
+    going_on: ClassVar[str] = '"finish_reason":null'
+    prompt_ids: ClassVar[str] = ""
 
     def __init__(self, context: ResponseContext, generation: Generation, kind: str) -> None:
         self._context = context
@@ -111,24 +121,24 @@ class EventStream(ABC):
     def part(self, start: int, end: int) -> bytes:
         """The event for tokens `start` to `end`; the last one says why the answer ends."""
         answer = self._generation.answer
-        ending = '"finish_reason":null,"token_ids":null'
+        ending = self.going_on
         if end == answer.tokens:
             stop = json.dumps(answer.stop_reason)
             reason = finish_reason(answer, self._generation.tool)
-            ending = f'"finish_reason":"{reason}","stop_reason":{stop},"token_ids":null'
-        choice = f"{self.wrapped(answer.part(start, end))},{ending}"
+            ending = f'"finish_reason":"{reason}","stop_reason":{stop}{self.prompt_ids}'
+        choice = f'{self.wrapped(answer.part(start, end))},{ending},"token_ids":null'
         return f'{self._prefix},"choices":[{{{choice}}}]{self._running_usage(end)}}}\n\n'.encode()
 
     def end(self, cached_tokens: int) -> bytes:
         """The token counts, if they were asked for, and the end of the stream."""
         if not self._generation.include_usage:
             return DONE
-        usage = _usage(self._context, self._generation, cached_tokens)
+        usage = _usage(self._context, self._generation, cached_tokens, created=self.created_tokens)
         event = {
             **self._head,
             "choices": [],
-            "system_fingerprint": FINGERPRINT,
             "usage": _without_nulls(usage),
+            "system_fingerprint": FINGERPRINT,
         }
         return f"data: {_compact(event)}\n\n".encode() + DONE
 
@@ -143,6 +153,7 @@ class ChatEvents(EventStream):
     """The events of a chat; a first one brings the role."""
 
     running_details: ClassVar[Mapping[str, None]] = {"completion_tokens_details": None}
+    created_tokens: ClassVar[int | None] = 0
 
     def __init__(self, context: ResponseContext, generation: Generation) -> None:
         super().__init__(context, generation, "chat.completion.chunk")
@@ -151,7 +162,8 @@ class ChatEvents(EventStream):
         """The event with the role."""
         choice = '"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null'
         usage = self._running_usage(0)
-        return f'{self._prefix},"choices":[{{{choice}}}],"prompt_token_ids":null{usage}}}\n\n'.encode()
+        rest = f'{usage},"prompt_token_ids":null,"prompt_text":null'
+        return f'{self._prefix},"choices":[{{{choice}}}]{rest}}}\n\n'.encode()
 
     def wrapped(self, text: str) -> str:
         """A delta."""
@@ -183,6 +195,9 @@ def chat_events(context: ResponseContext, generation: Generation) -> ChatEvents:
 class CompletionEvents(EventStream):
     """The events of a completion."""
 
+    going_on: ClassVar[str] = '"finish_reason":null,"stop_reason":null,"prompt_token_ids":null'
+    prompt_ids: ClassVar[str] = ',"prompt_token_ids":null'
+
     def __init__(self, context: ResponseContext, generation: Generation) -> None:
         super().__init__(context, generation, "text_completion")
 
@@ -211,11 +226,17 @@ def _ending(generation: Generation) -> dict[str, Any]:
     return {"logprobs": None, "finish_reason": reason, "stop_reason": answer.stop_reason}
 
 
-def _usage(context: ResponseContext, generation: Generation, cached_tokens: int) -> dict[str, Any]:
+def _usage(
+    context: ResponseContext,
+    generation: Generation,
+    cached_tokens: int,
+    *,
+    created: int | None = None,
+) -> dict[str, Any]:
     """As vLLM's `UsageInfo`; a stream leaves out what is null."""
     details: dict[str, int | None] | None = None
     if context.prompt_tokens_details:
-        details = {"cached_tokens": cached_tokens, "created_cache_tokens": None, "multimodal_tokens": None}
+        details = {"cached_tokens": cached_tokens, "created_cache_tokens": created, "multimodal_tokens": None}
     counts = _counts(len(generation.prompt), generation.answer.tokens)
     return {**counts, "prompt_tokens_details": details, "completion_tokens_details": None}
 

@@ -125,8 +125,8 @@ class Server:
             message = f"The body is larger than {_LARGEST_BODY_BYTES} bytes."
             return self._refused(RequestError(message, status=error.status))
         except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as error:
-            kind = f"{error.reason.replace(' ', '')}Error"
-            return self._refused(RequestError(error.reason, status=error.status, kind=kind))
+            # FastAPI's own form: no route, so nobody of the API is asked.
+            return web.json_response({"detail": error.reason}, status=error.status, headers=_allowed(error))
 
     def _refused(self, error: RequestError) -> web.Response:
         body = error.body() if self._trtllm is None else error.trtllm_body()
@@ -151,6 +151,10 @@ class Server:
         given = authorization.encode("utf-8", "surrogateescape")
         # Compared in constant time, as keys should be, also where they are made up.
         return not keys or any(hmac.compare_digest(given, f"Bearer {key}".encode()) for key in keys)
+
+
+def _allowed(error: web.HTTPException) -> dict[str, str]:
+    return {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
 
 
 async def _empty(_http: web.Request) -> web.Response:

@@ -70,7 +70,7 @@ def test_usage_comes_last_with_no_choices() -> None:
         "prompt_tokens": 5,
         "total_tokens": 8,
         "completion_tokens": 3,
-        "prompt_tokens_details": {"cached_tokens": 4},
+        "prompt_tokens_details": {"cached_tokens": 4, "created_cache_tokens": 0},
     }
     assert done is None
 
