@@ -92,6 +92,7 @@ def cases() -> Iterator[Case]:
             servedNames=["chat", "talk"],
         )
         expected = {"kv_cache_dtype": kv_cache, "tensor_parallel_size": tensor_parallel, "chat_template": None}
+        expected |= {"counts_tokens": True}
         expected |= {"disable_custom_all_reduce": tensor_parallel > 1}
         if knobs == "all":
             expected |= {"max_model_len": 4096, "prefix_caching": False, "max_num_seqs": 64}

@@ -59,6 +59,11 @@ _SLOW_FOR_THEIR_MEMORY = frozenset({"8.0", "12.1"})
 # context's.
 _FLAGS_OF_BATCHED_TOKENS = ("performance-mode", "enable-chunked-prefill")
 
+# So that whoever stands between clients and engine knows what each request took, without adding to what the client
+# asked for: token counts in every part of a stream, since a client may leave before the end, and in the end what the
+# prefix cache supplied. All four versions mean the same by them (`should_include_usage`).
+_ACCOUNTING_FLAGS = ("--enable-force-include-usage", "--enable-prompt-tokens-details")
+
 _USE_LLM_COMPRESSOR = "use a checkpoint that AutoAWQ or LLM Compressor has made"
 
 
@@ -84,6 +89,7 @@ class VLLMAdapter:
             *("--host", "0.0.0.0"),  # noqa: S104 - the pod's network is its own; kubectl port-forward needs loopback
             *("--port", str(self.port)),
             *_model_flags(launch),
+            *_ACCOUNTING_FLAGS,
             *_batching_flags(launch.engine),
             *_memory_flags(launch),
             *_optional_flags(launch),

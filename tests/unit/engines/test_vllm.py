@@ -32,6 +32,7 @@ def test_the_smallest_command_line_has_only_what_is_always_right():
     assert ADAPTER.command(launch()) == (
         *("vllm", "serve", "example/Model", "--host", "0.0.0.0", "--port", "8000"),
         *("--revision", "a" * 40, "--served-model-name", "chat", "--tensor-parallel-size", "1"),
+        *("--enable-force-include-usage", "--enable-prompt-tokens-details"),
         *("--enable-prefix-caching", "--gpu-memory-utilization", "0.92", "--shutdown-timeout", "15"),
     )
 
