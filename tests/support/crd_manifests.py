@@ -40,6 +40,7 @@ MANIFESTS: Mapping[str, dict[str, Any]] = {
         "metadata": {"name": "corpus", "namespace": "default"},
         "spec": {
             "servedNames": ["llama", "Llama:70b"],
+            "task": "Generate",
             "model": {
                 "source": "hf://example/Llama-3.3-70B",
                 "revision": REVISION,

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from mixserve.api.base import CelRule, ObjectMeta, StrictModel
-from mixserve.api.engine import Engine, EngineType
+from mixserve.api.engine import Engine, EngineType, Task
 from mixserve.api.lists import ListMap, ListSet
 from mixserve.api.model_facts import ModelFacts
 from mixserve.api.pod_inputs import SecretKeyRef
@@ -216,6 +216,9 @@ class LLMServingPoolSpec(StrictModel):
 
     served_names: Annotated[tuple[ServedName, ...], Field(min_length=1, max_length=16), ListSet()] | None = None
     """Model names that clients send, unique in the namespace. Unset: the pool's own name."""
+    task: Task = Task.GENERATE
+    """What the model is for. Generate: texts, at /v1/chat/completions and /v1/completions. Embed: vectors of texts, at
+    /v1/embeddings, which vLLM alone serves; such a pool takes no speculative decoding."""
     model: Model
     engine: Engine = Engine()
     variants: Annotated[tuple[Variant, ...], Field(min_length=1, max_length=8), ListMap("name")]

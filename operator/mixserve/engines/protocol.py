@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
 
+from mixserve.api.engine import Task
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -50,6 +52,7 @@ class Launch:
         chat_template_path: where the pool's chat template is inside the container; None for the model's own.
         peer_to_peer: whether the GPUs of the replica reach each other's memory.
         pair: what proposes tokens; None without speculative decoding.
+        task: what the model is served for.
     """
 
     engine: "Engine"
@@ -66,6 +69,7 @@ class Launch:
     chat_template_path: str | None = None
     peer_to_peer: bool = True
     pair: LaunchedPair | None = None
+    task: Task = Task.GENERATE
 
     @property
     def through_host_memory(self) -> bool:
@@ -193,6 +197,8 @@ class EngineAdapter(Protocol):
     """The same for QuantizationFormats of the KV cache."""
     kv_block_tokens: int
     """Tokens of a block of the KV cache."""
+    tasks: frozenset[Task]
+    """What it can be started for."""
 
     def image(self, version: str) -> str:
         """The engine's own container image for a version."""

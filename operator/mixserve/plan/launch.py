@@ -64,6 +64,7 @@ def launch_of(
         chat_template_path=_chat_template_path(pool),
         peer_to_peer=placement.accelerator.peer_to_peer,
         pair=None if speculation is None else _pair(speculation, files.draft, gpus=variant.gpus),
+        task=pool.spec.task,
     )
 
 

@@ -60,6 +60,7 @@ from mixserve.validate.speculation_notes import (
     tokenizer_unread,
 )
 from mixserve.validate.subject import subjects_of
+from mixserve.validate.task_checks import embeddings_with_speculation, task_not_run
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -70,7 +71,7 @@ if TYPE_CHECKING:
     from mixserve.plan.speculation import Speculation
     from mixserve.validate.violation import Note, Violation
 
-POOL_CHECKS = (owned_flags, owned_variables, chat_template_not_taken)
+POOL_CHECKS = (task_not_run, embeddings_with_speculation, owned_flags, owned_variables, chat_template_not_taken)
 
 VARIANT_CHECKS = (
     unknown_quantization,
