@@ -90,7 +90,12 @@ def _envoy(options: GatewayOptions) -> dict[str, Any]:
         "restartPolicy": "Always",
         "args": [
             *("--config-path", f"./{BOOTSTRAP_FILE}"),
+            # Its shared memory would be of no use: a pod's Envoy is replaced with the pod.
             "--disable-hot-restart",
+            # Else a file with a mistake is taken for an empty one, and all routes are gone.
+            "--reject-unknown-dynamic-fields",
+            # What the access log tells comes to the accounting within this time.
+            *("--file-flush-interval-msec", "1000"),
             *("--drain-time-s", str(DRAIN_S)),
             *("--log-level", "warning"),
         ],
@@ -150,7 +155,8 @@ def _environment(options: GatewayOptions) -> list[dict[str, Any]]:
     }
     if options.tls_secret_name is not None:
         values |= {"HTTPS_PORT": str(HTTPS_PORT), "TLS_DIRECTORY": TLS_DIRECTORY}
-    fields = {"NAMESPACE": "metadata.namespace", "POD_NAME": "metadata.name", "POD_IP": "status.podIP"}
+    # The pod's own address: on a node whose pods share its network, another one would be taken from all of them.
+    fields = {"NAMESPACE": "metadata.namespace", "POD_NAME": "metadata.name", "HOST": "status.podIP"}
     return [
         *({"name": f"MIXSERVE_GATEWAY_{name}", "value": value} for name, value in values.items()),
         *(

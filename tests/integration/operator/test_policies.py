@@ -101,7 +101,9 @@ def test_what_is_changed_or_deleted_is_repaired(routed: PoolSandbox) -> None:
     eventually(lambda: get(routed, "role", "mixserve-gateway")["rules"], "rules")
     eventually(lambda: {each["kind"] for each in gateway(routed)} == KINDS, "labels")
     said = eventually(
-        lambda: routed.kubectl("get", "events", "--field-selector", "reason=Repaired,involvedObject.kind=RoutingPolicy"),
+        lambda: routed.kubectl(
+            "get", "events", "--field-selector", "reason=Repaired,involvedObject.kind=RoutingPolicy"
+        ),
         "events",
     )
     assert "mixserve-gateway" in said
