@@ -69,6 +69,8 @@ def assessment_of(
     judgement: Judgement,
     owners: Mapping[Name, LLMServingPool],
     made_with: MadeWith,
+    *,
+    routed: tuple[Violation, ...] = (),
 ) -> Assessment:
     """What is to be thought of a pool.
 
@@ -76,8 +78,9 @@ def assessment_of(
         judgement: the pool by itself.
         owners: who has the names that it wants.
         made_with: what its objects are to be made with.
+        routed: its names that policies answer for.
     """
-    found = findings(judgement, owners)
+    found = findings(judgement, owners, routed)
     waits = judgement.waits and not found.violations
     return Assessment(
         violations=found.violations,
