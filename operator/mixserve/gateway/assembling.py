@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,17 +10,19 @@ import structlog
 from pydantic import ValidationError
 
 from mixserve.api.names import API_VERSION, ENGINE_CONTAINER, ENGINE_PORT_NAME, LABEL_POOL, Reason
-from mixserve.api.pool import LLMServingPool, RoutingStrategy
+from mixserve.api.pool import LLMServingPool
 from mixserve.api.problems import problems
 from mixserve.api.routing_policy import Overrides, RoutingPolicy
 from mixserve.engines.registry import adapter_for
 from mixserve.observe.pods import takes_requests
 from mixserve.route.table import PolicyEntry, PoolEntry, Prices, RoutingTable, ShadowEntry, TargetEntry, TierEntry
+from mixserve.validate.policy_names import age
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from mixserve.engines.protocol import MetricsPage
+    from mixserve.validate.policies_in_force import PolicyInForce
 
     RawObject = Mapping[str, Any]
 
@@ -30,38 +32,32 @@ Parsed = TypeVar("Parsed", LLMServingPool, RoutingPolicy)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claim:
-    """Who wants model names, and who comes first: whoever is not refused, then the older one.
+class KnownPool:
+    """What is of interest of an LLMServingPool.
 
     Attributes:
-        refused: the operator has found that the names, or some of them, are somebody else's.
-        created_at: RFC 3339.
-        name: of the object.
-        served_names: what it wants.
+        pool: as it is written.
+        refused: the operator has found that a name of it is somebody else's.
+        prices: given or predicted; None where neither is the case.
     """
 
+    pool: LLMServingPool
     refused: bool
-    created_at: str
-    name: str
-    served_names: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class KnownPool:
-    """What is of interest of an LLMServingPool."""
-
-    claim: Claim
-    strategy: RoutingStrategy
-    metrics: MetricsPage
     prices: Prices | None
+
+    @property
+    def metrics(self) -> MetricsPage:
+        """Where its engines' signals are."""
+        engine = self.pool.spec.engine
+        return adapter_for(engine.type).metrics_page(engine.version)
 
 
 @dataclass(frozen=True, kw_only=True)
 class KnownPolicy:
-    """What is of interest of a RoutingPolicy."""
+    """What is of interest of a RoutingPolicy: the object, and as it is written, or None where that can't be read."""
 
-    claim: Claim
-    entry: PolicyEntry
+    raw: RawObject
+    written: RoutingPolicy | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,19 +73,18 @@ def know_pool(pool: RawObject) -> KnownPool | None:
     parsed = _parse(LLMServingPool, pool)
     if parsed is None:
         return None
-    engine = parsed.spec.engine
-    return KnownPool(
-        claim=_claim(parsed, pool),
-        strategy=parsed.spec.routing.strategy,
-        metrics=adapter_for(engine.type).metrics_page(engine.version),
-        prices=_prices(parsed, pool.get("status", {}).get("prices")),
+    status = pool.get("status", {})
+    taken = any(
+        each.get("status") == "False" and each.get("reason") == Reason.SERVED_NAME_TAKEN
+        for each in status.get("conditions", ())
     )
+    return KnownPool(pool=parsed, refused=taken, prices=_prices(parsed, status.get("prices")))
 
 
-def know_policy(policy: RawObject) -> KnownPolicy | None:
-    """What is of interest of a policy, or None where it can't be read."""
-    parsed = _parse(RoutingPolicy, policy)
-    return None if parsed is None else KnownPolicy(claim=_claim(parsed, policy), entry=_entry(parsed))
+def know_policy(policy: RawObject) -> KnownPolicy:
+    """What is of interest of a policy."""
+    raw = {"metadata": policy["metadata"], "spec": policy.get("spec")}
+    return KnownPolicy(raw=raw, written=_parse(RoutingPolicy, policy))
 
 
 def know_replica(pod: RawObject) -> KnownReplica | None:
@@ -105,30 +100,36 @@ def know_replica(pod: RawObject) -> KnownReplica | None:
 def assemble(
     namespace: str,
     *,
-    pools: Iterable[KnownPool],
-    policies: Iterable[KnownPolicy],
+    pools: Collection[KnownPool],
+    policies: Collection[PolicyInForce],
     replicas: Iterable[KnownReplica],
 ) -> RoutingTable:
-    """All that the gateway knows; each model name belongs to the first who wants it."""
+    """All that the gateway knows. Each model name belongs to one pool or policy, as the operator has it too.
+
+    Args:
+        namespace: the gateway's.
+        pools: all pools.
+        policies: those that are followed.
+        replicas: those that take requests.
+    """
     endpoints: dict[str, set[str]] = {}
     for replica in replicas:
         endpoints.setdefault(replica.pool, set()).add(replica.address)
-    known = {each.claim.name: each for each in pools}
-    entries = {each.claim.name: each for each in policies}
-    kept = _names_kept(known, entries)
+    names = _pools_names(pools, {name for each in policies for name in each.served_names})
+    entries = [
+        PoolEntry(
+            name=each.pool.metadata.name,
+            served_names=names[each.pool.metadata.name],
+            strategy=each.pool.spec.routing.strategy,
+            endpoints=tuple(sorted(endpoints.get(each.pool.metadata.name, ()))),
+            prices=each.prices,
+        )
+        for each in pools
+    ]
     return RoutingTable(
         namespace=namespace,
-        pools=tuple(
-            PoolEntry(
-                name=name,
-                served_names=kept["pool", name],
-                strategy=pool.strategy,
-                endpoints=tuple(sorted(endpoints.get(name, ()))),
-                prices=pool.prices,
-            )
-            for name, pool in sorted(known.items())
-        ),
-        policies=tuple(_with_names(policy.entry, kept["policy", name]) for name, policy in sorted(entries.items())),
+        pools=tuple(sorted(entries, key=lambda each: each.name)),
+        policies=tuple(sorted((_entry(each) for each in policies), key=lambda each: each.name)),
     )
 
 
@@ -140,44 +141,26 @@ def _parse(model: type[Parsed], obj: RawObject) -> Parsed | None:
         )
     except ValidationError as error:
         wrong = [str(problem) for problem in problems(error)]
-        _log.warning("object_left_out", kind=model.__name__, name=obj["metadata"]["name"], problems=wrong)
+        _log.warning("object_unreadable", kind=model.__name__, name=obj["metadata"]["name"], problems=wrong)
         return None
 
 
-def _claim(parsed: LLMServingPool | RoutingPolicy, obj: RawObject) -> Claim:
-    conditions = obj.get("status", {}).get("conditions", ())
-    taken = any(c.get("status") == "False" and c.get("reason") == Reason.SERVED_NAME_TAKEN for c in conditions)
-    return Claim(
-        refused=taken,
-        created_at=obj["metadata"]["creationTimestamp"],
-        name=parsed.metadata.name,
-        served_names=parsed.served_names,
-    )
+def _pools_names(pools: Iterable[KnownPool], taken: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """By pool, the names that no policy has and no pool that comes before: who is not refused, then the older one."""
+    owners = dict.fromkeys(taken, "")
+    found = {}
+    for each in sorted(pools, key=lambda known: (known.refused, *age(known.pool))):
+        name = each.pool.metadata.name
+        found[name] = tuple(wanted for wanted in each.pool.served_names if owners.setdefault(wanted, name) == name)
+    return found
 
 
-def _names_kept(
-    pools: Mapping[str, KnownPool], policies: Mapping[str, KnownPolicy]
-) -> dict[tuple[str, str], tuple[str, ...]]:
-    claims = [("pool", each.claim) for each in pools.values()] + [("policy", each.claim) for each in policies.values()]
-    owners: dict[str, tuple[str, str]] = {}
-    for kind, claim in sorted(claims, key=lambda each: (each[1].refused, each[1].created_at, each[0], each[1].name)):
-        for name in claim.served_names:
-            owners.setdefault(name, (kind, claim.name))
-    return {
-        (kind, claim.name): tuple(name for name in claim.served_names if owners[name] == (kind, claim.name))
-        for kind, claim in claims
-    }
-
-
-def _with_names(entry: PolicyEntry, names: tuple[str, ...]) -> PolicyEntry:
-    return replace(entry, served_names=names)
-
-
-def _entry(policy: RoutingPolicy) -> PolicyEntry:
+def _entry(followed: PolicyInForce) -> PolicyEntry:
+    policy = followed.policy
     spec, llm = policy.spec, policy.spec.classifier.llm
     return PolicyEntry(
         name=policy.metadata.name,
-        served_names=policy.served_names,
+        served_names=followed.served_names,
         classifier=spec.classifier.type,
         classifier_pool=None if llm is None else llm.pool_ref.name,
         classifier_timeout_s=0.0 if llm is None else llm.timeout_milliseconds / 1000,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mixserve.api.observation import EngineSample, Missing
-    from mixserve.route.complexity import Complexity
+    from mixserve.route.complexity.score import Complexity
     from mixserve.route.picking.endpoint import Pick
     from mixserve.route.table import PolicyEntry, PoolEntry
 

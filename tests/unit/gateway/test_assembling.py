@@ -11,6 +11,7 @@ from mixserve.api.pool import RoutingStrategy
 from mixserve.api.routing_policy import ClassifierType, FallbackReason
 from mixserve.gateway.assembling import KnownReplica, assemble, know_policy, know_pool, know_replica
 from mixserve.route.table import RoutingTable, ShadowEntry, TargetEntry
+from mixserve.validate.policies_in_force import policies_in_force
 from support.crd_manifests import MANIFESTS
 from support.pool_manifests import pool as pool_manifest
 
@@ -21,7 +22,7 @@ def pool(name: str = "chat", *, created: str = CREATED, taken: bool = False, **s
     made = pool_manifest(name)
     condition = {"type": "Validated", "status": "False", "reason": "ServedNameTaken"}
     return {
-        "metadata": {**made["metadata"], "creationTimestamp": created},
+        "metadata": {**made["metadata"], "creationTimestamp": created, "uid": name, "namespace": "llm"},
         "spec": {**made["spec"], **spec},
         "status": {"conditions": [condition] if taken else []},
     }
@@ -29,7 +30,7 @@ def pool(name: str = "chat", *, created: str = CREATED, taken: bool = False, **s
 
 def policy(name: str = "auto", *, created: str = CREATED, **spec: Any) -> dict[str, Any]:
     tiers = [{"name": "only", "maxComplexity": 5, "targets": [{"poolRef": {"name": "chat"}}]}]
-    return {"metadata": {"name": name, "creationTimestamp": created}, "spec": {"tiers": tiers, **spec}}
+    return {"metadata": {"name": name, "creationTimestamp": created, "uid": name}, "spec": {"tiers": tiers, **spec}}
 
 
 def pod(address: str = "10.0.0.1", **changes: Any) -> dict[str, Any]:
@@ -45,13 +46,10 @@ def pod(address: str = "10.0.0.1", **changes: Any) -> dict[str, Any]:
 
 def table(*objects: dict[str, Any], replicas: tuple[KnownReplica, ...] = ()) -> RoutingTable:
     pools = [know_pool(each) for each in objects if "variants" in each["spec"]]
-    policies = [know_policy(each) for each in objects if "tiers" in each["spec"]]
-    return assemble(
-        "llm",
-        pools=[each for each in pools if each],
-        policies=[each for each in policies if each],
-        replicas=replicas,
-    )
+    known = [each for each in pools if each]
+    policies = [know_policy(each).written for each in objects if "tiers" in each["spec"]]
+    followed = policies_in_force([each for each in policies if each], pools=[each.pool for each in known], before={})
+    return assemble("llm", pools=known, policies=followed, replicas=replicas)
 
 
 def names(made: RoutingTable) -> dict[str, tuple[str, ...]]:
@@ -119,6 +117,8 @@ def test_the_older_one_keeps_a_name() -> None:
     later = "2026-02-02T03:04:05Z"
     made = table(pool("one", servedNames=["gpt", "one"], created=later), policy("auto", servedNames=["gpt", "auto"]))
     assert names(made) == {"one": ("one",), "auto": ("gpt", "auto")}
+    made = table(pool("one", servedNames=["gpt", "one"]), pool("two", servedNames=["gpt", "two"], created=later))
+    assert names(made) == {"one": ("gpt", "one"), "two": ("two",)}
 
 
 def test_who_was_refused_a_name_has_none_of_it_however_old() -> None:
@@ -132,6 +132,6 @@ def test_what_cannot_be_read_is_left_out_and_told_of() -> None:
         made = table(pool("one"), pool("two", model={"source": "nowhere"}), policy("auto", tiers=[]))
     assert names(made) == {"one": ("one",)}
     assert [(entry["event"], entry["kind"], entry["name"]) for entry in logs] == [
-        ("object_left_out", "LLMServingPool", "two"),
-        ("object_left_out", "RoutingPolicy", "auto"),
+        ("object_unreadable", "LLMServingPool", "two"),
+        ("object_unreadable", "RoutingPolicy", "auto"),
     ]
