@@ -13,10 +13,12 @@ from mixserve.api.accelerator import AcceleratorClass
 from mixserve.api.names import GROUP, Reason
 from mixserve.api.pool import LLMServingPool
 from mixserve.api.quantization import QuantizationFormat
+from mixserve.api.routing_policy import RoutingPolicy
 from mixserve.api.speculative_pair import SpeculativePair
 from mixserve.catalog.built_in import Catalog, built_in_catalog
 from mixserve.cli.manifest_files import MOST_BYTES
 from mixserve.cli.yaml_documents import YamlError, documents
+from mixserve.validate.policy_checks import judge_policy
 from mixserve.validate.unreadable import against_schema
 from mixserve.validate.violation import Violation
 
@@ -25,13 +27,14 @@ if TYPE_CHECKING:
 
     from mixserve.cli.manifest_files import ManifestFile
 
-_Kind = LLMServingPool | SpeculativePair | QuantizationFormat | AcceleratorClass
+_Kind = LLMServingPool | RoutingPolicy | SpeculativePair | QuantizationFormat | AcceleratorClass
 
 _MODELS: Mapping[str, type[_Kind]] = {
-    model.__name__: model for model in (LLMServingPool, SpeculativePair, QuantizationFormat, AcceleratorClass)
+    model.__name__: model
+    for model in (LLMServingPool, RoutingPolicy, SpeculativePair, QuantizationFormat, AcceleratorClass)
 }
 _POOL = LLMServingPool.__name__
-_NAMESPACED = frozenset({_POOL, SpeculativePair.__name__})
+_NAMESPACED = frozenset({_POOL, RoutingPolicy.__name__, SpeculativePair.__name__})
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ class Manifests:
         formats: of the files, by name.
         accelerators: of the files, by name.
         pairs: of the files, by namespace and name.
+        policies: that nothing is wrong with; nothing is planned for them.
     """
 
     pools: list[tuple[Named, LLMServingPool]] = field(default_factory=list)
@@ -97,6 +101,7 @@ class Manifests:
     formats: dict[str, QuantizationFormat] = field(default_factory=dict)
     accelerators: dict[str, AcceleratorClass] = field(default_factory=dict)
     pairs: dict[str, dict[str, SpeculativePair]] = field(default_factory=dict)
+    policies: list[tuple[Named, RoutingPolicy]] = field(default_factory=list)
 
     def catalog(self, base: Catalog | None = None) -> Catalog:
         """The built-in catalogue, or that of a cluster, and what the files have instead or on top."""
@@ -109,7 +114,7 @@ class Manifests:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing of Mixserve at all."""
-        return not (self.pools or self.refused or self.formats or self.accelerators or self.pairs)
+        return not (self.pools or self.refused or self.formats or self.accelerators or self.pairs or self.policies)
 
     def pairs_for(self, pool: LLMServingPool, base: Mapping[str, SpeculativePair]) -> dict[str, SpeculativePair]:
         """The SpeculativePairs that a pool may name: those of its namespace.
@@ -130,7 +135,23 @@ def read_manifests(files: Iterable[ManifestFile], *, namespace: str) -> Manifest
     for file in files:
         for place, content in _documents(file, found):
             _read(place, content, namespace=namespace, seen=seen, found=found)
+    _judge_policies(found)
     return found
+
+
+def _judge_policies(found: Manifests) -> None:
+    """Refuse the policies that the other manifests are against; pools that they name may be in the cluster already."""
+    written, found.policies = found.policies, []
+    for what, policy in written:
+        wrong = judge_policy(
+            policy,
+            pools=[pool for place, pool in found.pools if place.namespace == what.namespace],
+            policies=[other for place, other in written if place.namespace == what.namespace],
+        ).violations
+        if wrong:
+            found.refused.append(Refused(what, tuple(wrong)))
+        else:
+            found.policies.append((what, policy))
 
 
 def _documents(file: ManifestFile, found: Manifests) -> Iterator[tuple[Place, Any]]:
@@ -223,6 +244,8 @@ def _keep(what: Named, parsed: _Kind, found: Manifests) -> None:
     match parsed:
         case LLMServingPool():
             found.pools.append((what, parsed))
+        case RoutingPolicy():
+            found.policies.append((what, parsed))
         case SpeculativePair():
             found.pairs.setdefault(what.namespace, {})[what.name] = parsed
         case QuantizationFormat():
