@@ -1,206 +1,161 @@
-"""What is answered when Envoy asks where a request goes."""
+"""Decides, with what is known at the moment, where a request goes that Envoy asks about."""
 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 from mixserve.api.pool import RoutingStrategy
 from mixserve.api.routing_policy import ClassifierType, FallbackReason
-from mixserve.route.decision import Cause, Decision, Wish, decide
+from mixserve.gateway.deciding import Refusal, Verdict
+from mixserve.plan.envoy.chains import chain_name
+from mixserve.route.decision import Cause, Wish, decide
 from mixserve.route.picking.affinity import affinity_of
 from mixserve.route.picking.endpoint import Endpoint
 from mixserve.route.picking.picker import PrefixAwarePicker
-from mixserve.route.request import InferenceRequest, Malformed, Prompt, read_request
-from mixserve.route.table import RoutingTable
+from mixserve.route.request import Malformed, read_request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from mixserve.api.observation import EngineSample, Missing
-    from mixserve.route.complexity.score import Complexity
-    from mixserve.route.picking.endpoint import Pick
-    from mixserve.route.table import PolicyEntry, PoolEntry
+    from mixserve.gateway.deciding import Question
+    from mixserve.route.complexity.score import Classifier, Complexity
+    from mixserve.route.request import InferenceRequest, Prompt
+    from mixserve.route.table import PolicyEntry, PoolEntry, RoutingTable
+
+    Ask = Callable[[PoolEntry, Prompt, float], Awaitable[Complexity | None]]
 
 _SPREAD = 2.0**32
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RequestHeaders:
-    """The request's headers that decide something; empty where it has none."""
-
-    tier: str = ""
-    pool: str = ""
-    session: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Route:
-    """Where a request goes.
-
-    Attributes:
-        policy: the policy that it named; None for one that named a pool.
-        decision: the policy's; None for a request that named a pool.
-        complexity: 1 to 5; None where nobody had to know.
-        pool: the first to try.
-        pick: endpoints of that pool; None where Envoy chooses, or none is ready.
-        first_byte_timeout_s: how long the answer may take to begin; None: as long as it takes.
-    """
-
-    policy: str | None = None
-    decision: Decision | None = None
-    complexity: Complexity | None = None
-    pool: str
-    pick: Pick | None = None
-    first_byte_timeout_s: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Refusal:
-    """Why a request goes nowhere: `type`, `param` and `code` are those of OpenAI's errors."""
-
-    status: HTTPStatus
-    message: str
-    type: str = "invalid_request_error"
-    param: str | None = None
-    code: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Question:
-    """Before the request can go anywhere, `pool` has to be asked how hard it is, within `timeout_s`."""
-
-    policy: PolicyEntry
-    request: InferenceRequest
-    headers: RequestHeaders
-    pool: str
-    timeout_s: float
+# Envoy and this process learn of changes one after the other; a client that tries again meets both with the same news.
+_UNKNOWN = Refusal(
+    status=HTTPStatus.SERVICE_UNAVAILABLE,
+    message="The gateway is just learning about this model; try again.",
+    kind="server_error",
+    code="model_changing",
+    retry_after_s=1,
+)
 
 
 class Router:
-    """Decides with what is known at the moment.
+    """Answers Envoy's questions.
 
     Args:
-        classify: the complexity of a prompt by a classifier of this process: `Heuristic` or `Embedding`.
+        classifiers: those of this process; `Heuristic` is among them, and decides where another one can't.
+        ask: asks a pool how hard a prompt is, within a time limit in seconds; None: there was no usable answer.
         draw: evenly spread numbers from 0 to below 1, for requests without a session.
     """
 
     def __init__(
         self,
         *,
-        classify: Callable[[ClassifierType, Prompt], Complexity],
+        classifiers: Mapping[ClassifierType, Classifier],
+        ask: Ask,
         draw: Callable[[], float] = random.random,
     ) -> None:
-        self._classify = classify
+        self._classifiers = classifiers
+        self._ask = ask
         self._draw = draw
-        self._table = RoutingTable(namespace="")
         self._policies: dict[str, PolicyEntry] = {}
         self._pools: dict[str, PoolEntry] = {}
-        self._pool_by_name: dict[str, PoolEntry] = {}
         self._pickers: dict[str, PrefixAwarePicker] = {}
 
     def know(self, table: RoutingTable) -> None:
-        """Decide by this table from now on."""
-        self._table = table
-        self._policies = {name: policy for policy in table.policies for name in policy.served_names}
+        """Decide by this table from now on; `see` has to follow."""
+        self._policies = {policy.name: policy for policy in table.policies}
         self._pools = {pool.name: pool for pool in table.pools}
-        self._pool_by_name = {name: pool for pool in table.pools for name in pool.served_names}
         aware = [pool.name for pool in table.pools if pool.strategy is RoutingStrategy.PREFIX_AWARE]
         self._pickers = {name: self._pickers.get(name) or PrefixAwarePicker() for name in aware}
 
     def see(self, sample: Callable[[str], EngineSample | Missing], *, now_s: float) -> None:
-        """Take the load of all endpoints, each with its age."""
+        """Take the load of all endpoints; `now_s` is the clock of the samples."""
         for name, picker in self._pickers.items():
             endpoints = [Endpoint(address=each, sample=sample(each)) for each in self._pools[name].endpoints]
             picker.update(endpoints, now_s=now_s)
 
-    def route(self, body: bytes, headers: RequestHeaders) -> Route | Refusal | Question:
-        """Where a request goes; a `Question` where somebody else has to be asked first."""
-        request = read_request(body)
+    def decide(self, question: Question) -> Verdict | Refusal | Awaitable[Verdict]:
+        """Where the request goes; awaitable where a pool has to be asked first."""
+        policy = self._policies.get(question.policy or "")
+        pool = self._pools.get(question.pool or "")
+        if policy is None and pool is None:
+            return _UNKNOWN
+        request = read_request(question.body)
         if isinstance(request, Malformed):
-            return Refusal(status=HTTPStatus.BAD_REQUEST, message=request.message, param=request.param)
-        policy = self._policies.get(request.model)
+            return _malformed(request)
         if policy is None:
-            return self._to_pool(request, headers)
-        asked = policy.classifier_pool
-        if policy.classifier is ClassifierType.LLM and asked is not None and not self._chooses_itself(policy, headers):
-            return Question(
-                policy=policy,
-                request=request,
-                headers=headers,
-                pool=asked,
-                timeout_s=policy.classifier_timeout_s,
-            )
-        return self._by_policy(policy, request, headers=headers, answer=None)
+            assert pool is not None
+            return Verdict(endpoints=self._endpoints(pool.name, request, question.session))
+        asked = self._asked(policy, question)
+        if asked is not None:
+            return self._after_asking(asked, policy, request=request, question=question)
+        return self._follow(policy, request, question=question, complexity=self._classify(policy, request, question))
 
-    def answered(self, question: Question, answer: Complexity | None) -> Route:
-        """Where a request goes after somebody was asked; None: there was no answer in time, and Heuristic decides."""
-        return self._by_policy(question.policy, question.request, headers=question.headers, answer=answer)
+    async def _after_asking(
+        self, asked: PoolEntry, policy: PolicyEntry, *, request: InferenceRequest, question: Question
+    ) -> Verdict:
+        answer = await self._ask(asked, _judged(request.prompt, question.session), policy.classifier_timeout_s)
+        complexity = answer or self._classify(policy, request, question)
+        return self._follow(policy, request, question=question, complexity=complexity)
 
-    def _to_pool(self, request: InferenceRequest, headers: RequestHeaders) -> Route | Refusal:
-        pool = self._pool_by_name.get(request.model)
-        if pool is None:
-            return Refusal(
-                status=HTTPStatus.NOT_FOUND,
-                message=f"The model `{request.model}` does not exist; /v1/models lists those that do.",
-                param="model",
-                code="model_not_found",
-            )
-        return Route(pool=pool.name, pick=self._pick(pool.name, request, headers))
-
-    def _by_policy(
-        self,
-        policy: PolicyEntry,
-        request: InferenceRequest,
-        *,
-        headers: RequestHeaders,
-        answer: Complexity | None,
-    ) -> Route:
-        complexity = answer or self._classify(_here(policy.classifier), _judged(request.prompt, headers.session))
+    def _follow(
+        self, policy: PolicyEntry, request: InferenceRequest, *, question: Question, complexity: Complexity
+    ) -> Verdict:
         decision = decide(
             policy,
             complexity=complexity.score,
-            wish=Wish(tier=headers.tier or None, pool=headers.pool or None),
+            wish=Wish(tier=question.tier, pool=question.wished_pool),
             takes_requests=self._takes_requests,
-            draw=crc32(headers.session.encode()) / _SPREAD if headers.session else self._draw(),
+            draw=crc32(question.session.encode()) / _SPREAD if question.session else self._draw(),
         )
         waits = request.stream and FallbackReason.TIMEOUT in policy.fallback_when
-        return Route(
-            policy=policy.name,
-            decision=decision,
-            complexity=complexity,
-            pool=decision.pool,
-            pick=self._pick(decision.pool, request, headers),
+        return Verdict(
+            chain=chain_name(policy.name, decision.tier, decision.pool),
+            endpoints=self._endpoints(decision.pool, request, question.session),
+            labels={
+                "policy": policy.name,
+                "tier": decision.tier,
+                "complexity": str(complexity.score),
+                "cause": decision.cause.value,
+                "reason": complexity.reason,
+            },
             first_byte_timeout_s=policy.first_byte_timeout_s if waits else None,
         )
 
-    def _chooses_itself(self, policy: PolicyEntry, headers: RequestHeaders) -> bool:
-        """Whether the request names its tier or pool, so that its complexity decides nothing."""
-        wish = Wish(tier=headers.tier or None, pool=headers.pool or None)
+    def _asked(self, policy: PolicyEntry, question: Question) -> PoolEntry | None:
+        """The pool that has to be asked: none where the request names its tier or pool, which decides alone."""
+        pool = self._pools.get(policy.classifier_pool or "")
+        if pool is None or not pool.endpoints or not pool.served_names:
+            return None
+        wish = Wish(tier=question.tier, pool=question.wished_pool)
         found = decide(policy, complexity=1, wish=wish, takes_requests=self._takes_requests, draw=0.0)
-        return found.cause in {Cause.TIER_OVERRIDE, Cause.POOL_OVERRIDE}
+        return None if found.cause in {Cause.TIER_OVERRIDE, Cause.POOL_OVERRIDE} else pool
+
+    def _classify(self, policy: PolicyEntry, request: InferenceRequest, question: Question) -> Complexity:
+        here = policy.classifier if policy.classifier in self._classifiers else ClassifierType.HEURISTIC
+        return self._classifiers[here](_judged(request.prompt, question.session))
 
     def _takes_requests(self, name: str) -> bool:
         pool = self._pools.get(name)
         return pool is not None and bool(pool.endpoints)
 
-    def _pick(self, name: str, request: InferenceRequest, headers: RequestHeaders) -> Pick | None:
+    def _endpoints(self, name: str, request: InferenceRequest, session: str | None) -> tuple[str, ...]:
+        """Endpoints of the pool in order; none where Envoy chooses, or the pool has none."""
         picker = self._pickers.get(name)
         if picker is None:
-            return None
+            return ()
         prompt = request.prompt.text.encode(errors="surrogatepass")
-        return picker.pick(affinity_of(prompt, pool=name, session=headers.session))
+        pick = picker.pick(affinity_of(prompt, pool=name, session=session or ""))
+        return () if pick is None else pick.addresses
 
 
-def _here(classifier: ClassifierType) -> ClassifierType:
-    """The one of this process that decides where nobody else has."""
-    return ClassifierType.HEURISTIC if classifier is ClassifierType.LLM else classifier
+def _malformed(request: Malformed) -> Refusal:
+    return Refusal(status=HTTPStatus.BAD_REQUEST, message=request.message, kind="invalid_request_error")
 
 
-def _judged(prompt: Prompt, session: str) -> Prompt:
+def _judged(prompt: Prompt, session: str | None) -> Prompt:
     """What the complexity is judged by: in a session, its first question, so that all of it stays in one tier."""
     if not session:
         return prompt

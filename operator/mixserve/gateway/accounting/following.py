@@ -13,9 +13,9 @@ from mixserve.gateway.accounting.totals import Totals
 if TYPE_CHECKING:
     from pathlib import Path
 
-CURRENT = "access.log"
+CURRENT = "requests.log"
 """What Envoy writes."""
-_PUT_ASIDE = "access.log.1"
+_PUT_ASIDE = "requests.log.1"
 _STATE = "totals.json"
 
 LONGEST_BYTES = 64 * 2**20

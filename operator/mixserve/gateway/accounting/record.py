@@ -6,12 +6,12 @@ import msgspec
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """What Envoy has seen of a request. A field that Envoy has nothing for is null, and None here.
+    """What Envoy has seen of a request (`plan.envoy.request_log`), as far as it counts; None where there is nothing.
 
     Attributes:
-        code: HTTP status of the answer; 0 where the client went before there was one.
+        status: HTTP status of the answer; 0 where the client went before there was one.
         duration_ms: from the first byte of the request to the last one of the answer.
-        first_byte_ms: from the first byte of the request to the first one of the answer, of any try.
+        first_byte_us: from the first byte of the request to the first one of the answer's body, of any try.
         policy: the policy that decided.
         tier: the tier that was chosen.
         cause: why it was (`route.decision.Cause`).
@@ -21,12 +21,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         prompt_tokens: of the prompt, those from the prefix cache among them.
         cached_tokens: of these, those from the prefix cache.
         completion_tokens: of the answer; of a broken-off stream those that the last chunk told of.
-        streamed: whether the answer came as events.
+        content_type: of the answer.
     """
 
-    code: int = 0
+    status: int = 0
     duration_ms: int | None = None
-    first_byte_ms: int | None = None
+    first_byte_us: int | None = None
     policy: str | None = None
     tier: str | None = None
     cause: str | None = None
@@ -36,7 +36,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens: int | None = None
     cached_tokens: int | None = None
     completion_tokens: int | None = None
-    streamed: bool = False
+    content_type: str | None = None
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the answer came as events."""
+        return (self.content_type or "").startswith("text/event-stream")
 
 
 _DECODER = msgspec.json.Decoder(Record, strict=False)

@@ -79,15 +79,15 @@ class Sums(msgspec.Struct):
             prices: of the pool that answered; None where they are not known.
             dearest: of the largest tier of the policy; None where nobody knows, or no policy decided.
         """
-        code = str(record.code)
+        code = str(record.status)
         self.codes[code] = self.codes.get(code, 0) + 1
         self.retries += max(0, (record.attempts or 1) - 1)
         if record.duration_ms is not None:
             self.duration.add(record.duration_ms / 1000, DURATION_BUCKETS_S)
-        if record.streamed and record.first_byte_ms is not None:
-            self.first_byte.add(record.first_byte_ms / 1000, FIRST_BYTE_BUCKETS_S)
+        if record.is_stream and record.first_byte_us is not None:
+            self.first_byte.add(record.first_byte_us / 1_000_000, FIRST_BYTE_BUCKETS_S)
         if record.prompt_tokens is None:
-            self.without_usage += record.code == 200  # noqa: PLR2004 - OK
+            self.without_usage += record.status == 200  # noqa: PLR2004 - OK
             return
         cached, completion = record.cached_tokens or 0, record.completion_tokens or 0
         prompt = max(0, record.prompt_tokens - cached)

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def write(directory: Path, count: int, *, name: str = "access.log", end: str = "\n") -> None:
-    line = json.dumps({"code": 200, "pool": "chat", "prompt_tokens": 10, "completion_tokens": 1})
+def write(directory: Path, count: int, *, name: str = "requests.log", end: str = "\n") -> None:
+    line = json.dumps({"status": 200, "pool": "chat", "prompt_tokens": 10, "completion_tokens": 1})
     with (directory / name).open("a") as file:
         file.write("\n".join([line] * count) + end)
 
 
 def write_text(directory: Path, text: str) -> None:
-    with (directory / "access.log").open("a") as file:
+    with (directory / "requests.log").open("a") as file:
         file.write(text)
 
 
@@ -42,7 +42,7 @@ def test_there_is_nothing_before_envoy_has_started(tmp_path: Path) -> None:
 
 def test_half_a_line_waits_for_its_end(tmp_path: Path) -> None:
     write(tmp_path, 1)
-    write_text(tmp_path, '{"code": 200')
+    write_text(tmp_path, '{"status": 200')
     follower = LogFollower(tmp_path)
     assert counted(follower) == 1
     write_text(tmp_path, "}\n")
@@ -51,7 +51,7 @@ def test_half_a_line_waits_for_its_end(tmp_path: Path) -> None:
 
 
 def test_what_is_no_record_is_counted_as_such(tmp_path: Path) -> None:
-    (tmp_path / "access.log").write_text('nonsense\n{"code": "high"}\n')
+    (tmp_path / "requests.log").write_text('nonsense\n{"status": "high"}\n')
     follower = LogFollower(tmp_path)
     assert counted(follower) == 0
     assert follower.ledger.unreadable == 2
@@ -85,11 +85,11 @@ def test_a_log_that_is_put_aside_is_read_to_its_end(tmp_path: Path, monkeypatch:
     assert follower.is_long
     follower.put_aside()
     assert not follower.is_long
-    write(tmp_path, 1, name="access.log.1")  # Envoy has not heard of it yet
+    write(tmp_path, 1, name="requests.log.1")  # Envoy has not heard of it yet
     assert counted(follower) == 4
     write(tmp_path, 2)
     assert counted(follower) == 6
-    assert not (tmp_path / "access.log.1").exists()
+    assert not (tmp_path / "requests.log.1").exists()
     write(tmp_path, 2)
     assert counted(follower) == 8
 
@@ -101,20 +101,20 @@ def test_a_kill_while_the_log_is_put_aside_loses_nothing(tmp_path: Path, died_af
     counted(first)
     first.save()
     first.put_aside()
-    write(tmp_path, 1, name="access.log.1")
+    write(tmp_path, 1, name="requests.log.1")
     total = 4
     if died_after != "put aside":
         write(tmp_path, 2)
         total = 6
     if died_after == "state kept":
-        aside = (tmp_path / "access.log.1").read_bytes()
+        aside = (tmp_path / "requests.log.1").read_bytes()
         assert counted(first) == total
         # What was counted is still there: the process ended before it could delete it.
-        (tmp_path / "access.log.1").write_bytes(aside)
+        (tmp_path / "requests.log.1").write_bytes(aside)
     second = LogFollower(tmp_path)
     assert counted(second) == total
     if died_after == "state kept":
-        assert not (tmp_path / "access.log.1").exists()
+        assert not (tmp_path / "requests.log.1").exists()
 
 
 def test_a_state_of_another_version_begins_anew(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ USAGE = {"prompt_tokens": 1000, "cached_tokens": 400, "completion_tokens": 50}
 
 
 def test_tokens_and_money_are_counted_where_they_fell_due() -> None:
-    metrics = shown(ledger({"code": 200, **DECIDED, **USAGE}, {"code": 200, "pool": "large", **USAGE}))
+    metrics = shown(ledger({"status": 200, **DECIDED, **USAGE}, {"status": 200, "pool": "large", **USAGE}))
     assert metrics["requests_total['200', 'auto', 'small', 'small']"] == 1
     assert metrics["tokens_total['auto', 'prompt', 'small', 'small']"] == 600
     assert metrics["tokens_total['auto', 'cached', 'small', 'small']"] == 400
@@ -71,12 +71,12 @@ def test_tokens_and_money_are_counted_where_they_fell_due() -> None:
 
 
 def test_a_pool_without_prices_costs_nothing() -> None:
-    metrics = shown(ledger({"code": 200, "pool": "free", **USAGE}))
+    metrics = shown(ledger({"status": 200, "pool": "free", **USAGE}))
     assert "cost_usd_total['', '', 'free']" not in metrics
 
 
 def test_an_answer_without_usage_is_told_of_and_a_refusal_needs_none() -> None:
-    metrics = shown(ledger({"code": 200, "pool": "large"}, {"code": 404}, {"code": 0, "pool": "large"}))
+    metrics = shown(ledger({"status": 200, "pool": "large"}, {"status": 404}, {"status": 0, "pool": "large"}))
     assert metrics["requests_without_usage_total['', '', 'large']"] == 1
     assert metrics["requests_total['', '', '', '404']"] == 1
     assert "requests_without_usage_total['', '', '']" not in metrics
@@ -84,8 +84,15 @@ def test_an_answer_without_usage_is_told_of_and_a_refusal_needs_none() -> None:
 
 def test_times_fall_into_buckets_and_only_streams_have_a_first_token() -> None:
     made = ledger(
-        {"code": 200, "pool": "large", "duration_ms": 100, "first_byte_ms": 90, **USAGE},
-        {"code": 200, "pool": "large", "duration_ms": 700000, "first_byte_ms": 26, "streamed": True, **USAGE},
+        {"status": 200, "pool": "large", "duration_ms": 100, "first_byte_us": 90000, **USAGE},
+        {
+            "status": 200,
+            "pool": "large",
+            "duration_ms": 700000,
+            "first_byte_us": 26000,
+            "content_type": "text/event-stream; charset=utf-8",
+            **USAGE,
+        },
     )
     metrics = shown(made)
     assert metrics["duration_seconds_count['', '', 'large']"] == 2
@@ -98,14 +105,14 @@ def test_times_fall_into_buckets_and_only_streams_have_a_first_token() -> None:
 
 
 def test_tries_beyond_the_first_are_retries() -> None:
-    metrics = shown(ledger({"code": 200, "pool": "large", "attempts": 3}, {"code": 200, "pool": "large"}))
+    metrics = shown(ledger({"status": 200, "pool": "large", "attempts": 3}, {"status": 200, "pool": "large"}))
     assert metrics["retries_total['', '', 'large']"] == 2
 
 
 def test_sums_survive_being_kept() -> None:
-    made = ledger({"code": 200, **DECIDED, **USAGE})
+    made = ledger({"status": 200, **DECIDED, **USAGE})
     again = Ledger(made.totals(inode=7, offset=9))
     assert shown(again) == shown(made)
     again.know(TABLE)
-    again.take([json.dumps({"code": 200, **DECIDED, **USAGE}).encode()])
+    again.take([json.dumps({"status": 200, **DECIDED, **USAGE}).encode()])
     assert shown(again)["tokens_total['auto', 'completion', 'small', 'small']"] == 100
