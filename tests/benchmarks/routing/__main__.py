@@ -18,6 +18,7 @@ from heads import shipped_heads
 from labels import Labels, read_labels, sample_labels
 from measures import KEPT_QUALITY, Quality, fixed_split, quality, random_splits
 
+from mixserve.route.complexity.embedding import Embedding
 from mixserve.route.complexity.heuristic import Heuristic
 from mixserve.route.request import Message, Prompt
 
@@ -63,8 +64,8 @@ def train(path: Path, *, check: bool) -> int:
 
 def table(labels: Labels, *, splits: int, seed: int) -> None:
     print(f"always small: {labels.small.mean():.1%} right; always large: {labels.large.mean():.1%} right\n")
-    print(f"{'':38} {splits} random halves of the subjects          fixed split")
-    print(f"{'':38} APGR  (10th-90th)    share for {KEPT_QUALITY:.0%}     APGR   share")
+    print(f"{'':40} {splits} random halves of the subjects          fixed split")
+    print(f"{'':40} APGR  (10th-90th)    share for {KEPT_QUALITY:.0%}     APGR   share")
     drawn = list(random_splits(labels, count=splits, seed=seed))
     fixed = fixed_split(labels)
     for name, arm in arms(labels).items():
@@ -77,13 +78,13 @@ def row(name: str, found: list[Quality], fixed: Quality) -> None:
     apgr = [each.apgr for each in found]
     low, middle, high = np.quantile(apgr, (0.1, 0.5, 0.9))
     share = np.median([each.share for each in found])
-    print(f"{name:38} {middle:.3f} ({low:.3f}-{high:.3f}) {share:12.0%} {fixed.apgr:17.3f} {fixed.share:7.0%}")
+    print(f"{name:40} {middle:.3f} ({low:.3f}-{high:.3f}) {share:12.0%} {fixed.apgr:17.3f} {fixed.share:7.0%}")
 
 
 def costs(labels: Labels) -> None:
     """CPU per prompt of what is shipped."""
     print()
-    for classifier in (Heuristic(),):
+    for classifier in (Heuristic(), Embedding()):
         for characters in (250, 1000, 4000, 200_000):
             cost_us = cpu_us(classifier, " ".join(labels.prompts)[:characters])
             print(f"{type(classifier).__name__}: {cost_us:6.0f} us of CPU for a prompt of {characters} characters")

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from fitting import fit, raw_scores
+from heads import matrix, recipes
 
-from mixserve.route.complexity.text_features import TextFeatures, text_features
+from mixserve.route.complexity.embedding import MEANING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,13 +24,17 @@ def arms(labels: Labels) -> dict[str, Arm]:
     """By name, in the order of the table."""
     lots = np.random.default_rng(2).random(len(labels.prompts))
     lengths = np.array([float(len(prompt)) for prompt in labels.prompts])
-    features = np.array([text_features(prompt) for prompt in labels.prompts])
+    trained = {name: (matrix(recipe, labels), recipe.names) for name, recipe in recipes().items()}
+    features, names = trained["Embedding"]
+    about = [name in MEANING for name in names]
     gain = labels.large - labels.small
     return {
         "random": lambda split: lots[split.test],
         "prompt length": lambda split: lengths[split.test],
-        "Heuristic": learnt(labels, features, TextFeatures._fields),
+        "word vectors alone": learnt(labels, features[:, about], MEANING),
+        **{name: learnt(labels, *parts) for name, parts in trained.items()},
         "(knowing how much each subject gains)": lambda split: by_subject(labels, gain)[split.test],
+        "(the same, and the Heuristic within it)": within(labels, gain, *trained["Heuristic"]),
         "(knowing the answers)": lambda split: gain[split.test],
     }
 
@@ -47,3 +52,19 @@ def by_subject(labels: Labels, values: Numbers) -> Numbers:
     subjects = np.array(labels.subjects)
     means = {name: values[subjects == name].mean() for name in labels.names}
     return np.array([means[subject] for subject in labels.subjects])
+
+
+WITHIN_WEIGHT = 0.03
+"""Gain for one standard deviation of the Heuristic within its subject: the best one, with all answers seen."""
+
+
+def within(labels: Labels, gain: Numbers, features: Numbers, names: tuple[str, ...]) -> Arm:
+    """As far as an order can come that knows the gain of each subject, and no answer."""
+
+    def scores(split: Split) -> Numbers:
+        document, _ = fit(labels, split.train, features, names=names)
+        raw = raw_scores(document, features)
+        raw = (raw - by_subject(labels, raw)) / raw.std()
+        return (by_subject(labels, gain) + WITHIN_WEIGHT * raw)[split.test]
+
+    return scores

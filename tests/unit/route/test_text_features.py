@@ -4,13 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixserve.route.complexity.text_features import DOUBT, WINDOW, TextFeatures, has_words, text_features
+from mixserve.route.complexity.score import unjudged
+from mixserve.route.complexity.text_features import (
+    DOUBT,
+    WINDOW,
+    TextFeatures,
+    counted_words,
+    text_features,
+    unjudgeable,
+)
 
 
 @given(st.text(max_size=300))
 def test_every_number_is_finite(text: str) -> None:
     assert all(math.isfinite(value) for value in text_features(text))
-    assert has_words(text) in {True, False}
 
 
 @pytest.mark.parametrize(
@@ -51,17 +58,22 @@ def test_a_long_text_is_seen_at_both_ends_and_counts_in_full_length():
 
 
 @pytest.mark.parametrize(
-    ("text", "countable"),
+    ("text", "refusal"),
     [
-        ("How are you?", True),
-        ("Où est la bibliothèque, s'il vous plaît ?", True),
-        ("Где находится библиотека?", False),
-        ("图书馆在哪里?", False),
-        ("", True),
+        ("How are you?", None),
+        ("Où est la bibliothèque, s'il vous plaît ?", None),
+        ("Где находится библиотека?", unjudged("no Latin script")),
+        ("图书馆在哪里?", unjudged("no Latin script")),
+        ("", unjudged("no text")),
+        (" \n", unjudged("no text")),
     ],
 )
-def test_only_words_in_latin_script_are_counted(text, countable):
-    assert has_words(text) is countable
+def test_only_words_in_latin_script_are_judged(text, refusal):
+    assert unjudgeable(text) == refusal
+
+
+def test_words_are_in_lower_case_without_digits_and_punctuation():
+    assert counted_words("The 3rd café-owner's X2") == [b"the", b"rd", "café".encode(), b"owner", b"s", b"x"]
 
 
 def test_the_empty_text_has_features():

@@ -63,12 +63,15 @@ class AdditiveModel:
         return cls.parse(json.loads(head.read_text("utf-8")))
 
     def judge(self, values: Sequence[float]) -> Complexity:
-        """The score for these features, with the terms that decided most."""
-        terms = self.terms(values)
-        raw = sum(terms)
-        largest = sorted(zip(terms, self.curves, strict=True), key=_size, reverse=True)[:TOLD_TERMS]
-        told = ", ".join(f"{curve.name} {term:+.2f}" for term, curve in largest)
-        return Complexity(graded(raw, self.thresholds), f"{raw:+.2f}: {told}")
+        """The score for these features, with the terms that decided most; `meaning.0`, `meaning.1` ... are one term."""
+        told: dict[str, float] = {}
+        for curve, term in zip(self.curves, self.terms(values), strict=True):
+            group = curve.name.partition(".")[0]
+            told[group] = told.get(group, 0.0) + term
+        raw = sum(told.values())
+        largest = sorted(told.items(), key=_size, reverse=True)[:TOLD_TERMS]
+        reason = ", ".join(f"{name} {term:+.2f}" for name, term in largest)
+        return Complexity(graded(raw, self.thresholds), f"{raw:+.2f}: {reason}")
 
     def raw(self, values: Sequence[float]) -> float:
         """The sum that is graded: the larger, the harder; no unit."""
@@ -79,5 +82,5 @@ class AdditiveModel:
         return [curve.at(value) for curve, value in zip(self.curves, values, strict=True)]
 
 
-def _size(term: tuple[float, Curve]) -> float:
-    return abs(term[0])
+def _size(term: tuple[str, float]) -> float:
+    return abs(term[1])

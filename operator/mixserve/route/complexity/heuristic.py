@@ -1,8 +1,8 @@
 """The classifier without a model of language: how a text is written, weighed as training found it. The default."""
 
 from mixserve.route.complexity.additive import AdditiveModel
-from mixserve.route.complexity.score import Complexity, judged_text, unjudged
-from mixserve.route.complexity.text_features import TextFeatures, has_words, text_features
+from mixserve.route.complexity.score import Complexity, judged_text
+from mixserve.route.complexity.text_features import TextFeatures, text_features, unjudgeable
 from mixserve.route.request import Prompt
 
 HEAD = "heuristic"
@@ -19,8 +19,4 @@ class Heuristic:
     def __call__(self, prompt: Prompt) -> Complexity:
         """Judge what the user asks now."""
         text = judged_text(prompt)
-        if not text or text.isspace():
-            return unjudged("no text")
-        if not has_words(text):
-            return unjudged("no Latin script")
-        return self._model.judge(text_features(text))
+        return unjudgeable(text) or self._model.judge(text_features(text))

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from operator import mul
 from typing import NamedTuple
 
+from mixserve.route.complexity.score import Complexity, unjudged
+
 WINDOW = 1000
 """Characters looked at, at the begin and again at the end: bounds the time. The length counts in full."""
 
@@ -19,6 +21,8 @@ CONTENT_LETTERS = 4
 """Words from this length on count as content; shorter ones are mostly articles, prepositions and the like."""
 
 LONG_LETTERS = 10
+MOST_BYTES_OF_LATIN = 1.5
+"""Per character, in UTF-8."""
 
 _LETTERS = frozenset(b"abcdefghijklmnopqrstuvwxyz") | frozenset(range(128, 256))
 """Of UTF-8, in lower case: every byte of a letter with an accent counts as one more letter."""
@@ -94,14 +98,27 @@ class TextFeatures(NamedTuple):
     """Commas per word."""
 
 
-def has_words(text: str) -> bool:
-    """Whether the text is in a script whose words these features can count.
+def unjudgeable(text: str) -> Complexity | None:
+    """The refusal to judge a text that has nothing to count: no text at all, or none in Latin script.
 
     In UTF-8 an English letter takes one byte, an accented Latin one two, a Greek or Cyrillic one two, a Chinese one
     three: with more than 1.5 bytes per character it is mostly none of the first two.
     """
     seen = _window(text)
-    return len(seen.encode(errors="replace")) <= 1.5 * len(seen)
+    if not seen or seen.isspace():
+        return unjudged("no text")
+    if len(_utf8(seen)) > MOST_BYTES_OF_LATIN * len(seen):
+        return unjudged("no Latin script")
+    return None
+
+
+def counted_words(text: str) -> list[bytes]:
+    """The words that features are counted over, in lower case."""
+    return _utf8(_window(text).lower()).translate(_WORDS_ONLY).split()
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode(errors="replace")
 
 
 def _window(text: str) -> str:
@@ -110,7 +127,7 @@ def _window(text: str) -> str:
 
 def text_features(text: str) -> TextFeatures:
     """Count what there is to count; every value is finite, for the empty text too."""
-    raw = _window(text).lower().encode(errors="replace")
+    raw = _utf8(_window(text).lower())
     words = raw.translate(_WORDS_ONLY).split()
     numbers = len(raw.translate(_NUMBERS_ONLY).split())
     lengths = [len(word) for word in words]
