@@ -104,6 +104,12 @@ MANIFESTS: Mapping[str, dict[str, Any]] = {
             "limitedBy": "running",
             "lastScale": "2026-01-02T03:04:05Z",
             "costPerHour": "13.76",
+            "prices": {
+                "promptPerMillion": "0.109267",
+                "cachedPromptPerMillion": "0.000184",
+                "completionPerMillion": "0.490649",
+                "source": "Predicted",
+            },
             "variants": [
                 {
                     "name": "fp8-h100",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mixserve.api.pool_status import PoolPrices, PriceSource
 from mixserve.controller.plan_parts import PlanParts
 from mixserve.controller.scraping import MetricsEndpoint
 from mixserve.engines.registry import adapter_for
@@ -34,6 +35,7 @@ class PoolPlan:
         priors: by variant, the requests that fit in a replica at once.
         prices: by AcceleratorClass, USD per GPU and hour.
         endpoint: where its engines have their metrics.
+        token_prices: what tokens cost, given or predicted; None where neither.
         speeds: by variant that speculates, what `expected_speed_up` needs; None where numbers are not known.
     """
 
@@ -44,6 +46,7 @@ class PoolPlan:
     prices: Mapping[str, Decimal]
     endpoint: MetricsEndpoint
     speeds: Mapping[str, SpeculationSpeed | None] = field(default_factory=dict)
+    token_prices: PoolPrices | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +113,27 @@ def plan_of(judgement: Judgement, made_with: MadeWith) -> PoolPlan:
         prices={v.accelerator: catalog.accelerators[v.accelerator].spec.price_per_hour for v in variants},
         endpoint=MetricsEndpoint(port=adapter.port, page=adapter.metrics_page(pool.spec.engine.version)),
         speeds={v.name: parts.speed(v, speculation[v.name]) for v in variants if v.name in speculation},
+        token_prices=_token_prices(parts),
+    )
+
+
+def _token_prices(parts: PlanParts) -> PoolPrices | None:
+    given = parts.pool.spec.prices
+    if given is not None:
+        return PoolPrices(
+            prompt_per_million=str(given.prompt),
+            cached_prompt_per_million=str(given.cached_prompt or 0),
+            completion_per_million=str(given.completion),
+            source=PriceSource.GIVEN,
+        )
+    predicted = next((found for each in parts.pool.spec.variants if (found := parts.split_price(each))), None)
+    if predicted is None:
+        return None
+    return PoolPrices(
+        prompt_per_million=str(predicted.prompt),
+        cached_prompt_per_million=str(predicted.cached_prompt),
+        completion_per_million=str(predicted.completion),
+        source=PriceSource.PREDICTED,
     )
 
 
