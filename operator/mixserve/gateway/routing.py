@@ -11,6 +11,7 @@ from mixserve.api.pool import RoutingStrategy
 from mixserve.api.routing_policy import ClassifierType, FallbackReason
 from mixserve.gateway.deciding import Refusal, Verdict
 from mixserve.plan.envoy.chains import chain_name
+from mixserve.route.complexity.llm import decided
 from mixserve.route.decision import Cause, Wish, decide
 from mixserve.route.picking.affinity import affinity_of
 from mixserve.route.picking.endpoint import Endpoint
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
 
     from mixserve.api.observation import EngineSample, Missing
     from mixserve.gateway.deciding import Question
+    from mixserve.route.complexity.llm import NoAnswer
     from mixserve.route.complexity.score import Classifier, Complexity
     from mixserve.route.request import InferenceRequest, Prompt
     from mixserve.route.table import PolicyEntry, PoolEntry, RoutingTable
 
-    Ask = Callable[[PoolEntry, Prompt, float], Awaitable[Complexity | None]]
+    Ask = Callable[[PoolEntry, Prompt, float], Awaitable[Complexity | NoAnswer]]
 
 _SPREAD = 2.0**32
 
@@ -45,7 +47,7 @@ class Router:
 
     Args:
         classifiers: those of this process; `Heuristic` is among them, and decides where another one can't.
-        ask: asks a pool how hard a prompt is, within a time limit in seconds; None: there was no usable answer.
+        ask: asks a pool how hard a prompt is, within a time limit in seconds.
         draw: evenly spread numbers from 0 to below 1, for requests without a session.
     """
 
@@ -97,7 +99,7 @@ class Router:
         self, asked: PoolEntry, policy: PolicyEntry, *, request: InferenceRequest, question: Question
     ) -> Verdict:
         answer = await self._ask(asked, _judged(request.prompt, question.session), policy.classifier_timeout_s)
-        complexity = answer or self._classify(policy, request, question)
+        complexity = decided(answer, heuristic=self._classify(policy, request, question))
         return self._follow(policy, request, question=question, complexity=complexity)
 
     def _follow(

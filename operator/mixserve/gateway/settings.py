@@ -23,15 +23,21 @@ class GatewaySettings(BaseSettings):
     directory: Path = Path("/run/mixserve")
     """Directory that it shares with Envoy: configuration, socket and access log."""
     host: str = "0.0.0.0"  # noqa: S104 - clients, probes and Prometheus come from outside the pod
-    """Address at which Envoy takes requests, and this process its own."""
+    """Address at which Envoy takes requests, and this process its own: the pod's."""
+    pod_name: Annotated[str, Field(min_length=1)] = "gateway"
+    """Name of the pod, for Envoy's own."""
     http_port: Annotated[int, Field(ge=1, le=65535)] = 8080
     """Port at which Envoy takes requests by HTTP/1.1 and HTTP/2."""
     https_port: Annotated[int, Field(ge=1, le=65535)] = 8443
     """Port at which Envoy takes them by TLS, where `tls_directory` is set."""
     tls_directory: Path | None = None
     """Directory with tls.crt and tls.key, as a Secret of type kubernetes.io/tls is mounted; unset: no TLS."""
+    ready_port: Annotated[int, Field(ge=1, le=65535)] = 8081
+    """Port at which Envoy says whether it takes requests, and has its own metrics."""
+    drain_s: Annotated[float, Field(ge=0, le=86400)] = 600.0
+    """How long a gateway that is to end waits for the requests that it carries."""
     web_port: Annotated[int, Field(ge=0, le=65535)] = 9090
-    """Port of /metrics, /healthz and /readyz of this process; 0 takes a free one, which the log names."""
+    """Port of /metrics and /healthz of this process; 0 takes a free one, which the log names."""
     scrape_interval_s: Annotated[float, Field(ge=0.1, le=5)] = 1.0
     """Seconds between two looks at an engine's metrics."""
     kubeconfig: Path | None = None

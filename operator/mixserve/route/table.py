@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mixserve.api.engine import EngineType
 from mixserve.api.routing_policy import ClassifierType, FallbackReason
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class PoolEntry:
     Attributes:
         name: metadata.name, unique in the namespace.
         served_names: model names that clients send, adapters' names among them.
+        engine: what serves it.
         strategy: how requests are spread over the endpoints.
         endpoints: ip:port of the replicas that take requests: ready, and not draining. Sorted.
         prices: for the accounting; None where nobody said and nothing could be predicted.
@@ -39,6 +41,7 @@ class PoolEntry:
 
     name: str
     served_names: tuple[str, ...]
+    engine: EngineType = EngineType.VLLM
     strategy: RoutingStrategy
     endpoints: tuple[str, ...]
     prices: Prices | None = None

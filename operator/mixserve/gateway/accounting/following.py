@@ -66,6 +66,11 @@ class LogFollower:
         """Whether the log should be put aside."""
         return self._offset >= LONGEST_BYTES and not (self._directory / _PUT_ASIDE).exists()
 
+    @property
+    def awaits_new_file(self) -> bool:
+        """Whether the log was put aside, and Envoy has to be told to open a new one."""
+        return not (self._directory / CURRENT).exists() and (self._directory / _PUT_ASIDE).exists()
+
     def put_aside(self) -> None:
         """Give the log another name; Envoy has to be told to open a new one, and writes to this one until then."""
         (self._directory / CURRENT).rename(self._directory / _PUT_ASIDE)
