@@ -1,6 +1,6 @@
-"""The data plane's process, beside Envoy in each pod of a gateway.
+"""The gateway's process beside Envoy: what it tells Envoy, and what it answers when Envoy asks.
 
-Belongs here: watching what the gateway of a namespace has to know, the files that Envoy is configured by, answering
-Envoy's questions (ext_proc), scraping engines, and counting what Envoy's access log says. Does not belong here: what is
-decided (`route`), and what Envoy's configuration says (`plan/envoy`).
+Belongs here: I/O between the two (files, the Unix socket, the request log), watches and scrapes of the namespace. Does
+not belong here: decisions (`route`), and the shape of Envoy's configuration (`plan/envoy`). No chunk of an answer comes
+through this process.
 """

@@ -1,0 +1,53 @@
+"""The line that is written for each request: the source of all accounting, and what people read."""
+
+from __future__ import annotations
+
+from mixserve.plan.envoy.resources import Resource, extension, from_metadata
+from mixserve.plan.envoy.settings import EnvoySettings
+
+FIELDS = {
+    "time": "%START_TIME(%Y-%m-%dT%H:%M:%S.%6fZ)%",
+    "request_id": "%REQ(x-request-id)%",
+    "path": "%REQ(:path)%",
+    "status": "%RESPONSE_CODE%",
+    "flags": "%RESPONSE_FLAGS%",
+    "details": "%RESPONSE_CODE_DETAILS%",
+    "model": from_metadata("model"),
+    "policy": from_metadata("policy"),
+    "tier": from_metadata("tier"),
+    "complexity": from_metadata("complexity"),
+    "cause": from_metadata("cause"),
+    "pool": "%UPSTREAM_CLUSTER%",
+    "endpoint": "%UPSTREAM_HOST%",
+    "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+    "prompt_tokens": from_metadata("prompt_tokens"),
+    "cached_tokens": from_metadata("cached_tokens"),
+    "completion_tokens": from_metadata("completion_tokens"),
+    # The engine's headers come before its first token, so the first byte of the body is what counts.
+    "first_byte_us": "%COMMON_DURATION(DS_RX_BEG:US_RX_BODY_BEG:us)%",
+    "duration_ms": "%DURATION%",
+    "request_bytes": "%BYTES_RECEIVED%",
+    "response_bytes": "%BYTES_SENT%",
+}
+"""Name of each field, and where Envoy has its value from. A value that there is not is null, numbers are numbers.
+
+flags: "-" for a complete answer, DC for one that the client left, UPE and UC for one whose engine failed; the tokens
+are then those that were seen until then.
+"""
+
+
+def request_log(settings: EnvoySettings) -> list[Resource]:
+    """The loggers; lines reach the file after `log_delay_s`, or when there are 64 KiB."""
+    line = {"log_format": {"json_format": FIELDS}}
+    loggers = [
+        extension(
+            "envoy.access_loggers.file",
+            "extensions.access_loggers.file.v3.FileAccessLog",
+            path=settings.log_path,
+            **line,
+        )
+    ]
+    if settings.log_to_stdout:
+        kind = "extensions.access_loggers.stream.v3.StdoutAccessLog"
+        loggers.append(extension("envoy.access_loggers.stdout", kind, **line))
+    return loggers

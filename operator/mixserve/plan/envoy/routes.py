@@ -1,0 +1,201 @@
+"""Which request goes where: by path, then by the model's name, then by what was decided."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from mixserve.api.pool import RoutingStrategy
+from mixserve.plan.envoy.chains import Chain, chains
+from mixserve.plan.envoy.lua_filter import asks, without_lua
+from mixserve.plan.envoy.openai_errors import CORS_HEADERS, UNKNOWN_MODEL
+from mixserve.plan.envoy.resources import Resource, extension, from_metadata, header, metadata_is, metadata_lacks, typed
+from mixserve.plan.envoy.retries import ATTEMPTS_OF_A_POOL, retry_policy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mixserve.plan.envoy.settings import EnvoySettings
+    from mixserve.route.table import PolicyEntry, PoolEntry, RoutingTable
+
+NAME = "routes"
+"""Of the route configuration that the listeners ask for."""
+
+ENGINE_PATHS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
+"""What engines are asked at."""
+
+_MODELS_PATH = "/v1/models"
+_POST = [{"name": ":method", "string_match": {"exact": "POST"}}]
+_GET = [{"name": ":method", "string_match": {"exact": "GET"}}]
+_OPTIONS = [{"name": ":method", "string_match": {"exact": "OPTIONS"}}]
+_DECIDED = ("policy", "tier", "complexity", "cause")
+_POOL = header("x-mixserve-pool", "%UPSTREAM_CLUSTER%")
+_JSON = header("content-type", "application/json")
+
+
+def route_configuration(table: RoutingTable, settings: EnvoySettings) -> Resource:
+    """All routes of a namespace. Envoy takes the first that fits; within them a request is looked up up to three times:
+
+    before its body is read, when the model's name is known, and when a decision has been made.
+    """
+    return {
+        "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
+        "name": NAME,
+        "virtual_hosts": [
+            {
+                "name": "models",
+                "domains": ["*"],
+                "routes": [*_before_the_body(table), *_by_model(table), *_unknown()],
+                "response_headers_to_add": list(CORS_HEADERS),
+                "include_attempt_count_in_response": True,
+                # What is sent again has to be kept.
+                "request_body_buffer_limit": settings.largest_request_bytes,
+            }
+        ],
+    }
+
+
+def _before_the_body(table: RoutingTable) -> Iterator[Resource]:
+    yield from _preflight()
+    yield from _models(table)
+    for path in ENGINE_PATHS:
+        yield _own_answer({"path": path, "headers": _not(_POST)}, 405, "This address takes POST requests.")
+        yield _unread(path)
+
+
+def _unread(path: str) -> Resource:
+    """Where a request stands until its body has been read."""
+    match = {"path": path, "dynamic_metadata": [metadata_lacks("state")]}
+    return {"match": match, "direct_response": _text(400, _NO_OBJECT)}
+
+
+def _by_model(table: RoutingTable) -> Iterator[Resource]:
+    for pool in table.pools:
+        for name in pool.served_names:
+            yield _pool_route(name, pool)
+    for one in chains(table):
+        yield _chain_route(one, table)
+    for policy in table.policies:
+        for name in policy.served_names:
+            yield _undecided(name, policy)
+
+
+def _pool_route(name: str, pool: PoolEntry) -> Resource:
+    route = {
+        "match": _named(name),
+        "route": {"cluster": pool.name, "timeout": "0s", "retry_policy": retry_policy(attempts=ATTEMPTS_OF_A_POOL)},
+        "response_headers_to_add": [_POOL],
+    }
+    # If nobody decides, the load balancer does.
+    return route | ({"metadata": asks("pool", pool.name)} if pool.strategy is RoutingStrategy.PREFIX_AWARE else {})
+
+
+def _chain_route(one: Chain, table: RoutingTable) -> Resource:
+    match = {"prefix": "/", "dynamic_metadata": [metadata_is("chain", one.name)]}
+    decided = [header(f"x-mixserve-{key}", from_metadata(key)) for key in _DECIDED]
+    action = {"route": _attempts(one, table)} if one.attempts else {"direct_response": _text(503, _NO_TARGET)}
+    added = [*decided, _POOL] if one.attempts else decided
+    return {"match": match, "response_headers_to_add": added, **action}
+
+
+_NO_TARGET = "No pool of the policy takes requests at the moment."
+
+
+def _attempts(one: Chain, table: RoutingTable) -> Resource:
+    """Each attempt has a group of its own, of one pool."""
+    groups = [
+        {"name": str(number), "clusters": [{"cluster_name": pool, "weight": 1}]}
+        for number, pool in enumerate(one.attempts, start=1)
+    ]
+    plugin = extension(
+        "envoy.router.cluster_specifier_plugin.priority_group",
+        "extensions.router.cluster_specifiers.priority_group.v3.PriorityGroupClusterSpecifier",
+        priority_groups=groups,
+    )
+    retries = retry_policy(attempts=len(one.attempts), when=one.policy.fallback_when)
+    return {
+        "inline_cluster_specifier_plugin": {"extension": plugin},
+        "timeout": "0s",
+        **({"retry_policy": retries} if one.policy.fallback_when else {}),
+        **_shadow(one.policy, table),
+    }
+
+
+def _shadow(policy: PolicyEntry, table: RoutingTable) -> Resource:
+    shadow = policy.shadow
+    if shadow is None or table.pool(shadow.pool) is None:
+        return {}
+    share = {"default_value": {"numerator": shadow.percent, "denominator": "HUNDRED"}}
+    return {"request_mirror_policies": [{"cluster": shadow.pool, "runtime_fraction": share}]}
+
+
+def _undecided(name: str, policy: PolicyEntry) -> Resource:
+    """Where a policy's request stands until it has been decided upon; it stays here if nobody decides."""
+    message = "The gateway cannot decide at the moment where the request goes."
+    return {
+        "match": _named(name),
+        "direct_response": _text(503, message),
+        "metadata": asks("policy", policy.name),
+    }
+
+
+def _unknown() -> Iterator[Resource]:
+    for state, message in _UNREADABLE.items():
+        match = {"prefix": "/", "dynamic_metadata": [metadata_is("state", state)]}
+        yield {"match": match, "direct_response": _text(400, message)}
+    for path in ENGINE_PATHS:
+        yield {"match": {"path": path}, "direct_response": _text(404, UNKNOWN_MODEL)}
+    yield _own_answer({"prefix": "/"}, 404, "There is nothing at this address.")
+
+
+_NO_OBJECT = "The body of the request is no JSON object."
+_UNREADABLE = {
+    "broken": _NO_OBJECT,
+    "nameless": "The request names no model.",
+}
+
+
+def _preflight() -> Iterator[Resource]:
+    """A browser's question whether a page may send the request: it may."""
+    allowed = {
+        "access-control-allow-methods": "GET, POST",
+        "access-control-allow-headers": "%REQ(access-control-request-headers)%",
+        "access-control-max-age": "86400",
+    }
+    answer = _own_answer({"prefix": "/", "headers": _OPTIONS}, 204)
+    yield answer | {"response_headers_to_add": [header(name, value) for name, value in allowed.items()]}
+
+
+def _models(table: RoutingTable) -> Iterator[Resource]:
+    names = [name for entry in (*table.pools, *table.policies) for name in entry.served_names]
+    models = {name: {"id": name, "object": "model", "created": 0, "owned_by": "mixserve"} for name in sorted(names)}
+    everything = {"object": "list", "data": list(models.values())}
+    yield _json_answer({"path": _MODELS_PATH, "headers": _GET}, everything)
+    for name, model in models.items():
+        yield _json_answer({"path": f"{_MODELS_PATH}/{quote(name, safe='/:@')}", "headers": _GET}, model)
+
+
+def _json_answer(match: Resource, value: Resource) -> Resource:
+    return _own_answer(match, 200, json.dumps(value)) | {"response_headers_to_add": [_JSON]}
+
+
+def _own_answer(match: Resource, status: int, text: str | None = None) -> Resource:
+    """A route that no body is read for."""
+    answer = {"status": status} if text is None else {"status": status, "body": {"inline_string": text}}
+    return {"match": match, "direct_response": answer, "typed_per_filter_config": {**without_lua(), **_UNBUFFERED}}
+
+
+_UNBUFFERED = {"envoy.filters.http.buffer": typed("extensions.filters.http.buffer.v3.BufferPerRoute", disabled=True)}
+
+
+def _text(status: int, text: str) -> Resource:
+    return {"status": status, "body_format": {"text_format_source": {"inline_string": text}}}
+
+
+def _named(name: str) -> Resource:
+    return {"prefix": "/", "dynamic_metadata": [metadata_is("model", name)]}
+
+
+def _not(headers: list[Resource]) -> list[Resource]:
+    return [{**one, "invert_match": True} for one in headers]

@@ -1,0 +1,73 @@
+"""Where a gateway listens and keeps its files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MIB = 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvoySettings:
+    """What Envoy is started with; a change of it needs a new Envoy.
+
+    Attributes:
+        directory: shared by Envoy and the gateway's process: configuration, socket, request log.
+        address: of the listeners for clients and for probes.
+        port: for clients, HTTP/1.1 and HTTP/2 without TLS.
+        tls_port: for clients with TLS; only with `tls_directory`.
+        tls_directory: has tls.crt and tls.key, as a Secret of type kubernetes.io/tls is mounted; renewed ones are taken
+            over at once. None: no TLS.
+        probe_port: /ready and /stats/prometheus.
+        admin_port: Envoy's own, on the loopback interface.
+        largest_request_bytes: a longer body is answered with 413.
+        heap_bytes: from 95 % of it on, no new connections are taken.
+        largest_connections: of clients, at the same time.
+        decision_timeout_s: how long a decision is waited for.
+        log_delay_s: after this time a request is in the log.
+        log_to_stdout: whether the request log is written to the standard output as well.
+    """
+
+    directory: str
+    address: str = "0.0.0.0"  # noqa: S104 - it is the gateway of a cluster
+    port: int = 8080
+    tls_port: int = 8443
+    tls_directory: str | None = None
+    probe_port: int = 9902
+    admin_port: int = 9901
+    largest_request_bytes: int = 10 * MIB
+    heap_bytes: int = 1024 * MIB
+    largest_connections: int = 20_000
+    decision_timeout_s: float = 15.0
+    log_delay_s: float = 1.0
+    log_to_stdout: bool = False
+
+    @property
+    def bootstrap_path(self) -> str:
+        """What Envoy is started with."""
+        return f"{self.directory}/bootstrap.json"
+
+    @property
+    def routes_path(self) -> str:
+        """The routes; read again when renamed into place."""
+        return f"{self.directory}/routes.json"
+
+    @property
+    def clusters_path(self) -> str:
+        """The clusters; read again when renamed into place."""
+        return f"{self.directory}/clusters.json"
+
+    @property
+    def certificate_path(self) -> str:
+        """Says where the certificate is."""
+        return f"{self.directory}/certificate.json"
+
+    @property
+    def socket_path(self) -> str:
+        """Where the gateway's process answers Envoy."""
+        return f"{self.directory}/gateway.sock"
+
+    @property
+    def log_path(self) -> str:
+        """One line of JSON per request."""
+        return f"{self.directory}/requests.log"

@@ -1,0 +1,178 @@
+"""Requests that name a pool: Envoy alone."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+
+import openai
+import pytest
+
+from support.envoy import running_gateway
+from support.scripted_engine import CACHED_TOKENS, CHUNKS, PROMPT_TOKENS, Script, scripted_engine, whole_stream
+from support.tables import pool, table
+from support.waiting_in_loop import until
+
+CHAT = "/v1/chat/completions"
+
+
+def chat(model: str, **more) -> dict:
+    return {"model": model, "messages": [{"role": "user", "content": "hi"}], **more}
+
+
+async def test_the_model_names_the_pool(small, large, http):
+    async with running_gateway(
+        table(pool("small", small), pool("large", large, served_names=("big", "org/big")))
+    ) as gateway:
+        for model, name in (("small", "small"), ("big", "large"), ("org/big", "large")):
+            async with http.post(gateway.url + CHAT, json=chat(model)) as response:
+                assert (await response.json())["model"] == name
+                assert response.headers["x-mixserve-pool"] == name
+
+        assert large.seen[0].json() == chat("big")
+
+
+async def test_a_stream_comes_byte_for_byte_and_is_accounted(small, http):
+    async with running_gateway(table(pool("small", small))) as gateway:
+        async with http.post(gateway.url + CHAT, json=chat("small", stream=True)) as response:
+            assert await response.read() == whole_stream("small")
+
+        line = await gateway.log_line()
+        assert {key: line[key] for key in ("model", "pool", "endpoint", "status", "flags", "attempts")} == {
+            "model": "small",
+            "pool": "small",
+            "endpoint": small.endpoint,
+            "status": 200,
+            "flags": "-",
+            "attempts": 1,
+        }
+        used = [line[key] for key in ("prompt_tokens", "cached_tokens", "completion_tokens")]
+        assert used == [PROMPT_TOKENS, CACHED_TOKENS, CHUNKS]
+        assert line["first_byte_us"] > 0
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "used"),
+    [
+        (CHAT, chat("small"), (PROMPT_TOKENS, CHUNKS)),
+        ("/v1/embeddings", {"model": "small", "input": "hi"}, (PROMPT_TOKENS, None)),
+    ],
+)
+async def test_plain_answers_are_accounted(small, http, path, body, used):
+    async with running_gateway(table(pool("small", small))) as gateway:
+        async with http.post(gateway.url + path, json=body) as response:
+            assert response.status == 200
+
+        line = await gateway.log_line()
+        assert (line["prompt_tokens"], line["completion_tokens"]) == used
+
+
+async def test_a_client_that_leaves_ends_the_generation_and_pays_for_what_it_saw(small, http):
+    never = asyncio.Event()
+    small.always = Script(chunk_after=asyncio.Event())
+    async with running_gateway(table(pool("small", small))) as gateway:
+        async with http.post(gateway.url + CHAT, json=chat("small", stream=True)) as response:
+            await response.content.readuntil(b"\n\n")
+            response.close()
+        await until(lambda: small.left == 1)
+
+        line = await gateway.log_line()
+        assert (line["flags"], line["completion_tokens"]) == ("DC", 1)
+
+
+async def test_a_replica_that_fails_before_the_first_byte_is_replaced(small, http):
+    async with scripted_engine("other") as other:
+        small.always = Script(die_after_chunks=-1)
+        async with running_gateway(table(pool("p", small, other))) as gateway:
+            for _ in range(4):
+                async with http.post(gateway.url + CHAT, json=chat("p", stream=True)) as response:
+                    assert await response.read() == whole_stream("other")
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_an_overloaded_replica_is_replaced(small, http, status):
+    async with scripted_engine("other") as other:
+        small.always = Script(status=status)
+        async with running_gateway(table(pool("p", small, other))) as gateway:
+            for _ in range(4):
+                async with http.post(gateway.url + CHAT, json=chat("p")) as response:
+                    assert (await response.json())["model"] == "other"
+
+
+async def test_what_has_begun_is_never_begun_again(small, http):
+    async with scripted_engine("other") as other:
+        small.always = Script(die_after_chunks=3)
+        async with running_gateway(table(pool("p", small, other))) as gateway:
+            client = openai.AsyncOpenAI(base_url=gateway.url + "/v1", api_key="x", max_retries=0)
+            failures = 0
+            for _ in range(4):
+                stream = await client.chat.completions.create(**chat("p"), stream=True)
+                try:
+                    seen = [event async for event in stream]
+                    assert len(seen) == CHUNKS
+                except openai.APIConnectionError:
+                    failures += 1
+            await client.close()
+
+        assert failures == len(small.seen) > 0
+
+
+async def test_ten_megabytes_pass_and_eleven_do_not(small, http):
+    async with running_gateway(table(pool("small", small))) as gateway:
+        for mib, status in ((9.9, 200), (10.1, 413)):
+            body = json.dumps(chat("small", extra="x" * round(mib * 2**20)))
+            async with http.post(gateway.url + CHAT, data=io.BytesIO(body.encode())) as response:
+                assert response.status == status
+                answer = await response.json()
+
+        assert answer["error"]["code"] == "request_too_large"
+        assert len(small.seen[0].json()["extra"]) > 9_900_000
+
+
+async def test_other_models_and_unreadable_bodies_are_refused_as_the_api_does(small, http):
+    async with running_gateway(table(pool("small", small), pool("gone"))) as gateway:
+        cases = {
+            json.dumps(chat('no "such" one')): (404, "model_not_found", 'The model `no "such" one` does not exist.'),
+            json.dumps(chat("gone")): (503, "no_replica", "No replica of the model takes requests at the moment."),
+            '{"messages": []}': (400, None, "The request names no model."),
+            '{"model": 5}': (400, None, "The request names no model."),
+            '{"model": "small"': (400, None, "The body of the request is no JSON object."),
+            "[1]": (400, None, "The body of the request is no JSON object."),
+            "": (400, None, "The body of the request is no JSON object."),
+        }
+        for body, (status, code, message) in cases.items():
+            async with http.post(gateway.url + CHAT, data=body) as response:
+                error = (await response.json())["error"]
+                assert (response.status, error["code"], error["message"], error["param"]) == (
+                    status,
+                    code,
+                    message,
+                    None,
+                )
+        assert not small.seen
+
+
+async def test_addresses_that_there_are_not(small, http):
+    async with running_gateway(table(pool("small", small))) as gateway:
+        for method, path, status in (
+            ("GET", CHAT, 405),
+            ("POST", "/v2/chat", 404),
+            ("GET", "/", 404),
+            ("POST", "/v1/other", 404),
+            ("GET", "/v1/models/nope", 404),
+        ):
+            body = {"json": chat("nope")} if method == "POST" else {}
+            async with http.request(method, gateway.url + path, **body) as response:
+                assert response.status == status, path
+                assert (await response.json())["error"]["type"] == "invalid_request_error"
+
+
+async def test_the_models_are_listed(small):
+    async with running_gateway(table(pool("small", small, served_names=("small", "org/one")))) as gateway:
+        client = openai.AsyncOpenAI(base_url=gateway.url + "/v1", api_key="x", max_retries=0)
+        assert [model.id for model in (await client.models.list()).data] == ["org/one", "small"]
+        assert (await client.models.retrieve("org/one")).id == "org/one"
+        with pytest.raises(openai.NotFoundError):
+            await client.chat.completions.create(**chat("nope"))
+        await client.close()
