@@ -18,7 +18,7 @@ from mixserve.observe.feed import Feed
 from mixserve.validate.policies_in_force import policies_in_force
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from mixserve.api.routing_policy import RoutingPolicy
     from mixserve.apply.connection import Connection
@@ -55,7 +55,7 @@ class NamespaceView:
             connection, PODS, trim=know_replica, changed=told, namespace=namespace, label_selector=LABEL_POOL
         )
 
-    def feeds(self) -> list[Awaitable[None]]:
+    def feeds(self) -> list[Coroutine[Any, Any, None]]:
         """What has to run for it to be kept up to date."""
         return [self._pools.run(), self._policies.run(), self._replicas.run()]
 

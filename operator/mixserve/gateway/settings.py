@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mixserve.controller.settings import LogFormat, LogLevel, SettingsError
+from mixserve.plan.envoy.settings import EnvoySettings
 
 _PREFIX = "MIXSERVE_GATEWAY_"
 
@@ -42,10 +43,25 @@ class GatewaySettings(BaseSettings):
     """Seconds between two looks at an engine's metrics."""
     kubeconfig: Path | None = None
     """Kubeconfig file; unset: the ServiceAccount of the pod, else KUBECONFIG or ~/.kube/config."""
+    access_log: bool = True
+    """Whether Envoy also writes a line for each request to its standard output."""
     log_level: LogLevel = "info"
     """Lowest level that is logged."""
     log_format: LogFormat = "auto"
     """auto: for people on a terminal, else one JSON object per line."""
+
+    def envoy(self) -> EnvoySettings:
+        """How the pod's Envoy is configured."""
+        return EnvoySettings(
+            directory=str(self.directory),
+            node=self.pod_name,
+            address=self.host,
+            port=self.http_port,
+            tls_port=self.https_port,
+            tls_directory=None if self.tls_directory is None else str(self.tls_directory),
+            probe_port=self.ready_port,
+            log_to_stdout=self.access_log,
+        )
 
 
 def read_gateway_settings() -> GatewaySettings:

@@ -45,7 +45,7 @@ _OVERLOADED = "There are too many requests at the moment."
 _ENGINE_FAILED = "The model's replica failed before it answered."
 
 
-def _error(  # noqa: PLR0913 - each is a part of one line above
+def _error(
     status: int,
     *,
     kind: str,
