@@ -175,7 +175,7 @@ def test_the_catalogue_is_taken_as_it_is(served: ControlPlane) -> None:
     for text in (text for folder in FOLDERS for text in manifests(folder).values()):
         manifest = yaml.safe_load(text)
         # Under a name of its own: other tests of the same cluster may have installed the catalogue.
-        manifest["metadata"]["name"] += ".taken"
+        manifest["metadata"]["name"] += "-taken"
         served.api.create(f"{collection(KIND_BY_NAME[manifest['kind']])}?{STRICT}", manifest)
 
 
