@@ -45,6 +45,10 @@ MANIFESTS: Mapping[str, dict[str, Any]] = {
                 "source": "hf://example/Llama-3.3-70B",
                 "revision": REVISION,
                 "tokenSecretRef": {"name": "hf-token", "key": "token"},
+                "adapters": [
+                    {"name": "law", "source": "hf://example/law-lora", "revision": REVISION, "rank": 32},
+                    {"name": "Tax:v2", "source": "pvc://models/tax", "rank": 16},
+                ],
                 "facts": {**_FACTS},
             },
             "engine": {

@@ -33,6 +33,21 @@ class LaunchedPair:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LaunchedAdapter:
+    """A LoRA adapter that is served beside the model.
+
+    Attributes:
+        name: the model name that it answers for.
+        path: the directory of its files inside the container.
+        rank: its rank, >= 1.
+    """
+
+    name: str
+    path: str
+    rank: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Launch:
     """Everything that decides how an engine is started.
 
@@ -53,6 +68,7 @@ class Launch:
         peer_to_peer: whether the GPUs of the replica reach each other's memory.
         pair: what proposes tokens; None without speculative decoding.
         task: what the model is served for.
+        adapters: LoRA adapters beside the model.
     """
 
     engine: "Engine"
@@ -70,6 +86,7 @@ class Launch:
     peer_to_peer: bool = True
     pair: LaunchedPair | None = None
     task: Task = Task.GENERATE
+    adapters: tuple[LaunchedAdapter, ...] = ()
 
     @property
     def through_host_memory(self) -> bool:
@@ -199,6 +216,8 @@ class EngineAdapter(Protocol):
     """Tokens of a block of the KV cache."""
     tasks: frozenset[Task]
     """What it can be started for."""
+    serves_adapters: bool
+    """Whether it answers for LoRA adapters under model names of their own."""
 
     def image(self, version: str) -> str:
         """The engine's own container image for a version."""

@@ -129,6 +129,8 @@ class TensorRTLLMAdapter:
     kv_cache_flags = frozenset({_KV_CACHE_DTYPE})
     # `trtllm-serve` has a command of its own for embeddings, of encoders alone and with other options.
     tasks = frozenset({Task.GENERATE})
+    # An adapter is in a request's `lora_request`, with a path.
+    serves_adapters = False
     kv_block_tokens = 32  # `KvCacheConfig.tokens_per_block`
 
     def image(self, version: str) -> str:

@@ -14,6 +14,7 @@ from mixserve.engines import vllm_speculation
 from mixserve.engines.protocol import MetricNames, MetricsPage, SpeculationNames
 from mixserve.engines.variables import hub_variables, nccl_variables, owner_of_variable
 from mixserve.engines.versions import nearest_line
+from mixserve.engines.vllm_adapters import adapter_flags
 from mixserve.engines.vllm_errors import startup_advice
 from mixserve.engines.vllm_flags import may_stand_for, owner_of
 
@@ -79,6 +80,7 @@ class VLLMAdapter:
     kv_cache_flags = frozenset({"--kv-cache-dtype"})
     kv_block_tokens = 16
     tasks = frozenset(Task)
+    serves_adapters = True
 
     def image(self, version: str) -> str:
         """The project's own image."""
@@ -92,6 +94,7 @@ class VLLMAdapter:
             *("--port", str(self.port)),
             *_model_flags(launch),
             *_task_flags(launch.task),
+            *adapter_flags(launch.adapters),
             *_batching_flags(launch.engine),
             *_memory_flags(launch),
             *_optional_flags(launch),
@@ -124,8 +127,8 @@ class VLLMAdapter:
         return owner_of_variable(name, _OWNED_VARIABLES)
 
     def listed_names(self, launch: Launch) -> tuple[str, ...]:
-        """All served names."""
-        return launch.served_names
+        """All served names, and those of the adapters."""
+        return (*launch.served_names, *(adapter.name for adapter in launch.adapters))
 
     def takes_chat_template(self, _version: str) -> bool:
         """All four versions do."""

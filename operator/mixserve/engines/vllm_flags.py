@@ -9,6 +9,7 @@ _ENDS = "leave it out: the engine would print something and end"
 _SPECULATION = "use spec.speculativePairRef"
 _ADDRESS = "leave it out: Services, probes and the autoscaler reach the engine at port 8000 of the pod"
 _TASK = "use spec.task"
+_ADAPTERS = "use spec.model.adapters"
 _COUNTED = "leave it out: the operator switches it on, so that the tokens of every request can be counted"
 _PEERS = "use peerToPeer of the AcceleratorClass"
 
@@ -39,6 +40,11 @@ OWNED_FLAGS: Mapping[str, str] = MappingProxyType(
         "disable-custom-all-reduce": _PEERS,
         "runner": _TASK,
         "convert": _TASK,
+        "enable-lora": _ADAPTERS,
+        "lora-modules": _ADAPTERS,
+        "max-loras": _ADAPTERS,
+        "max-lora-rank": _ADAPTERS,
+        "max-cpu-loras": _ADAPTERS,
         "speculative-config": _SPECULATION,
         "spec-method": _SPECULATION,
         "spec-model": _SPECULATION,

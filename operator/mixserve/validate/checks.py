@@ -6,6 +6,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from mixserve.plan.speculation import WITHOUT_SPECULATION
+from mixserve.validate.adapter_checks import adapter_called_as_the_model, adapters_not_served
 from mixserve.validate.catalog_checks import (
     engine_too_old,
     more_gpus_than_a_node,
@@ -71,7 +72,15 @@ if TYPE_CHECKING:
     from mixserve.plan.speculation import Speculation
     from mixserve.validate.violation import Note, Violation
 
-POOL_CHECKS = (task_not_run, embeddings_with_speculation, owned_flags, owned_variables, chat_template_not_taken)
+POOL_CHECKS = (
+    task_not_run,
+    embeddings_with_speculation,
+    adapters_not_served,
+    adapter_called_as_the_model,
+    owned_flags,
+    owned_variables,
+    chat_template_not_taken,
+)
 
 VARIANT_CHECKS = (
     unknown_quantization,

@@ -77,6 +77,7 @@ class EngineMetrics:
         """Count a step whose tokens are out."""
         if not step.batch_tokens:
             return
+        self._tell_adapters()
         self._iteration_tokens.observe(step.batch_tokens)
         if self._generates:
             self._generation_tokens.inc(sum(step.tokens.values()))
@@ -143,7 +144,6 @@ class EngineMetrics:
         self._waiting.set(core.waiting)
         self._waiting_for_capacity.set(core.waiting)
         self._kv_cache_usage.set(core.kv_cache_usage)
-        self._tell_adapters()
         return generate_latest(self._registry)
 
     def _observe_times(self, finished: FinishedRequest) -> None:
@@ -198,7 +198,10 @@ class EngineMetrics:
             self._adapter_gauge = Gauge("vllm:lora_requests_info", documentation, labels, registry=self._registry)
 
     def _tell_adapters(self) -> None:
-        """As in vLLM 0.32, both lists name every adapter with a request, be it running or waiting."""
+        """As in vLLM 0.32: with each step, and both lists name every adapter with a request, be it running or waiting.
+
+        So an idle engine still shows the adapters of its last step; the value, a time, says how old that is.
+        """
         if self._adapter_gauge is not None:
             names = ",".join(self._adapters)
             self._adapter_gauge.labels(
