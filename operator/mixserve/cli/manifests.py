@@ -1,4 +1,4 @@
-"""What is in manifests: pools, pairs, entries of the catalogue, and what can't be read of them."""
+"""What is in manifests: pools, pairs, policies, entries of the catalogue, and what can't be read of them."""
 
 from __future__ import annotations
 
@@ -26,15 +26,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mixserve.cli.manifest_files import ManifestFile
+    from mixserve.validate.policy_checks import PolicyFindings
 
-_Kind = LLMServingPool | RoutingPolicy | SpeculativePair | QuantizationFormat | AcceleratorClass
+_Kind = LLMServingPool | SpeculativePair | RoutingPolicy | QuantizationFormat | AcceleratorClass
 
 _MODELS: Mapping[str, type[_Kind]] = {
     model.__name__: model
-    for model in (LLMServingPool, RoutingPolicy, SpeculativePair, QuantizationFormat, AcceleratorClass)
+    for model in (LLMServingPool, SpeculativePair, RoutingPolicy, QuantizationFormat, AcceleratorClass)
 }
 _POOL = LLMServingPool.__name__
-_NAMESPACED = frozenset({_POOL, RoutingPolicy.__name__, SpeculativePair.__name__})
+_NAMESPACED = frozenset({_POOL, SpeculativePair.__name__, RoutingPolicy.__name__})
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Manifests:
         formats: of the files, by name.
         accelerators: of the files, by name.
         pairs: of the files, by namespace and name.
-        policies: that nothing is wrong with; nothing is planned for them.
+        policies: by place in the order of the files.
     """
 
     pools: list[tuple[Named, LLMServingPool]] = field(default_factory=list)
@@ -114,7 +115,8 @@ class Manifests:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing of Mixserve at all."""
-        return not (self.pools or self.refused or self.formats or self.accelerators or self.pairs or self.policies)
+        known = (self.pools, self.refused, self.formats, self.accelerators, self.pairs, self.policies)
+        return not any(known)
 
     def pairs_for(self, pool: LLMServingPool, base: Mapping[str, SpeculativePair]) -> dict[str, SpeculativePair]:
         """The SpeculativePairs that a pool may name: those of its namespace.
@@ -129,29 +131,31 @@ class Manifests:
 
 
 def read_manifests(files: Iterable[ManifestFile], *, namespace: str) -> Manifests:
-    """Read all files; pools and pairs without a namespace are in `namespace`."""
+    """Read all files; pools, pairs and policies without a namespace are in `namespace`."""
     found = Manifests()
     seen: dict[tuple[str, str, str], Place] = {}
     for file in files:
         for place, content in _documents(file, found):
             _read(place, content, namespace=namespace, seen=seen, found=found)
-    _judge_policies(found)
     return found
 
 
-def _judge_policies(found: Manifests) -> None:
-    """Refuse the policies that the other manifests are against; pools that they name may be in the cluster already."""
-    written, found.policies = found.policies, []
-    for what, policy in written:
-        wrong = judge_policy(
-            policy,
-            pools=[pool for place, pool in found.pools if place.namespace == what.namespace],
-            policies=[other for place, other in written if place.namespace == what.namespace],
-        ).violations
-        if wrong:
-            found.refused.append(Refused(what, tuple(wrong)))
-        else:
-            found.policies.append((what, policy))
+def wrong_policies(found: Manifests) -> list[Refused]:
+    """Policies in which something is wrong, beside the pools and policies of the files.
+
+    That a pool is not among them is nothing: it may be in the cluster.
+    """
+    judged = [(what, _findings(policy, found)) for what, policy in found.policies]
+    return [Refused(what, findings.violations) for what, findings in judged if findings.violations]
+
+
+def _findings(policy: RoutingPolicy, found: Manifests) -> PolicyFindings:
+    namespace = policy.metadata.namespace
+    return judge_policy(
+        policy,
+        pools=[pool for _, pool in found.pools if pool.metadata.namespace == namespace],
+        policies=[other for _, other in found.policies if other.metadata.namespace == namespace],
+    )
 
 
 def _documents(file: ManifestFile, found: Manifests) -> Iterator[tuple[Place, Any]]:
@@ -244,10 +248,10 @@ def _keep(what: Named, parsed: _Kind, found: Manifests) -> None:
     match parsed:
         case LLMServingPool():
             found.pools.append((what, parsed))
-        case RoutingPolicy():
-            found.policies.append((what, parsed))
         case SpeculativePair():
             found.pairs.setdefault(what.namespace, {})[what.name] = parsed
+        case RoutingPolicy():
+            found.policies.append((what, parsed))
         case QuantizationFormat():
             found.formats[what.name] = parsed
         case AcceleratorClass():

@@ -21,8 +21,8 @@ class GatewaySettings(BaseSettings):
 
     namespace: Annotated[str, Field(min_length=1)]
     """Namespace whose pools and policies it serves."""
-    directory: Path = Path("/run/mixserve")
-    """Directory that it shares with Envoy: configuration, socket and access log."""
+    directory: Path = Path()
+    """Directory that it shares with Envoy: configuration, sockets and the log of requests. Unset: where it runs."""
     host: str = "0.0.0.0"  # noqa: S104 - clients, probes and Prometheus come from outside the pod
     """Address at which Envoy takes requests, and this process its own: the pod's."""
     pod_name: Annotated[str, Field(min_length=1)] = "gateway"

@@ -14,7 +14,7 @@ cost in the steps after that is in the price of the answer, as those of any othe
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import TYPE_CHECKING
 
@@ -94,5 +94,5 @@ def _within(context_tokens: int) -> Workload:
     usual = Workload()
     if usual.tokens <= context_tokens:
         return usual
-    prompt = max(1, usual.prompt_tokens * context_tokens // usual.tokens)
-    return replace(usual, prompt_tokens=prompt, answer_tokens=max(1, context_tokens - prompt))
+    prompt = usual.prompt_tokens * context_tokens // usual.tokens
+    return Workload(prompt_tokens=prompt, answer_tokens=context_tokens - prompt)

@@ -140,7 +140,7 @@ def _judge_readiness(seen: PolicyObservation) -> Verdict:
     """The first thing that stands in the way: what people should look at first comes first."""
     kind, wrong = ConditionType.READY, seen.findings.violations
     if wrong:
-        goes_on = " The gateway goes on with the last valid spec." if seen.in_force is not None else ""
+        goes_on = ". The gateway goes on with the last valid spec" if seen.in_force is not None else ""
         return Verdict(kind, "False", wrong[0].reason, f"{_sentences(wrong)}{goes_on}")
     if seen.gateway.refused:
         return Verdict(kind, "False", Reason.APPLY_FAILED, "; ".join(seen.gateway.refused))

@@ -57,10 +57,12 @@ def _violation(
     owner: Claimant,
 ) -> Violation:
     who = f"the {_word(owner)} {owner.metadata.name}"
+    # Manifests that nobody has stored yet have no age.
+    is_older = owner.metadata.creation_timestamp < claimant.metadata.creation_timestamp
     return Violation(
         Reason.SERVED_NAME_TAKEN,
         path,
-        f"{who} answers for the model name {name}, and is older",
+        f"{who} answers for the model name {name}{', and is older' if is_older else ''}",
         f"give this {_word(claimant)} another name in spec.servedNames, or take the name from {who}",
     )
 

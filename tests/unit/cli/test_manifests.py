@@ -175,23 +175,3 @@ def test_a_pair_that_the_api_server_would_refuse_is_refused() -> None:
         "spec: draft is needed for DraftModel and EAGLE3 and has no meaning for others; correct it as "
         "docs/reference/speculativepair.md says"
     )
-
-
-def policy(name: str, shadow: str | None = None) -> dict[str, Any]:
-    tiers = [{"name": "only", "maxComplexity": 5, "targets": [{"poolRef": {"name": "chat"}}]}]
-    more = {} if shadow is None else {"shadow": {"poolRef": {"name": shadow}}}
-    return {
-        "apiVersion": "mixserve.dev/v1alpha1",
-        "kind": "RoutingPolicy",
-        "metadata": {"name": name},
-        "spec": {"tiers": tiers, **more},
-    }
-
-
-def test_policies_are_judged_together_with_the_pools_of_their_namespace() -> None:
-    found = read([policy("auto"), policy("copies", shadow="chat")])
-    assert [str(what) for what, _ in found.policies] == ["RoutingPolicy default/auto"]
-    [(_, what, message)] = refusals(found)
-    assert what == "RoutingPolicy default/copies"
-    assert message.startswith("spec.shadow.poolRef.name: ")
-    assert not found.is_empty
