@@ -69,6 +69,7 @@ def _takes_connections(pod: Mapping[str, Any]) -> bool:
 def _number(pod: Mapping[str, Any], target: int | str) -> int | None:
     if isinstance(target, int):
         return target
-    containers = pod["spec"]["containers"]
+    # Of sidecars, too.
+    containers = [*pod["spec"]["containers"], *pod["spec"].get("initContainers", [])]
     ports = [port for container in containers for port in container.get("ports") or [] if port.get("name") == target]
     return int(ports[0]["containerPort"]) if ports else None

