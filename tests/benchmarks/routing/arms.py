@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     """Scores for the rows to judge; whatever is learnt is learnt from the other rows."""
 
 
+LENGTH = "prompt length"
+"""What every classifier is compared with: characters of the prompt, the longer the harder."""
+
+
 def arms(labels: Labels) -> dict[str, Arm]:
     """By name, in the order of the table."""
     lots = np.random.default_rng(2).random(len(labels.prompts))
@@ -30,7 +34,7 @@ def arms(labels: Labels) -> dict[str, Arm]:
     gain = labels.large - labels.small
     return {
         "random": lambda split: lots[split.test],
-        "prompt length": lambda split: lengths[split.test],
+        LENGTH: lambda split: lengths[split.test],
         "word vectors alone": learnt(labels, features[:, about], MEANING),
         **{name: learnt(labels, *parts) for name, parts in trained.items()},
         "(knowing how much each subject gains)": lambda split: by_subject(labels, gain)[split.test],
