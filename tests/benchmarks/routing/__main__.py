@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from arms import arms
-from heads import shipped_heads
+from arms import LENGTH, arms
+from fitting import fit, raw_scores
+from heads import matrix, recipes, shipped_heads
 from labels import Labels, read_labels, sample_labels
 from measures import KEPT_QUALITY, Quality, fixed_split, quality, random_splits
 
@@ -46,6 +47,7 @@ def main() -> int:
     )
     print(f"{len(labels.prompts)} prompts of {len(labels.names)} subjects, from {source}")
     table(labels, splits=options.splits, seed=options.seed)
+    scores(labels)
     costs(labels)
     return 0
 
@@ -64,21 +66,46 @@ def train(path: Path, *, check: bool) -> int:
 
 def table(labels: Labels, *, splits: int, seed: int) -> None:
     print(f"always small: {labels.small.mean():.1%} right; always large: {labels.large.mean():.1%} right\n")
-    print(f"{'':40} {splits} random halves of the subjects          fixed split")
-    print(f"{'':40} APGR  (10th-90th)    share for {KEPT_QUALITY:.0%}     APGR   share")
+    print(f"{'':40} {splits} random halves of the subjects                    fixed split")
+    print(f"{'':40} APGR  (10th-90th)  above length  share for {KEPT_QUALITY:.0%}    APGR  share")
     drawn = list(random_splits(labels, count=splits, seed=seed))
     fixed = fixed_split(labels)
-    for name, arm in arms(labels).items():
+    compared = arms(labels)
+    lengths = [quality(labels, split.test, compared[LENGTH](split)) for split in drawn]
+    for name, arm in compared.items():
         found = [quality(labels, split.test, arm(split)) for split in drawn]
-        row(name, found, quality(labels, fixed.test, arm(fixed)))
+        wins = sum(each.apgr > length.apgr for each, length in zip(found, lengths, strict=True))
+        row(name, found, quality(labels, fixed.test, arm(fixed)), wins=wins)
     print(f"\nmedians; the goal is an APGR of {GOAL_APGR} on subjects that were not trained on")
 
 
-def row(name: str, found: list[Quality], fixed: Quality) -> None:
-    apgr = [each.apgr for each in found]
-    low, middle, high = np.quantile(apgr, (0.1, 0.5, 0.9))
+def row(name: str, found: list[Quality], fixed: Quality, *, wins: int) -> None:
+    low, middle, high = np.quantile([each.apgr for each in found], (0.1, 0.5, 0.9))
     share = np.median([each.share for each in found])
-    print(f"{name:40} {middle:.3f} ({low:.3f}-{high:.3f}) {share:12.0%} {fixed.apgr:17.3f} {fixed.share:7.0%}")
+    above = f"{wins} of {len(found)}"
+    print(
+        f"{name:40} {middle:.3f} ({low:.3f}-{high:.3f}) {above:>12} {share:14.0%} {fixed.apgr:11.3f} {fixed.share:6.0%}"
+    )
+
+
+def scores(labels: Labels) -> None:
+    """What the five scores of the default mean: on the fixed split, with a head of its training subjects."""
+    split = fixed_split(labels)
+    recipe = recipes()["Heuristic"]
+    features = matrix(recipe, labels)
+    document, _ = fit(labels, split.train, features, names=recipe.names)
+    found = 1 + np.searchsorted(document["thresholds"], raw_scores(document, features[split.test]), side="right")
+    small, large = labels.small[split.test], labels.large[split.test]
+    print("\nHeuristic, fixed split: share of the prompts with a score, and how often the models are right there;")
+    print("if these and harder ones go to the large model: its share, and how often the answers are right")
+    print("score    share   small   large      to large   right")
+    for score in range(1, 6):
+        here, sent = found == score, found >= score
+        right = np.where(sent, large, small).mean()
+        print(
+            f"{score:5} {here.mean():8.0%} {small[here].mean():7.1%} {large[here].mean():7.1%} {sent.mean():13.0%} "
+            f"{right:7.1%}"
+        )
 
 
 def costs(labels: Labels) -> None:

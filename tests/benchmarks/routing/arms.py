@@ -20,19 +20,38 @@ if TYPE_CHECKING:
     """Scores for the rows to judge; whatever is learnt is learnt from the other rows."""
 
 
+LENGTH = "prompt length"
+"""What every classifier is compared with: characters of the prompt, the longer the harder."""
+
+
+GROUPS = {
+    "  only how often words come again": ("repetition", "richness", "recurrence"),
+    "  only how long and plain words are": ("content_length", "spread", "long_words", "function_words"),
+    "  only numbers, comparisons and symbols": (
+        *("comparing_words", "condition_words", "number_words", "symbols", "commas"),
+    ),
+}
+"""Parts of the Heuristic, to see what each is worth."""
+
+
 def arms(labels: Labels) -> dict[str, Arm]:
     """By name, in the order of the table."""
     lots = np.random.default_rng(2).random(len(labels.prompts))
     lengths = np.array([float(len(prompt)) for prompt in labels.prompts])
     trained = {name: (matrix(recipe, labels), recipe.names) for name, recipe in recipes().items()}
-    features, names = trained["Embedding"]
-    about = [name in MEANING for name in names]
+
+    def part(names: tuple[str, ...]) -> Arm:
+        features, columns = trained["Embedding"]
+        return learnt(labels, features[:, [columns.index(name) for name in names]], names)
+
     gain = labels.large - labels.small
     return {
         "random": lambda split: lots[split.test],
-        "prompt length": lambda split: lengths[split.test],
-        "word vectors alone": learnt(labels, features[:, about], MEANING),
-        **{name: learnt(labels, *parts) for name, parts in trained.items()},
+        LENGTH: lambda split: lengths[split.test],
+        "Heuristic": learnt(labels, *trained["Heuristic"]),
+        **{name: part(features) for name, features in GROUPS.items()},
+        "Embedding": learnt(labels, *trained["Embedding"]),
+        "  only word vectors": part(MEANING),
         "(knowing how much each subject gains)": lambda split: by_subject(labels, gain)[split.test],
         "(the same, and the Heuristic within it)": within(labels, gain, *trained["Heuristic"]),
         "(knowing the answers)": lambda split: gain[split.test],

@@ -105,7 +105,7 @@ def _ridge(placed: Numbers, target: Numbers, penalty: float) -> Numbers:
     """Weights per standard deviation; their size is brought back, since a penalty changes no order between prompts."""
     inner = placed.T @ placed + penalty * np.eye(placed.shape[1])
     weights: Numbers = np.linalg.solve(inner, placed.T @ (target - target.mean()))
-    return weights / np.std(placed @ weights)
+    return weights / max(float(np.std(placed @ weights)), 1e-12)
 
 
 def _rounded(values: Numbers) -> list[float]:

@@ -8,7 +8,7 @@ docs/routing-quality.md has what each is worth.
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import mul
 from typing import NamedTuple
 
@@ -130,21 +130,23 @@ def text_features(text: str) -> TextFeatures:
     raw = _utf8(_window(text).lower())
     words = raw.translate(_WORDS_ONLY).split()
     numbers = len(raw.translate(_NUMBERS_ONLY).split())
-    lengths = [len(word) for word in words]
-    content = [word for word in words if len(word) >= CONTENT_LETTERS]
-    content_counts = Counter(content)
+    lengths = list(map(len, words))
+    counts = Counter(words)
+    content = {word: count for word, count in counts.items() if len(word) >= CONTENT_LETTERS}
+    content_count = sum(content.values())
+    content_letters = sum(map(mul, map(len, content), content.values()))
     return TextFeatures(
         length=math.log(max(1, len(text))),
-        repetition=sum(count for count in content_counts.values() if count > 1) / max(1, len(content)),
-        richness=_richness(len(content_counts), len(content)),
-        recurrence=math.log(max(content_counts.values(), default=1)),
-        content_length=_mean(sum(map(len, content)), len(content), TYPICAL_CONTENT_LENGTH),
+        repetition=sum([count for count in content.values() if count > 1]) / max(1, content_count),
+        richness=_richness(len(content), content_count),
+        recurrence=math.log(max(content.values(), default=1)),
+        content_length=_mean(content_letters, content_count, TYPICAL_CONTENT_LENGTH),
         spread=_deviation(lengths),
         long_words=_mean(len([1 for length in lengths if length >= LONG_LETTERS]), len(words), TYPICAL_LONG_WORDS),
-        function_words=_share(words, FUNCTION_WORDS, TYPICAL_FUNCTION_WORDS),
-        comparing_words=_share(words, COMPARING_WORDS),
-        condition_words=_share(words, CONDITION_WORDS),
-        number_words=_mean(_count(words, NUMBER_WORDS) + numbers, len(words) + numbers),
+        function_words=_mean(_count(counts, FUNCTION_WORDS), len(words), TYPICAL_FUNCTION_WORDS),
+        comparing_words=_mean(_count(counts, COMPARING_WORDS), len(words)),
+        condition_words=_mean(_count(counts, CONDITION_WORDS), len(words)),
+        number_words=_mean(_count(counts, NUMBER_WORDS) + numbers, len(words) + numbers),
         symbols=_mean(len(raw) - len(raw.translate(None, _SYMBOLS)), len(raw)),
         commas=_mean(raw.count(b","), len(words)),
     )
@@ -159,12 +161,8 @@ def _richness(different: int, count: int) -> float:
     return math.log(different + 1) / math.log(count + 1) if count else 1.0
 
 
-def _count(words: Sequence[bytes], group: frozenset[bytes]) -> int:
-    return sum(map(group.__contains__, words))
-
-
-def _share(words: Sequence[bytes], group: frozenset[bytes], typical: float = 0.0) -> float:
-    return _mean(_count(words, group), len(words), typical)
+def _count(counts: Mapping[bytes, int], group: frozenset[bytes]) -> int:
+    return sum(map(counts.__getitem__, counts.keys() & group))
 
 
 def _deviation(values: Sequence[int]) -> float:
