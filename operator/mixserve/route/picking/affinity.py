@@ -40,11 +40,13 @@ class Affinity:
         blocks: hashes of the prompt's beginnings, one for each of `BLOCK_ENDS` that it reaches; 0 to 2**32 - 1.
         session: hash of the client's session, or None where it named none.
         adapter: LoRA adapter that the request needs, empty for the model itself.
+        prompt_bytes: length of the prompt, >= 0: what others will wait for.
     """
 
     blocks: tuple[int, ...] = ()
     session: int | None = None
     adapter: str = ""
+    prompt_bytes: int = 0
 
 
 def affinity_of(
@@ -70,6 +72,7 @@ def affinity_of(
         blocks=_blocks(prompt, seed),
         session=crc32(session.encode(), seed) if session else None,
         adapter=adapter,
+        prompt_bytes=len(prompt),
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 SLOTS = 8192
 """Orders that are kept at most. With 200 endpoints each is first for 41 slots, give or take 16 %."""
@@ -49,11 +49,12 @@ class Rendezvous:
         slot = mixed(key) % SLOTS
         order = self._orders.get(slot)
         if order is None:
-            order = self._orders[slot] = self._ranked(slot)[:ORDER_LENGTH]
+            order = self._orders[slot] = self.ranked(slot, range(len(self._hashes)))[:ORDER_LENGTH]
         return order
 
-    def _ranked(self, slot: int) -> tuple[int, ...]:
-        return tuple(sorted(range(len(self._hashes)), key=partial(self._score, mixed(slot)), reverse=True))
+    def ranked(self, key: int, positions: Iterable[int]) -> tuple[int, ...]:
+        """These positions alone in the order for a key; nothing is kept of it."""
+        return tuple(sorted(positions, key=partial(self._score, mixed(key)), reverse=True))
 
     def _score(self, slot: int, position: int) -> int:
         return mixed(slot ^ self._hashes[position])
