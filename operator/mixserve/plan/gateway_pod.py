@@ -147,7 +147,6 @@ def _gateway(options: GatewayOptions) -> dict[str, Any]:
 
 def _environment(options: GatewayOptions) -> list[dict[str, Any]]:
     values = {
-        "DIRECTORY": SHARED_DIRECTORY,
         "HTTP_PORT": str(HTTP_PORT),
         "READY_PORT": str(READY_PORT),
         "WEB_PORT": str(WEB_PORT),
