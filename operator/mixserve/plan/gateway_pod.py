@@ -147,8 +147,6 @@ def _gateway(options: GatewayOptions) -> dict[str, Any]:
 
 def _environment(options: GatewayOptions) -> list[dict[str, Any]]:
     values = {
-        # Where it runs: a path relative to it is the same on every node, and short enough for a socket's name.
-        "DIRECTORY": ".",
         "HTTP_PORT": str(HTTP_PORT),
         "READY_PORT": str(READY_PORT),
         "WEB_PORT": str(WEB_PORT),

@@ -76,3 +76,8 @@ def test_the_certificate_is_mounted_where_only_envoy_sees_it() -> None:
         "envoy": {"shared", "tls"},
         "gateway": {"shared", "account"},
     }
+
+
+def test_without_a_user_it_is_left_to_the_images() -> None:
+    security = objects("a", run_as_user=None)["Deployment"]["spec"]["template"]["spec"]["securityContext"]
+    assert security == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
