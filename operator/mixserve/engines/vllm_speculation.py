@@ -138,8 +138,8 @@ def _narrow_steps(pair: SpeculativePairSpec, engine: Engine) -> Iterator[Obstacl
         needed = requests * (pair.tokens + 1)
         yield Obstacle(
             "spec.engine.batching.maxBatchedTokens",
-            f"with adapters and {pair.tokens} proposed tokens, {requests} requests need {needed} tokens a step, and not "
-            f"{tokens}",
+            f"with adapters and {pair.tokens} proposed tokens, {requests} requests need {needed} tokens a step, and "
+            f"not {tokens}",
             f"set it to {needed} or more, or lower spec.engine.batching.maxSequences",
         )
 
