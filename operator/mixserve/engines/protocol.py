@@ -273,6 +273,7 @@ class EngineAdapter(Protocol):
         *,
         engine: "Engine",
         tensor_parallel: int,
+        adapters: bool,
     ) -> "tuple[Obstacle, ...]":
         """Why the pool's version of the engine, or the nearest one that is known, does not run a SpeculativePair.
 
@@ -280,6 +281,7 @@ class EngineAdapter(Protocol):
             pair: the pair; what the files of model and draft say is not the engine's to check.
             engine: the pool's engine section.
             tensor_parallel: GPUs of one replica, >= 1.
+            adapters: whether the pool has LoRA adapters.
         """
         ...
 

@@ -208,6 +208,7 @@ class TensorRTLLMAdapter:
         *,
         engine: Engine,
         tensor_parallel: int,
+        adapters: bool,  # noqa: ARG002 - they are refused in any case
     ) -> tuple[Obstacle, ...]:
         """What the options file of this version can't say."""
         line = self._line(engine.version)

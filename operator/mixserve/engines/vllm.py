@@ -148,10 +148,15 @@ class VLLMAdapter:
         *,
         engine: Engine,
         tensor_parallel: int,
+        adapters: bool,
     ) -> tuple[Obstacle, ...]:
         """What vLLM's configuration classes and workers raise on."""
         line = nearest_line(engine.version, self.supported_versions)
-        return tuple(vllm_speculation.obstacles(pair, line=line, engine=engine, tensor_parallel=tensor_parallel))
+        return tuple(
+            vllm_speculation.obstacles(
+                pair, line=line, engine=engine, tensor_parallel=tensor_parallel, adapters=adapters
+            )
+        )
 
     def speculation_caveats(self, _pair: SpeculativePairSpec, *, engine: Engine) -> tuple[Caveat, ...]:  # noqa: ARG002 - the same for all
         """Parameters of requests that are refused."""
