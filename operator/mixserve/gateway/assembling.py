@@ -120,6 +120,7 @@ def assemble(
         PoolEntry(
             name=each.pool.metadata.name,
             served_names=names[each.pool.metadata.name],
+            adapters=frozenset(adapter.name for adapter in each.pool.spec.model.adapters),
             engine=each.pool.spec.engine.type,
             strategy=each.pool.spec.routing.strategy,
             endpoints=tuple(sorted(endpoints.get(each.pool.metadata.name, ()))),

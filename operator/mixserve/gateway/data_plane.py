@@ -69,6 +69,6 @@ class DataPlane:
         if pool.strategy is not RoutingStrategy.LEAST_LOAD:
             return {}
         seen = [Endpoint(address=each, sample=self._sample(each)) for each in pool.endpoints]
-        found = load_weights(seen, before=self._weights.get(pool.name), now_s=now_s)
+        found = load_weights(seen, before=self._weights.get(pool.name, LoadWeights()), now_s=now_s)
         self._weights[pool.name] = found
         return found.weights

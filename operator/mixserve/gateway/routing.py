@@ -149,7 +149,8 @@ class Router:
         if picker is None:
             return ()
         prompt = request.prompt.text.encode(errors="surrogatepass")
-        pick = picker.pick(affinity_of(prompt, pool=name, session=session or ""))
+        adapter = request.model if request.model in self._pools[name].adapters else ""
+        pick = picker.pick(affinity_of(prompt, pool=name, adapter=adapter, session=session or ""))
         return () if pick is None else pick.addresses
 
 

@@ -33,6 +33,7 @@ class PoolEntry:
     Attributes:
         name: metadata.name, unique in the namespace.
         served_names: model names that clients send, adapters' names among them.
+        adapters: those of the served names that are LoRA adapters.
         engine: what serves it.
         strategy: how requests are spread over the endpoints.
         endpoints: ip:port of the replicas that take requests: ready, and not draining. Sorted.
@@ -41,6 +42,7 @@ class PoolEntry:
 
     name: str
     served_names: tuple[str, ...]
+    adapters: frozenset[str] = frozenset()
     engine: EngineType = EngineType.VLLM
     strategy: RoutingStrategy
     endpoints: tuple[str, ...]

@@ -26,7 +26,8 @@ class Request:
         ).encode()
         head = (
             f"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n"
-            f"content-type: application/json\r\nauthorization: Bearer sk-benchmark\r\ncontent-length: {len(body)}\r\n\r\n"
+            "content-type: application/json\r\nauthorization: Bearer sk-benchmark\r\n"
+            f"content-length: {len(body)}\r\n\r\n"
         )
         return head.encode() + body
 

@@ -124,7 +124,9 @@ class Table:
         self._seeds = range(repetitions)
 
     def print(self, title: str, policies: Policies, setting: Setting) -> None:
-        print(f"\n{title}: {setting.engines} engines, {setting.replicas} replicas, scrapes every {setting.scrape_s:g} s")
+        print(
+            f"\n{title}: {setting.engines} engines, {setting.replicas} replicas, scrapes every {setting.scrape_s:g} s"
+        )
         print(f"| {'hits, TTFT p50 / p95 in s':36} |", *(f"{workload.name:^19} |" for workload in self._workloads))
         print(f"|{'-' * 38}|", *(f"{'-' * 19} |" for _ in self._workloads))
         for name, policy in policies.items():
@@ -155,7 +157,7 @@ def main() -> int:
     workloads = _workloads(arguments.trace)
     chosen = [workload for workload in workloads if not arguments.workloads or workload.name in arguments.workloads]
     print("Simulated engines, an 8B model in 4 bits on an L4; medians of", arguments.repetitions, "seeds.")
-    print("Lengths of \"skewed\":", arguments.trace.name if arguments.trace else "generated, like Azure's trace of 2023")
+    print('Lengths of "skewed":', arguments.trace.name if arguments.trace else "generated, like Azure's trace of 2023")
     print(*(f"{workload.name}: {workload.about}" for workload in chosen), sep="\n")
     table, setting = Table(chosen, arguments.repetitions), Setting()
     if "policies" in arguments.sections:
