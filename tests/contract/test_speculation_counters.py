@@ -41,7 +41,7 @@ async def counted(*arguments: str, page: MetricsPage, trtllm: bool) -> list[Spec
     found = []
     async with served(*arguments, trtllm=trtllm) as engine, scrape_session() as session:
         for tokens in (20, 200):
-            await engine.post("/v1/completions", prompt="a", max_tokens=tokens)
+            await engine.post("/v1/completions", prompt="a", model="some/model", max_tokens=tokens)
             sample = await scrape(session, url=engine.client.make_url(page.path), page=page, now_s=5.0)
             assert isinstance(sample, EngineSample)
             if isinstance(sample.speculation, SpeculationCounts):

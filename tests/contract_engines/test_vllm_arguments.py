@@ -17,7 +17,7 @@ from mixserve.plan.objects import desired_objects
 from mixserve.plan.placement import engine_row
 from mixserve.validate import violations
 from mixserve_devcluster.real_vllm.installation import VERSION
-from support.manifests import LLAMA_8B, accelerator_like, catalog_with, facts_for, pool, variant
+from support.manifests import LLAMA_8B, REVISION, accelerator_like, catalog_with, facts_for, pool, variant
 from support.quantized_checkpoints import QUANTIZATION_CONFIGS
 from support.vllm_arguments import checkpoint, judged
 
@@ -92,6 +92,7 @@ def cases() -> Iterator[Case]:
             servedNames=["chat", "talk"],
         )
         expected = {"kv_cache_dtype": kv_cache, "tensor_parallel_size": tensor_parallel, "chat_template": None}
+        expected |= {"counts_tokens": True, "runner": "generate", "adapters": None}
         expected |= {"disable_custom_all_reduce": tensor_parallel > 1}
         if knobs == "all":
             expected |= {"max_model_len": 4096, "prefix_caching": False, "max_num_seqs": 64}
@@ -101,9 +102,38 @@ def cases() -> Iterator[Case]:
             yield Case(f"{quantization} {method} kv-{kv_cache} {knobs} tp{tensor_parallel}", method, manifest, expected)
 
 
+def embedding_case() -> Case:
+    """The pooling runner takes the tiny model as one that makes embeddings of its last hidden state."""
+    manifest = pool(
+        variant(quantization="bf16", accelerator="l4"),
+        engine={"version": VERSION, "maxModelLen": 4096},
+        servedNames=["chat", "talk"],
+        task="Embed",
+    )
+    # With a model that sees what came before only, prefixes are cached.
+    expected = {"runner": "pooling", "max_model_len": 4096, "counts_tokens": False, "prefix_caching": True}
+    return Case("bf16 None embeddings", None, manifest, expected)
+
+
+def adapter_case() -> Case:
+    adapters = [
+        {"name": "law", "source": "hf://example/law", "revision": REVISION, "rank": 20},
+        {"name": "Tax:2026", "source": "pvc://adapters/tax"},
+    ]
+    manifest = pool(
+        variant(quantization="bf16", accelerator="l4"),
+        model={"source": "hf://example/Model", "revision": REVISION, "adapters": adapters},
+        engine={"version": VERSION, "maxModelLen": 4096},
+        servedNames=["chat", "talk"],
+    )
+    law = f"/var/cache/mixserve/huggingface/hub/models--example--law/snapshots/{REVISION}"
+    paths = {"law": law, "Tax:2026": "/adapters/adapters-0/tax"}
+    return Case("bf16 None adapters", None, manifest, {"adapters": {"slots": 2, "rank": 32, "paths": paths}})
+
+
 # Of two methods of one format the catalogue has the wider minimum; no GPU of the catalogue lies between the two.
 NEEDS_MORE = {"modelopt:fp8", "modelopt:fp8-block"}
-CASES = {case.name: case for case in cases()}
+CASES = {case.name: case for case in (*cases(), embedding_case(), adapter_case())}
 WRONG = {
     "a flag that contradicts the checkpoint": ("compressed-tensors:fp8", ["--quantization=fp8_per_tensor"]),
     "a method that there is not": (None, ["--quantization=fp9"]),

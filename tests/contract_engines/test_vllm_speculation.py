@@ -50,6 +50,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 }
 DRAFTS = {"DraftModel": "plain", "EAGLE3": "head"}
 TARGETS = {"MTP": "mtp1"}
+ADAPTERS = [{"name": "law", "source": "pvc://adapters/law"}]
 
 
 @dataclass(frozen=True)
@@ -81,11 +82,11 @@ class Case:
 
 
 def case(method: str, *, gpus: int = 1, target: str | None = None, draft: str | None = None, **given: Any) -> Case:
-    expected, engine = given.pop("expected", {}), given.pop("engine", {})
+    expected, engine, adapters = (given.pop(name, {}) for name in ("expected", "engine", "adapters"))
     return Case(
         pool=pool(
             variant(quantization="bf16", tensorParallel=gpus),
-            model={"source": "pvc://models/tiny"},
+            model={"source": "pvc://models/tiny", "adapters": list(adapters)},
             engine={"version": VERSION, "maxModelLen": 512, **engine},
             speculativePairRef={"name": "pair"},
         ),
@@ -113,6 +114,8 @@ def cases() -> Iterator[tuple[str, Case]]:
             yield f"{method} on {gpus}", case(method, **of, expected=expected)
             scheduled = {**expected, "by_batch": BY_BATCH}
             yield f"{method} on {gpus} by batch", case(method, **of, batchSchedule=SCHEDULE, expected=scheduled)
+    room = {"batching": {"maxSequences": 64, "maxBatchedTokens": 256}}
+    yield "NGram with adapters", case("NGram", tokens=3, adapters=ADAPTERS, engine=room, expected={"tokens": 3})
     lookup = {"minLookup": 1, "maxLookup": 9}
     yield "NGram with bounds", case("NGram", ngram=lookup, expected={"lookup": [1, 9], "tokens": 3})
     alone = pair("EAGLE3", draft={"source": "pvc://drafts/one", "tensorParallel": 1})
@@ -139,7 +142,8 @@ WRONG = {
         case(
             "NGram",
             tokens=3,
-            engine={"args": ["--enable-lora"], "batching": {"maxSequences": 64, "maxBatchedTokens": 255}},
+            adapters=ADAPTERS,
+            engine={"batching": {"maxSequences": 64, "maxBatchedTokens": 255}},
         ),
         "Consider increasing max_num_batched_tokens or decreasing num_speculative_tokens",
     ),

@@ -283,7 +283,8 @@ BAD_STARTS = {
         chat(model={"source": "pvc://models/llama", "revision": None}),
         "WorkloadReady",
         "VolumeClaimNotFound",
-        "spec.model.source, the variant's source or spec.engine.cache: there is no PersistentVolumeClaim models in "
+        "spec.model.source, the variant's source, that of an adapter or spec.engine.cache: there is no "
+        "PersistentVolumeClaim models in "
         "this namespace; ",
         "create it, and the pods start by themselves",
     ),

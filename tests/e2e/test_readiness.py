@@ -16,7 +16,7 @@ from support import mute_engine
 from support.namespaces import new_namespace
 from support.pool_manifests import pool, variant
 from support.pool_questions import condition, get, wait_for_condition
-from support.pool_sandbox import PoolSandbox, complete
+from support.pool_sandbox import PoolSandbox, ask, complete
 from support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -153,6 +153,43 @@ def test_what_the_pool_adds_to_the_environment_is_there(sandbox: PoolSandbox) ->
     [engine] = get(sandbox, "pod", name)["spec"]["containers"]
     assert engine["name"] == ENGINE_CONTAINER
     assert {"name": "NCCL_DEBUG", "value": "INFO"} in engine["env"]
+
+
+def test_a_pool_for_embeddings_is_ready_and_answers_with_vectors(sandbox: PoolSandbox) -> None:
+    sandbox.apply([pool("vectors", L4, task="Embed")])
+    seen = sandbox.wait_until_ready("vectors")
+    assert seen["status"]["desired"] == 1
+    answer = ask(pod(sandbox, "vectors"), "/v1/embeddings", model="vectors", input=["one", "two"])
+    assert [len(one["embedding"]) for one in answer["data"]] == [1024, 1024]
+
+
+def test_adapters_are_models_of_their_own_and_another_list_is_another_replica(
+    sandbox: PoolSandbox, tmp_path: Path
+) -> None:
+    def adapted(*names: str) -> dict[str, Any]:
+        adapters = [{"name": name, "source": f"host://{tmp_path}"} for name in names]
+        return pool("chat", L4, model={"adapters": adapters}, drainTimeout="1s")
+
+    sandbox.apply([adapted("law")])
+    sandbox.wait_until_ready("chat")
+    first = pod(sandbox)
+    assert complete(first, model="law", max_tokens=2)["model"] == "law"
+    sandbox.apply([adapted("law", "tax")])
+    eventually(lambda: ready_pods(sandbox) - {first["metadata"]["name"]}, "a replica with both", 120.0)
+    eventually(lambda: len(ready_pods(sandbox)) == 1, "the end of the first replica", 120.0)
+    both = next(one for one in sandbox.items("pods", pool="chat") if one["metadata"]["name"] in ready_pods(sandbox))
+    assert [complete(both, model=name, max_tokens=2)["model"] for name in ("chat", "law", "tax")] == [
+        *("chat", "law", "tax")
+    ]
+
+
+def test_an_adapter_is_not_called_as_another_pools_model(sandbox: PoolSandbox, tmp_path: Path) -> None:
+    sandbox.apply([pool("law", L4)])
+    sandbox.wait_until_ready("law")
+    adapters = [{"name": "law", "source": f"host://{tmp_path}"}]
+    sandbox.apply([pool("chat", L4, model={"adapters": adapters})])
+    seen = wait_for_condition(sandbox, "chat", "Validated", status="False", reason="ServedNameTaken")
+    assert seen["message"].startswith("spec.model.adapters[0].name: the pool law answers for the model name law; ")
 
 
 def test_a_pool_without_a_spare_gpu_rolls_out_all_the_same(sandbox: PoolSandbox) -> None:

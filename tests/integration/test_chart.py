@@ -90,6 +90,10 @@ VALUES: dict[str, dict[str, Any]] = {
         "operator": {"watchNamespaces": ["kube-public"]},
         "webhook": {"failurePolicy": "Fail", "timeoutSeconds": 30},
     },
+    "a gateway with a certificate": {
+        "gateway": {"tls": {"secretName": "tls"}, "serviceType": "LoadBalancer", "replicas": 3}
+    },
+    "no gateways": {"gateway": {"enabled": False}},
     "no way to models": {"hub": {"enabled": False}, "volumes": {"enabled": False}},
     "a mirror": {"hub": {"endpoint": "https://hub.example/hf", "readTokens": True}},
     "settings": {
@@ -148,6 +152,10 @@ def test_an_api_server_takes_all_of_it(values: dict[str, Any], control_plane: Co
         ({"webhook": {"failurePolicy": "Open"}}, "value must be one of 'Ignore', 'Fail'"),
         ({"webhook": {"timeoutSeconds": 3}}, "minimum: got 3, want 4"),
         ({"webhook": {"certificates": "none"}}, "value must be one of 'SelfSigned', 'CertManager'"),
+        ({"gateway": {"replicas": 0}}, "minimum: got 0, want 1"),
+        ({"gateway": {"serviceType": "External"}}, "value must be one of 'ClusterIP'"),
+        ({"gateway": {"tls": {"secretName": "A"}}}, "does not match pattern"),
+        ({"gateway": {"resources": {"python": {}}}}, "additional properties 'python' not allowed"),
         ({"runAsUser": 0}, "minimum: got 0, want 1"),
         ({"fullnameOverride": "0-digit"}, "does not match pattern"),
     ],
@@ -163,7 +171,7 @@ def test_every_value_is_in_the_schema() -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     schema = json.loads((CHART / "values.schema.json").read_text())
     assert set(values) == set(schema["properties"]) - {"global"}
-    for part in ("catalog", "operator", "webhook", "hub", "volumes"):
+    for part in ("catalog", "operator", "webhook", "hub", "volumes", "gateway"):
         assert set(values[part]) == set(schema["properties"][part]["properties"])
 
 
@@ -190,6 +198,38 @@ def test_settings_reach_the_operator(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.workers, settings.lease_duration_s, settings.log_level) == (64, 60, "debug")
 
 
+def test_the_gateways_options_reach_the_operator(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = {
+        "image": {"repository": "registry.example/mixserve", "tag": "v1", "pullPolicy": "Always"},
+        "runAsUser": None,
+        "gateway": {
+            "replicas": 3,
+            "envoyImage": "registry.example/envoy:v1",
+            "serviceType": "NodePort",
+            "tls": {"secretName": "cert"},
+            "resources": {"envoy": {"limits": {"memory": "2Gi"}}, "gateway": None},
+        },
+    }
+    variables, _ = environment_and_ports(render("mixserve-system", chosen))
+    monkeypatch.setenv("MIXSERVE_GATEWAY", variables["MIXSERVE_GATEWAY"])
+    options = Settings().gateway
+    assert options is not None
+    assert (options.image, options.image_pull_policy) == ("registry.example/mixserve:v1", "Always")
+    assert (options.envoy_image, options.replicas) == ("registry.example/envoy:v1", 3)
+    assert (options.service_type, options.tls_secret_name, options.run_as_user) == ("NodePort", "cert", None)
+    assert options.envoy_resources["limits"] == {"memory": "2Gi"}
+    assert options.gateway_resources == {}
+
+
+def test_without_gateways_the_operator_neither_has_rights_for_them_nor_looks() -> None:
+    manifests = render("mixserve-system", {"gateway": {"enabled": False}})
+    variables, _ = environment_and_ports(manifests)
+    assert "MIXSERVE_GATEWAY" not in variables
+    said = json.dumps([each for each in manifests if each["kind"] != "CustomResourceDefinition"])
+    assert "routingpolicies" not in said
+    assert '"roles"' not in said
+
+
 def test_the_webhook_is_where_the_api_server_looks_for_it() -> None:
     manifests = render("mixserve-system")
     [configuration] = of_kind(manifests, "ValidatingWebhookConfiguration")
@@ -211,7 +251,7 @@ def test_the_webhook_is_asked_about_new_and_changed_pools_and_pairs_where_the_op
     [configuration] = of_kind(render("mixserve-system", values), "ValidatingWebhookConfiguration")
     [webhook] = configuration["webhooks"]
     [rule] = webhook["rules"]
-    assert rule["resources"] == ["llmservingpools", "speculativepairs"]
+    assert rule["resources"] == ["llmservingpools", "speculativepairs", "routingpolicies"]
     assert rule["operations"] == ["CREATE", "UPDATE"]
     [expression] = webhook["namespaceSelector"]["matchExpressions"]
     assert expression["values"] == ["team-a", "team-b"]
@@ -259,6 +299,10 @@ POOL_RIGHTS = (
     "patch apps/deployments/scale",
     "delete services",
     "patch serviceaccounts",
+    "list mixserve.dev/routingpolicies",
+    "patch mixserve.dev/routingpolicies/status",
+    "create rbac.authorization.k8s.io/roles",
+    "delete rbac.authorization.k8s.io/rolebindings",
     "create configmaps",
     "watch policy/poddisruptionbudgets",
     "patch pods",
@@ -286,7 +330,10 @@ NO_RIGHTS = (
     "delete mixserve.dev/llmservingpools",
     "delete mixserve.dev/speculativepairs",
     "patch mixserve.dev/quantizationformats",
-    "create rbac.authorization.k8s.io/roles",
+    "delete mixserve.dev/routingpolicies",
+    "escalate rbac.authorization.k8s.io/roles",
+    "bind rbac.authorization.k8s.io/roles",
+    "create rbac.authorization.k8s.io/clusterroles",
     "bind rbac.authorization.k8s.io/clusterroles",
     "impersonate serviceaccounts",
     "create serviceaccounts/token",

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HELLO: list[Any] = [{"role": "user", "content": "hello"}]
+TOOL_FLAGS = ("--enable-auto-tool-choice", "--tool-call-parser", "hermes")
+SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+TOOLS: list[Any] = [{"type": "function", "function": {"name": "weather", "parameters": SCHEMA}}]
 IGNORE_EOS = {"ignore_eos": True}
 
 
@@ -31,7 +34,7 @@ IGNORE_EOS = {"ignore_eos": True}
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server at three times real time: some 2 ms per token."""
     directory = tmp_path_factory.mktemp("engine")
-    flags = ("--served-model-name", "small", "--enable-prompt-tokens-details")
+    flags = ("--served-model-name", "small", "--enable-prompt-tokens-details", *TOOL_FLAGS)
     with server_process(directory, *flags, MIXSERVE_SIMULATED_TIME_SCALE="0.3") as server:
         server.wait_until_ready()
         yield server
@@ -93,6 +96,47 @@ def test_the_sdk_sees_cached_tokens(client: openai.OpenAI) -> None:
     assert cached == [0, 112]
 
 
+def test_the_sdk_gets_a_call_of_a_tool(client: openai.OpenAI) -> None:
+    whole = client.chat.completions.create(model="small", messages=HELLO, tools=TOOLS, tool_choice="required")
+    (choice,) = whole.choices
+    assert choice.finish_reason == "tool_calls"
+    assert choice.message.tool_calls is not None
+    (call,) = choice.message.tool_calls
+    assert call.type == "function"
+    assert (call.function.name, json.loads(call.function.arguments)) == ("weather", {"city": "bak"})
+    with client.chat.completions.stream(model="small", messages=HELLO, tools=TOOLS, tool_choice="required") as stream:
+        (streamed,) = stream.get_final_completion().choices
+    assert streamed.finish_reason == "tool_calls"
+    assert streamed.message.tool_calls is not None
+    assert streamed.message.tool_calls[0].function.arguments == call.function.arguments
+
+
+def test_the_sdk_gets_usage_with_every_part_where_the_server_insists(tmp_path: Path) -> None:
+    with server_process(tmp_path, "--enable-force-include-usage", MIXSERVE_SIMULATED_TIME_SCALE="0.3") as server:
+        server.wait_until_ready()
+        with openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as sdk:
+            stream = sdk.chat.completions.create(
+                model="some/model", messages=HELLO, max_tokens=3, stream=True, extra_body=IGNORE_EOS
+            )
+            chunks = list(stream)
+    assert all(chunk.usage for chunk in chunks)
+    assert chunks[-2].usage is not None
+    assert (chunks[-2].usage.completion_tokens, chunks[-1].choices) == (3, [])
+
+
+def test_the_sdk_gets_embeddings(tmp_path: Path) -> None:
+    with server_process(tmp_path, "--runner", "pooling", MIXSERVE_SIMULATED_TIME_SCALE="0.3") as server:
+        server.wait_until_ready()
+        with openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as sdk:
+            packed = sdk.embeddings.create(model="some/model", input=["hello", "world"])
+            floats = sdk.embeddings.create(model="some/model", input="hello", encoding_format="float")
+            with pytest.raises(openai.NotFoundError):
+                sdk.chat.completions.create(model="some/model", messages=HELLO)
+    assert [len(one.embedding) for one in packed.data] == [1024, 1024]
+    assert packed.data[0].embedding == pytest.approx(floats.data[0].embedding)
+    assert (packed.usage.prompt_tokens, packed.usage.total_tokens) == (4, 4)
+
+
 def test_the_sdk_lists_the_models(client: openai.OpenAI) -> None:
     assert [model.id for model in client.models.list()] == ["small"]
 
@@ -142,7 +186,7 @@ def test_a_stream_is_byte_for_byte_what_openai_and_vllm_send(engine: ServerProce
     )
     assert events[0].decode() == (
         f'{common},"choices":[{{"index":0,"delta":{{"role":"assistant","content":""}},"logprobs":null,'
-        '"finish_reason":null}],"prompt_token_ids":null}'
+        '"finish_reason":null}],"prompt_token_ids":null,"prompt_text":null}'
     )
     last = json.loads(events[-4].removeprefix(b"data: "))["choices"][0]["delta"]["content"]
     assert events[-4].decode() == (
@@ -150,8 +194,8 @@ def test_a_stream_is_byte_for_byte_what_openai_and_vllm_send(engine: ServerProce
         '"stop_reason":null,"token_ids":null}]}'
     )
     assert events[-3].decode() == (
-        f'{common},"choices":[],"system_fingerprint":"simulated","usage":{{"prompt_tokens":5,"total_tokens":7,'
-        '"completion_tokens":2,"prompt_tokens_details":{"cached_tokens":0}}}'
+        f'{common},"choices":[],"usage":{{"prompt_tokens":5,"total_tokens":7,"completion_tokens":2,'
+        '"prompt_tokens_details":{"cached_tokens":0,"created_cache_tokens":0}},"system_fingerprint":"simulated"}'
     )
 
 

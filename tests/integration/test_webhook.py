@@ -35,6 +35,7 @@ from mixserve_devcluster.installation import NAMESPACE, Installation, _local_com
 from mixserve_devcluster.processes import GuardedProcess
 from support.admission import review_of
 from support.pairs import pair_manifest
+from support.policies import policy_manifest
 from support.pool_manifests import pool, variant
 from support.waiting import eventually
 
@@ -172,6 +173,23 @@ def test_a_name_that_another_pool_has_is_refused(installation: Installation, pla
     kubectl.apply(plane.kubeconfig, [pool("first", servedNames=["model"])], namespace="default")
     done = run(plane, "apply", "--filename=-", manifest=pool("a", servedNames=["model"]))
     assert "spec.servedNames[0]: the pool first answers for the model name model" in done.stderr
+
+
+def test_a_policy_is_judged_beside_the_pools_of_its_namespace(installation: Installation, plane: ControlPlane) -> None:
+    kubectl.apply(plane.kubeconfig, [pool("routed")], namespace="default")
+    wrong = policy_manifest(servedNames=["routed"], shadow={"poolRef": {"name": "small"}})
+    done = run(plane, "apply", "--namespace=default", "--filename=-", manifest=wrong)
+    assert done.returncode == 1
+    assert "spec.servedNames[0]: the pool routed answers for the model name routed, and is older" in done.stderr
+    assert "spec.shadow.poolRef.name: the pool small is a target of the tier small" in done.stderr
+    done = run(plane, "apply", "--namespace=default", "--filename=-", manifest=policy_manifest())
+    try:
+        assert done.returncode == 0
+        assert "Warning: spec.tiers[0].targets[0].poolRef.name: there is no LLMServingPool small" in done.stderr
+        refused = run(plane, "apply", "--namespace=default", "--filename=-", manifest=pool("auto"))
+        assert "metadata.name: the policy auto answers for the model name auto, and is older" in refused.stderr
+    finally:
+        run(plane, "delete", "--namespace=default", "rp/auto", "lsp/routed")
 
 
 def test_without_an_operator_pools_are_taken_and_their_conditions_say_the_same(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mixserve.api import accelerator, pod_inputs, pool, quantization, scalars
+from mixserve.api import accelerator, model, pod_inputs, quantization, scalars
 from support.crd_manifests import REVISION
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ PATTERNS: Mapping[str, Examples] = {
     "^[0-9a-f]{40}$": Examples(
         ("0" * 40, REVISION), ("", "0" * 39, "0" * 41, "g" * 40, "A" * 40, "0" * 40 + "\n", "main"), _repeat_last("a")
     ),
-    pool.SOURCE_PATTERN: Examples(
+    model.SOURCE_PATTERN: Examples(
         (
             "hf://a/b",
             "hf://example/Llama-3.3-70B_x",
@@ -152,7 +152,7 @@ PATTERNS: Mapping[str, Examples] = {
 
 def companions(field: str, value: Any) -> Mapping[Path, Any]:
     """What else has to change so that a good value of a field keeps the rules that span it."""
-    for prefix in (("spec", "model"), ("spec", "variants", 0), ("spec", "draft")):
+    for prefix in (("spec", "model"), ("spec", "model", "adapters", 0), ("spec", "variants", 0), ("spec", "draft")):
         where = ".".join(str(part) for part in prefix).replace(".0", "[0]")
         is_hub = isinstance(value, str) and value.startswith("hf://")
         if field == f"{where}.source" and not is_hub:
@@ -224,7 +224,8 @@ _KV_CACHE_SPEC: Mapping[str, Any] = {
 }
 
 _VOLUME = {("model", "source"): "pvc://models", ("model", "revision"): REMOVED}
-_NO_PAIR = {("speculativePairRef",): REMOVED}
+_NO_PAIR = {("speculativePairRef",): REMOVED, ("model", "adapters"): REMOVED}
+_ADAPTER = {"name": "law", "source": "hf://example/law", "revision": REVISION}
 _OWN_VOLUME = {("variants", 0, "source"): "pvc://models", ("variants", 0, "revision"): REMOVED}
 
 _TYPE: Path = ("engine", "type")
@@ -302,7 +303,8 @@ RULES: Mapping[str, tuple[tuple[Patches, Patches], ...]] = {
         ({("source",): "pvc://a", ("revision",): REMOVED}, {("source",): "pvc://a"}),
         ({("source",): REMOVED, ("revision",): REMOVED}, {("source",): REMOVED}),
     ),
-    "model.tokenSecretRef has no meaning unless a variant, or the draft of speculativePairRef, has an hf:// source": (
+    "model.tokenSecretRef has no meaning unless a variant, an adapter or the draft of speculativePairRef has an hf:// "
+    "source": (
         # The other variant takes the model's.
         ({**_OWN_VOLUME}, {**_OWN_VOLUME, **_VOLUME, **_NO_PAIR}),
         ({**_VOLUME}, {**_OWN_VOLUME, **_VOLUME, **_NO_PAIR}),
@@ -310,6 +312,15 @@ RULES: Mapping[str, tuple[tuple[Patches, Patches], ...]] = {
         (
             {**_OWN_VOLUME, **_VOLUME, **_NO_PAIR, ("model", "tokenSecretRef"): REMOVED},
             {**_OWN_VOLUME, **_NO_PAIR, ("variants", 1, "source"): "host:///models"},
+        ),
+        (
+            {**_OWN_VOLUME, **_VOLUME, **_NO_PAIR, ("model", "adapters"): [_ADAPTER]},
+            {
+                **_OWN_VOLUME,
+                **_VOLUME,
+                **_NO_PAIR,
+                ("model", "adapters"): [{"name": "law", "source": "pvc://law"}],
+            },
         ),
     ),
     "parameters must not be fewer than those of embeddings, experts, attention and vision together": (

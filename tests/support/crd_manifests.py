@@ -40,10 +40,15 @@ MANIFESTS: Mapping[str, dict[str, Any]] = {
         "metadata": {"name": "corpus", "namespace": "default"},
         "spec": {
             "servedNames": ["llama", "Llama:70b"],
+            "task": "Generate",
             "model": {
                 "source": "hf://example/Llama-3.3-70B",
                 "revision": REVISION,
                 "tokenSecretRef": {"name": "hf-token", "key": "token"},
+                "adapters": [
+                    {"name": "law", "source": "hf://example/law-lora", "revision": REVISION, "rank": 32},
+                    {"name": "Tax:v2", "source": "pvc://models/tax", "rank": 16},
+                ],
                 "facts": {**_FACTS},
             },
             "engine": {
@@ -103,6 +108,12 @@ MANIFESTS: Mapping[str, dict[str, Any]] = {
             "limitedBy": "running",
             "lastScale": "2026-01-02T03:04:05Z",
             "costPerHour": "13.76",
+            "prices": {
+                "promptPerMillion": "0.109267",
+                "cachedPromptPerMillion": "0.000184",
+                "completionPerMillion": "0.490649",
+                "source": "Predicted",
+            },
             "variants": [
                 {
                     "name": "fp8-h100",

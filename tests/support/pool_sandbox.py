@@ -79,13 +79,17 @@ def is_ready(pool: Mapping[str, Any]) -> bool:
 
 def complete(pod: Mapping[str, Any], *, model: str, max_tokens: int, **more: Any) -> dict[str, Any]:
     """Ask the engine of a pod for a completion and return its answer."""
+    return ask(pod, "/v1/completions", model=model, prompt="Hello", max_tokens=max_tokens, **more)
+
+
+def ask(pod: Mapping[str, Any], path: str, **body: Any) -> dict[str, Any]:
+    """POST a body to the engine of a pod and return its answer."""
     [engine] = pod["spec"]["containers"]
     port = next(each["containerPort"] for each in engine["ports"] if each["name"] == ENGINE_PORT_NAME)
     connection = http.client.HTTPConnection(pod["status"]["podIP"], port, timeout=60)
-    request = {"model": model, "prompt": "Hello", "max_tokens": max_tokens, **more}
-    connection.request("POST", "/v1/completions", json.dumps(request), {"Content-Type": "application/json"})
+    connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
     answer = connection.getresponse()
-    body = answer.read().decode()
+    text = answer.read().decode()
     connection.close()
-    assert answer.status == http.HTTPStatus.OK, body
-    return dict(json.loads(body))
+    assert answer.status == http.HTTPStatus.OK, text
+    return dict(json.loads(text))

@@ -19,8 +19,7 @@ from mixserve.simulate.engine import SimulatedEngineCore
 from mixserve_devcluster.engine import command_line, deployment, trtllm_command_line
 from mixserve_devcluster.engine.engine_loop import EngineLoop
 from mixserve_devcluster.engine.environment import SimulationEnvironment
-from mixserve_devcluster.engine.lifecycle import trtllm_metrics
-from mixserve_devcluster.engine.metrics import EngineMetrics
+from mixserve_devcluster.engine.lifecycle import engine_metrics, trtllm_metrics
 from mixserve_devcluster.engine.server import Server
 from support.waiting import eventually
 
@@ -88,13 +87,7 @@ async def served(*flags: str, **environment: Any) -> AsyncIterator[Served]:
     """Serve inside the test's event loop."""
     chosen = resolved(*flags, **environment)
     core = SimulatedEngineCore(chosen.settings)
-    metrics = EngineMetrics(
-        model_name=chosen.options.served_model_name[0],
-        max_model_len=chosen.settings.max_model_len,
-        time_scale=chosen.time_scale,
-        cache_config=chosen.cache_config(core.kv_budget.blocks),
-        proposed_tokens=0 if chosen.settings.speculation is None else chosen.settings.speculation.tokens,
-    )
+    metrics = engine_metrics(chosen, core)
     trtllm = trtllm_metrics(chosen, core)
     loop = EngineLoop(core, time_scale=chosen.time_scale, on_step=(trtllm or metrics).step_done)
     server = Server(chosen, loop, metrics, trtllm=trtllm)

@@ -93,9 +93,10 @@ class StreamLoad:
                     if event is None:
                         stream = replace(stream, done=True)
                     else:
-                        [choice] = event["choices"]
-                        text += choice["text"]
-                        stream = replace(stream, finish_reason=choice["finish_reason"] or "")
+                        # The last event has the token counts and no choice.
+                        for choice in event["choices"]:
+                            text += choice["text"]
+                            stream = replace(stream, finish_reason=choice["finish_reason"] or "")
         except (aiohttp.ClientError, TimeoutError) as error:
             stream = replace(stream, error=repr(error))
         return replace(stream, received=len(text) // CHARACTERS_PER_TOKEN)

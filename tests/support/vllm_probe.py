@@ -64,9 +64,17 @@ def _understood(parser: FlexibleArgumentParser, arguments: list[str]) -> dict[st
         "max_num_seqs": config.scheduler_config.max_num_seqs,
         "max_num_batched_tokens": config.scheduler_config.max_num_batched_tokens,
         "chat_template": parsed.chat_template and Path(parsed.chat_template).name,
+        "adapters": None if config.lora_config is None else _adapters(config.lora_config, parsed.lora_modules),
+        "runner": config.model_config.runner_type,
+        "counts_tokens": parsed.enable_force_include_usage and parsed.enable_prompt_tokens_details,
         "disable_custom_all_reduce": parsed.disable_custom_all_reduce,
         "tensor_parallel_size": config.parallel_config.tensor_parallel_size,
     }
+
+
+def _adapters(lora: Any, modules: Any) -> dict[str, Any]:
+    names = {module.name: module.path for module in modules}
+    return {"slots": lora.max_loras, "rank": lora.max_lora_rank, "paths": names}
 
 
 def _speculation(config: Any) -> dict[str, Any] | None:

@@ -38,6 +38,18 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end -}}
 
+{{/* How gateways are deployed, as the operator reads it. */}}
+{{- define "mixserve.gatewayOptions" -}}
+{{- $user := ternary nil (int64 .Values.runAsUser) (kindIs "invalid" .Values.runAsUser) -}}
+{{- with .Values.gateway -}}
+{{- $options := dict "image" (include "mixserve.image" $) "imagePullPolicy" $.Values.image.pullPolicy "envoyImage" .envoyImage "replicas" (int .replicas) "serviceType" .serviceType "runAsUser" $user "envoyResources" (default dict .resources.envoy) "gatewayResources" (default dict .resources.gateway) -}}
+{{- if .tls.secretName -}}
+{{- $_ := set $options "tlsSecretName" .tls.secretName -}}
+{{- end -}}
+{{- toJson $options -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Name of what is not in a namespace, of which each release has its own. */}}
 {{- define "mixserve.clusterName" -}}
 {{ .Release.Namespace }}-{{ include "mixserve.fullname" . }}
@@ -64,6 +76,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, delete]
+{{- if .Values.gateway.enabled }}
+- apiGroups: [mixserve.dev]
+  resources: [routingpolicies]
+  verbs: [get, list, watch]
+- apiGroups: [mixserve.dev]
+  resources: [routingpolicies/status]
+  verbs: [patch]
+# A gateway may read the pools, policies and pods of its namespace. The API server lets nobody give a right that they do
+# not have themselves.
+- apiGroups: [rbac.authorization.k8s.io]
+  resources: [roles, rolebindings]
+  verbs: [get, list, watch, create, patch, delete]
+{{- end }}
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch, patch]

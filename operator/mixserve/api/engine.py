@@ -22,6 +22,13 @@ class EngineType(StrEnum):
     TENSORRT_LLM = "tensorrt-llm"
 
 
+class Task(StrEnum):
+    """What a model is served for."""
+
+    GENERATE = "Generate"
+    EMBED = "Embed"
+
+
 EngineVersion = Annotated[str, Field(max_length=32, pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
 """A version of an engine: major, minor and patch."""
 

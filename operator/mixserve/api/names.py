@@ -14,6 +14,9 @@ LABEL_VARIANT = f"{GROUP}/variant"
 LABEL_ROUTABLE = f"{GROUP}/routable"
 """Pods carry it with the value "true" until they drain; Services and clients select by it, ReplicaSets do not."""
 
+LABEL_GATEWAY = f"{GROUP}/gateway"
+"""Everything of a namespace's gateway carries it with the value "true"."""
+
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 LABEL_NAME = "app.kubernetes.io/name"
 LABEL_INSTANCE = "app.kubernetes.io/instance"
@@ -26,6 +29,9 @@ ANNOTATION_LAST_VALID_SPEC = f"{GROUP}/last-valid-spec"
 A restarted operator goes on with it while the pool's own spec is invalid, and tells by it which names a pool has."""
 ANNOTATION_LAST_VALID_PAIR = f"{GROUP}/last-valid-pair"
 """Beside it, where the pool speculates: the spec of the SpeculativePair that its objects were made with, as JSON."""
+ANNOTATION_LAST_VALID_POLICIES = f"{GROUP}/last-valid-policies"
+"""On a gateway's ServiceAccount: the last valid specs of its RoutingPolicies, as a JSON object by the policies' uids;
+absent where they have more than 128 KiB. A gateway that starts goes on with them where a policy is invalid now."""
 ANNOTATION_MEMORY_PLAN = f"{GROUP}/memory-plan"
 """On pods: what was planned, as JSON with camelCase keys (weightsBytes, kvBytesPerToken, parameters, ...)."""
 ANNOTATION_DRAINING_SINCE = f"{GROUP}/draining-since"
@@ -75,6 +81,8 @@ class Reason(StrEnum):
     UNKNOWN_SPECULATIVE_PAIR = "UnknownSpeculativePair"
     UNSUPPORTED_SPECULATION = "UnsupportedSpeculation"
     DRAFT_MISMATCH = "DraftMismatch"
+    SHADOW_IS_TARGET = "ShadowIsTarget"
+    TARGET_NOT_FOUND = "TargetNotFound"
     # Fits
     FITS = "Fits"
     DOES_NOT_FIT = "DoesNotFit"
@@ -113,6 +121,9 @@ class Reason(StrEnum):
     NOT_PERMITTED = "NotPermitted"
     # Ready of a SpeculativePair
     NOT_USED = "NotUsed"
+    # Ready of a RoutingPolicy
+    GATEWAY_NOT_READY = "GatewayNotReady"
+    NO_TARGET_READY = "NoTargetReady"
     # Events only
     SCALE_UP = "ScaleUp"
     SCALE_DOWN = "ScaleDown"

@@ -8,55 +8,17 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from mixserve.api.base import CelRule, ObjectMeta, StrictModel
-from mixserve.api.engine import Engine, EngineType
+from mixserve.api.engine import Engine, EngineType, Task
 from mixserve.api.lists import ListMap, ListSet
-from mixserve.api.model_facts import ModelFacts
-from mixserve.api.pod_inputs import SecretKeyRef
+from mixserve.api.model import Model, ModelSource, Revision, ServedName
 from mixserve.api.pool_status import PoolStatus
 from mixserve.api.scalars import AUTO, LABEL_PATTERN, DecimalString, Duration, GpuCount, Memory, ObjectName
-
-# No part of a path may be "..": it would lead out of the claim or directory.
-_PATH_PART = r"\.?[A-Za-z0-9_-][A-Za-z0-9._-]*"
-SOURCE_PATTERN = (
-    r"^(hf://[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*"
-    rf"|pvc://[a-z0-9]([-a-z0-9.]{{0,251}}[a-z0-9])?(/{_PATH_PART})*"
-    rf"|host://(/{_PATH_PART})+)$"
-)
-ModelSource = Annotated[str, Field(max_length=512, pattern=SOURCE_PATTERN)]
-Revision = Annotated[str, Field(pattern="^[0-9a-f]{40}$")]
 
 POOL_NAME_PATTERN = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
 # With "-", a variant's name (20) and "-", it leaves room in the 63 characters of a label value.
 LONGEST_POOL_NAME = 40
 # The namespace's own ServiceAccount, and a Service of the namespace default.
 RESERVED_POOL_NAMES = ("default", "kubernetes")
-
-
-REVISION_BELONGS_TO_HUB = CelRule(
-    rule="self.source.startsWith('hf://') == has(self.revision)",
-    message="revision is needed for hf:// sources and has no meaning for others",
-    holds=lambda files: files.source.startswith("hf://") == (files.revision is not None),
-)
-"""For what has a source of its own."""
-
-
-class Model(StrictModel):
-    """The model and where its files are."""
-
-    source: ModelSource
-    """Where the files are: hf://ORGANISATION/NAME on the Hugging Face Hub, pvc://CLAIM/PATH on a volume of the
-    namespace, or host:///PATH on the node (for development: the baseline Pod Security Standard refuses it)."""
-    revision: Revision | None = None
-    """Commit of the Hugging Face repository: 40 hexadecimal digits, in quotes. Needed for hf://, so that every replica
-    runs the same weights; has no meaning for other sources."""
-    token_secret_ref: SecretKeyRef | None = None
-    """Hugging Face token, for gated or private repositories. Unset: none is sent."""
-    facts: ModelFacts | None = None
-    """The model's numbers, from which memory and parallelism are planned. Unset: read from the checkpoint, by the
-    operator on the hub, by a Job on a volume; where that can't be, nobody checks whether the model fits. `mixserve
-    facts` prints them."""
-
-    cel_rules: ClassVar[tuple[CelRule, ...]] = (REVISION_BELONGS_TO_HUB,)
 
 
 class PairReference(StrictModel):
@@ -208,14 +170,14 @@ class Rollout(StrictModel):
     serves nobody until its new one has started, or for as long as that can't start."""
 
 
-ServedName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")]
-
-
 class LLMServingPoolSpec(StrictModel):
     """What to serve and how. model and variants are needed; everything else has a default."""
 
     served_names: Annotated[tuple[ServedName, ...], Field(min_length=1, max_length=16), ListSet()] | None = None
     """Model names that clients send, unique in the namespace. Unset: the pool's own name."""
+    task: Task = Task.GENERATE
+    """What the model is for. Generate: texts, at /v1/chat/completions and /v1/completions. Embed: vectors of texts, at
+    /v1/embeddings, which vLLM alone serves; such a pool takes no speculative decoding."""
     model: Model
     engine: Engine = Engine()
     variants: Annotated[tuple[Variant, ...], Field(min_length=1, max_length=8), ListMap("name")]
@@ -247,13 +209,15 @@ class LLMServingPoolSpec(StrictModel):
         ),
         CelRule(
             rule="!has(self.model.tokenSecretRef) || has(self.speculativePairRef) || self.variants.exists(v, "
-            "(has(v.source) ? v.source : self.model.source).startsWith('hf://'))",
-            message="model.tokenSecretRef has no meaning unless a variant, or the draft of speculativePairRef, has an "
-            "hf:// source",
+            "(has(v.source) ? v.source : self.model.source).startsWith('hf://')) || (has(self.model.adapters) "
+            "&& self.model.adapters.exists(a, a.source.startsWith('hf://')))",
+            message="model.tokenSecretRef has no meaning unless a variant, an adapter or the draft of "
+            "speculativePairRef has an hf:// source",
             holds=lambda spec: (
                 spec.model.token_secret_ref is None
                 or spec.speculative_pair_ref is not None
                 or any((v.source or spec.model.source).startswith("hf://") for v in spec.variants)
+                or any(adapter.source.startswith("hf://") for adapter in spec.model.adapters)
             ),
         ),
     )
@@ -294,8 +258,13 @@ class LLMServingPool(StrictModel):
 
     @property
     def served_names(self) -> tuple[str, ...]:
-        """The model names that the pool answers for."""
+        """The names of the model itself."""
         return self.spec.served_names or (self.metadata.name,)
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """All model names that the pool answers for: those of the model, then those of its adapters."""
+        return (*self.served_names, *(adapter.name for adapter in self.spec.model.adapters))
 
 
 def _is_service_name(name: str) -> bool:

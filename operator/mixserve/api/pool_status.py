@@ -93,6 +93,27 @@ class LastDecision(StrictModel):
     """The decision as a sentence."""
 
 
+class PriceSource(StrEnum):
+    """Where prices come from."""
+
+    GIVEN = "Given"
+    PREDICTED = "Predicted"
+
+
+class PoolPrices(StrictModel):
+    """What tokens cost, in USD per million, as decimals: what the gateway accounts with."""
+
+    prompt_per_million: str
+    """Prompt tokens that are not in the prefix cache."""
+    cached_prompt_per_million: str
+    """Prompt tokens from the prefix cache."""
+    completion_per_million: str
+    """Tokens of answers."""
+    source: PriceSource
+    """Given: in spec.prices. Predicted: from price and speed of the GPUs of the first variant whose numbers are known,
+    for replicas that are full."""
+
+
 class PoolStatus(StrictModel):
     """What was seen and decided. Live numbers are metrics of the operator, not status."""
 
@@ -112,6 +133,8 @@ class PoolStatus(StrictModel):
     """When replicas were last written, RFC 3339."""
     cost_per_hour: str | None = None
     """USD per hour of the wanted replicas, on demand."""
+    prices: PoolPrices | None = None
+    """What tokens cost. Unset: nobody said, and nothing could be predicted."""
     variants: Annotated[tuple[VariantStatus, ...], ListMap("name")] = ()
     """Replicas by variant."""
     last_decision: LastDecision | None = None

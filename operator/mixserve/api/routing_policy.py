@@ -8,7 +8,7 @@ from pydantic import Field
 
 from mixserve.api.base import CelRule, ObjectMeta, StrictModel
 from mixserve.api.lists import ListMap, ListSet
-from mixserve.api.pool import ServedName
+from mixserve.api.model import ServedName
 from mixserve.api.routing_policy_status import RoutingPolicyStatus
 from mixserve.api.scalars import LABEL_PATTERN, NAME_IS_A_LABEL, ObjectName, PositiveDuration
 

@@ -7,8 +7,8 @@ from pydantic import Field
 
 from mixserve.api.base import CelRule, ObjectMeta, StrictModel
 from mixserve.api.lists import ListMap
+from mixserve.api.model import REVISION_BELONGS_TO_HUB, ModelSource, Revision
 from mixserve.api.model_facts import ModelFacts
-from mixserve.api.pool import REVISION_BELONGS_TO_HUB, ModelSource, Revision
 from mixserve.api.scalars import AUTO, NAME_IS_A_LABEL, GpuCount
 from mixserve.api.speculative_pair_status import SpeculativePairStatus
 

@@ -59,30 +59,41 @@ class Connection:
         *,
         limit: int,
         token: str | None = None,
+        namespace: str = "",
         field_selector: str | None = None,
+        label_selector: str | None = None,
     ) -> dict[str, Any]:
-        """Read some of the objects of all namespaces.
+        """Read some of the objects.
 
         Args:
             resource: of the objects.
             limit: most objects, >= 1.
             token: `metadata.continue` of the page before; None for the first one.
-            field_selector: which objects.
+            namespace: whose objects; empty: those of all namespaces.
+            field_selector: which objects, by fields.
+            label_selector: which objects, by labels.
 
         Raises:
             Expired: the token is too old; begin again.
         """
-        options = {"limit": limit, "_continue": token, "field_selector": field_selector}
-        return await self._json("list", resource, "get", resource.path(), **options)
+        options = {
+            "limit": limit,
+            "_continue": token,
+            "field_selector": field_selector,
+            "label_selector": label_selector,
+        }
+        return await self._json("list", resource, "get", resource.path(namespace=namespace), **options)
 
     async def watch(
         self,
         resource: Resource,
         *,
         version: str,
+        namespace: str = "",
         field_selector: str | None = None,
+        label_selector: str | None = None,
     ) -> AsyncGenerator[dict[str, Any]]:
-        """Changes after a version, in all namespaces, until the API server ends the watch after some minutes.
+        """Changes after a version, in all namespaces or one, until the API server ends the watch after some minutes.
 
         Yields:
             Events as in the API: type (ADDED, MODIFIED, DELETED, or BOOKMARK with a version alone) and object.
@@ -91,15 +102,17 @@ class Connection:
             Expired: the version is too old; list again.
             Unavailable: the connection broke.
         """
-        what = f"watch {resource.path()}"
+        path = resource.path(namespace=namespace)
+        what = f"watch {path}"
         response = await self._send(
             "watch",
             resource,
             "get",
-            resource.path(),
+            path,
             watch="true",
             resource_version=version,
             field_selector=field_selector,
+            label_selector=label_selector,
             timeout_seconds=WATCH_S,
             query_params=[("allowWatchBookmarks", "true")],
             timeout_s=WATCH_S + _WATCH_OVERDUE_S,

@@ -1,4 +1,4 @@
-"""Post events: what `kubectl describe` shows below a pool."""
+"""Post events: what `kubectl describe` shows below a pool or a policy."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ async def post_event(
     connection: Connection,
     event: Event,
     *,
-    pool: Mapping[str, Any],
+    about: Mapping[str, Any],
     instance: str,
     now_s: float,
 ) -> None:
-    """Post one event about a pool.
+    """Post one event about an object of our kinds; a pool where it does not say what it is.
 
     Raises:
         ApiError: the API server refused or did not answer.
     """
-    metadata = pool["metadata"]
+    metadata = about["metadata"]
     body: dict[str, Any] = {
         "apiVersion": EVENTS.api_version,
         "kind": EVENTS.kind,
@@ -46,7 +46,7 @@ async def post_event(
         "note": _shortened(event.message),
         "regarding": {
             "apiVersion": POOLS.api_version,
-            "kind": POOLS.kind,
+            "kind": about.get("kind", POOLS.kind),
             "name": metadata["name"],
             "namespace": metadata["namespace"],
             "uid": metadata["uid"],

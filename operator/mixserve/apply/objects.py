@@ -1,4 +1,4 @@
-"""Bring one object of a pool into the state that was planned, with as few writes as that takes.
+"""Bring one object of a pool or a gateway into the state that was planned, with as few writes as that takes.
 
 A new object is POSTed: a name that is taken is noticed instead of overwritten, and a Deployment starts with its
 replicas, which no apply ever carries. From then on it is server-side applied, and only when it is not as desired.
@@ -13,10 +13,10 @@ import copy
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from mixserve.api.names import ANNOTATION_DESIRED_HASH, FIELD_MANAGER, LABEL_POOL
+from mixserve.api.names import ANNOTATION_DESIRED_HASH, FIELD_MANAGER, LABEL_GATEWAY, LABEL_POOL
 from mixserve.apply.drift import first_difference
 from mixserve.apply.errors import Conflict, NotFound, NotOwned
-from mixserve.apply.resources import OWNED_BY_KIND, POOLS
+from mixserve.apply.resources import POLICIES, POOLS, WRITTEN_BY_KIND
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,7 +92,7 @@ class ObjectWriter:
         """Delete an object that is no longer desired; its pods finish their requests as with any deletion."""
         metadata = live["metadata"]
         await self._connection.delete(
-            OWNED_BY_KIND[live["kind"]],
+            WRITTEN_BY_KIND[live["kind"]],
             namespace=metadata["namespace"],
             name=metadata["name"],
             uid=metadata["uid"],
@@ -111,7 +111,7 @@ class ObjectWriter:
         if replicas is not None:
             body["spec"] = {**body["spec"], "replicas": replicas}
         try:
-            return await self._connection.create(OWNED_BY_KIND[body["kind"]], body, field_manager=FIELD_MANAGER)
+            return await self._connection.create(WRITTEN_BY_KIND[body["kind"]], body, field_manager=FIELD_MANAGER)
         except Conflict:  # the name is taken, perhaps by ourselves, before we were started or our watch told us
             return None
 
@@ -119,14 +119,14 @@ class ObjectWriter:
         kind, metadata = desired["kind"], desired["metadata"]
         try:
             return await self._connection.get(
-                OWNED_BY_KIND[kind], namespace=metadata["namespace"], name=metadata["name"]
+                WRITTEN_BY_KIND[kind], namespace=metadata["namespace"], name=metadata["name"]
             )
         except NotFound as error:
             # The object of a deleted pool of the same name, which the garbage collector has just taken.
             raise Conflict(f"{kind} {metadata['name']} was there and is gone") from error
 
     async def _apply(self, desired: Mapping[str, Any], live: Mapping[str, Any]) -> Mapping[str, Any]:
-        resource = OWNED_BY_KIND[desired["kind"]]
+        resource = WRITTEN_BY_KIND[desired["kind"]]
         entries = applied_instead_of_created(live["metadata"].get("managedFields", []))
         if entries is not None:
             metadata = live["metadata"]
@@ -172,7 +172,10 @@ def _hash_of(live: Mapping[str, Any]) -> str | None:
 
 
 def _check_owner(desired: Mapping[str, Any], live: Mapping[str, Any]) -> None:
-    """Refuse to touch what is not the pool's; what an orphaning deletion has left behind is adopted."""
+    """Refuse to touch what is not the pool's or the gateway's; what an orphaning deletion has left is adopted."""
+    if LABEL_GATEWAY in desired["metadata"]["labels"]:
+        _check_gateway(live)
+        return
     wanted = desired["metadata"]["ownerReferences"][0]["uid"]
     name = f"{live['kind']} {live['metadata']['namespace']}/{live['metadata']['name']}"
     owners = live["metadata"].get("ownerReferences", [])
@@ -190,6 +193,18 @@ def _check_owner(desired: Mapping[str, Any], live: Mapping[str, Any]) -> None:
         "delete it, or give the pool" if other is None else f"it is the pool {other}'s; give this one or its variant"
     )
     raise NotOwned(f"{name} exists and does not belong to this pool: {remedy} another name")
+
+
+def _check_gateway(live: Mapping[str, Any]) -> None:
+    """A gateway is that of all policies of its namespace, whichever of them owned it so far."""
+    metadata = live["metadata"]
+    owners = metadata.get("ownerReferences", [])
+    # With the label it may have lost its owners, and with owners the label.
+    is_labelled = LABEL_GATEWAY in metadata.get("labels", {})
+    if (owners or is_labelled) and all(owner["kind"] == POLICIES.kind for owner in owners):
+        return
+    name = f"{live['kind']} {metadata['namespace']}/{metadata['name']}"
+    raise NotOwned(f"{name} exists and does not belong to this namespace's gateway: delete it")
 
 
 def _owner_name(desired: Mapping[str, Any]) -> str:

@@ -31,6 +31,7 @@ POOLS = Resource(API_VERSION, "LLMServingPool", "llmservingpools")
 FORMATS = Resource(API_VERSION, "QuantizationFormat", "quantizationformats", namespaced=False)
 ACCELERATORS = Resource(API_VERSION, "AcceleratorClass", "acceleratorclasses", namespaced=False)
 PAIRS = Resource(API_VERSION, "SpeculativePair", "speculativepairs")
+POLICIES = Resource(API_VERSION, "RoutingPolicy", "routingpolicies")
 PODS = Resource("v1", "Pod", "pods")
 NODES = Resource("v1", "Node", "nodes", namespaced=False)
 EVENTS = Resource("events.k8s.io/v1", "Event", "events")
@@ -50,6 +51,9 @@ DEPLOYMENTS = Resource("apps/v1", "Deployment", "deployments")
 SERVICES = Resource("v1", "Service", "services")
 DISRUPTION_BUDGETS = Resource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 
+ROLES = Resource("rbac.authorization.k8s.io/v1", "Role", "roles")
+ROLE_BINDINGS = Resource("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
+
 JOBS = Resource("batch/v1", "Job", "jobs")
 VOLUME_CLAIMS = Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 
@@ -57,3 +61,9 @@ OWNED = (SERVICE_ACCOUNTS, CONFIG_MAPS, DEPLOYMENTS, SERVICES, DISRUPTION_BUDGET
 """What a pool consists of, in the order in which it is made."""
 
 OWNED_BY_KIND = {resource.kind: resource for resource in OWNED}
+
+GATEWAY_ONLY = (ROLES, ROLE_BINDINGS)
+"""What only gateways consist of."""
+
+WRITTEN_BY_KIND = {resource.kind: resource for resource in (*OWNED, *GATEWAY_ONLY)}
+"""Everything that the operator applies: what pools consist of, and gateways."""

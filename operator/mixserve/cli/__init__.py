@@ -9,6 +9,7 @@ import typer
 
 from mixserve.cli import dev, operator
 from mixserve.cli.facts import facts
+from mixserve.cli.gateway import gateway
 from mixserve.cli.plan import plan
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 app.command()(plan)
 app.command()(facts)
+app.command()(gateway)
 app.add_typer(dev.app, name="dev")
 app.add_typer(operator.app, name="operator")
 

@@ -10,6 +10,7 @@ import typer
 
 from mixserve.cli.demo import demo
 from mixserve.cli.embedded import clear_errors
+from mixserve.cli.forward import forward
 from mixserve.cli.generate import generate
 from mixserve.cli.install import install
 from mixserve.cli.output import Output, note, print_json, print_table
@@ -21,6 +22,7 @@ app = typer.Typer(help="A Kubernetes cluster of local processes, to try things o
 app.command()(generate)
 app.command()(demo)
 app.command()(install)
+app.command()(forward)
 
 Name = Annotated[str, typer.Option("--name", help="Name of the cluster; several can run side by side.")]
 OutputForm = Annotated[Output, typer.Option("--output", "-o", help="Form of the answer.")]

@@ -1,4 +1,4 @@
-"""What is in manifests: pools, pairs, entries of the catalogue, and what can't be read of them."""
+"""What is in manifests: pools, pairs, policies, entries of the catalogue, and what can't be read of them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from mixserve.api.accelerator import AcceleratorClass
 from mixserve.api.names import GROUP, Reason
 from mixserve.api.pool import LLMServingPool
 from mixserve.api.quantization import QuantizationFormat
+from mixserve.api.routing_policy import RoutingPolicy
 from mixserve.api.speculative_pair import SpeculativePair
 from mixserve.catalog.built_in import Catalog, built_in_catalog
 from mixserve.cli.manifest_files import MOST_BYTES
 from mixserve.cli.yaml_documents import YamlError, documents
+from mixserve.validate.policy_checks import judge_policy
 from mixserve.validate.unreadable import against_schema
 from mixserve.validate.violation import Violation
 
@@ -24,14 +26,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mixserve.cli.manifest_files import ManifestFile
+    from mixserve.validate.policy_checks import PolicyFindings
 
-_Kind = LLMServingPool | SpeculativePair | QuantizationFormat | AcceleratorClass
+_Kind = LLMServingPool | SpeculativePair | RoutingPolicy | QuantizationFormat | AcceleratorClass
 
 _MODELS: Mapping[str, type[_Kind]] = {
-    model.__name__: model for model in (LLMServingPool, SpeculativePair, QuantizationFormat, AcceleratorClass)
+    model.__name__: model
+    for model in (LLMServingPool, SpeculativePair, RoutingPolicy, QuantizationFormat, AcceleratorClass)
 }
 _POOL = LLMServingPool.__name__
-_NAMESPACED = frozenset({_POOL, SpeculativePair.__name__})
+_NAMESPACED = frozenset({_POOL, SpeculativePair.__name__, RoutingPolicy.__name__})
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,7 @@ class Manifests:
         formats: of the files, by name.
         accelerators: of the files, by name.
         pairs: of the files, by namespace and name.
+        policies: by place in the order of the files.
     """
 
     pools: list[tuple[Named, LLMServingPool]] = field(default_factory=list)
@@ -97,6 +102,7 @@ class Manifests:
     formats: dict[str, QuantizationFormat] = field(default_factory=dict)
     accelerators: dict[str, AcceleratorClass] = field(default_factory=dict)
     pairs: dict[str, dict[str, SpeculativePair]] = field(default_factory=dict)
+    policies: list[tuple[Named, RoutingPolicy]] = field(default_factory=list)
 
     def catalog(self, base: Catalog | None = None) -> Catalog:
         """The built-in catalogue, or that of a cluster, and what the files have instead or on top."""
@@ -109,7 +115,8 @@ class Manifests:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing of Mixserve at all."""
-        return not (self.pools or self.refused or self.formats or self.accelerators or self.pairs)
+        known = (self.pools, self.refused, self.formats, self.accelerators, self.pairs, self.policies)
+        return not any(known)
 
     def pairs_for(self, pool: LLMServingPool, base: Mapping[str, SpeculativePair]) -> dict[str, SpeculativePair]:
         """The SpeculativePairs that a pool may name: those of its namespace.
@@ -124,13 +131,31 @@ class Manifests:
 
 
 def read_manifests(files: Iterable[ManifestFile], *, namespace: str) -> Manifests:
-    """Read all files; pools and pairs without a namespace are in `namespace`."""
+    """Read all files; pools, pairs and policies without a namespace are in `namespace`."""
     found = Manifests()
     seen: dict[tuple[str, str, str], Place] = {}
     for file in files:
         for place, content in _documents(file, found):
             _read(place, content, namespace=namespace, seen=seen, found=found)
     return found
+
+
+def wrong_policies(found: Manifests) -> list[Refused]:
+    """Policies in which something is wrong, beside the pools and policies of the files.
+
+    That a pool is not among them is nothing: it may be in the cluster.
+    """
+    judged = [(what, _findings(policy, found)) for what, policy in found.policies]
+    return [Refused(what, findings.violations) for what, findings in judged if findings.violations]
+
+
+def _findings(policy: RoutingPolicy, found: Manifests) -> PolicyFindings:
+    namespace = policy.metadata.namespace
+    return judge_policy(
+        policy,
+        pools=[pool for _, pool in found.pools if pool.metadata.namespace == namespace],
+        policies=[other for _, other in found.policies if other.metadata.namespace == namespace],
+    )
 
 
 def _documents(file: ManifestFile, found: Manifests) -> Iterator[tuple[Place, Any]]:
@@ -225,6 +250,8 @@ def _keep(what: Named, parsed: _Kind, found: Manifests) -> None:
             found.pools.append((what, parsed))
         case SpeculativePair():
             found.pairs.setdefault(what.namespace, {})[what.name] = parsed
+        case RoutingPolicy():
+            found.policies.append((what, parsed))
         case QuantizationFormat():
             found.formats[what.name] = parsed
         case AcceleratorClass():

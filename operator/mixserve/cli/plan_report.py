@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from mixserve.cli.manifests import wrong_policies
 from mixserve.cli.plan_against import difference as difference_to
 from mixserve.plan.forecast import forecast
 from mixserve.plan.speculation import pair_of
@@ -63,7 +64,7 @@ class Report:
     Attributes:
         question: what was asked.
         pools: those that could be read, in the order of the files.
-        refused: manifests and files that could not.
+        refused: manifests and files that could not, and policies in which something is wrong.
         ignored: for each file, how many objects of which other kinds it has.
     """
 
@@ -110,7 +111,7 @@ def report_on(
             )
             for (what, _), judgement, findings, live in found
         ),
-        refused=tuple(manifests.refused),
+        refused=(*manifests.refused, *wrong_policies(manifests)),
         ignored=manifests.ignored,
     )
 

@@ -24,7 +24,7 @@ _MOST_WAITING = 2000
 
 
 class EventPoster:
-    """Posts events about pools, one after the other.
+    """Posts events about pools and policies, one after the other.
 
     Args:
         connection: to the API server.
@@ -36,20 +36,24 @@ class EventPoster:
         self._instance = instance
         self._waiting: asyncio.Queue[tuple[Event, Mapping[str, Any], float]] = asyncio.Queue(_MOST_WAITING)
 
-    def put(self, event: Event, pool: Mapping[str, Any]) -> None:
+    def put(self, event: Event, about: Mapping[str, Any]) -> None:
         """Have an event posted soon."""
         try:
-            self._waiting.put_nowait((event, pool, time.time()))
+            self._waiting.put_nowait((event, about, time.time()))
         except asyncio.QueueFull:
-            _log.warning("event_lost", pool=pool["metadata"]["name"], reason=event.reason.value, error="too many wait")
+            _log.warning(
+                "event_lost", object=about["metadata"]["name"], reason=event.reason.value, error="too many wait"
+            )
 
     async def run(self) -> None:
         """Post until cancelled."""
         while True:
-            event, pool, at_s = await self._waiting.get()
+            event, about, at_s = await self._waiting.get()
             try:
-                await post_event(self._connection, event, pool=pool, instance=self._instance, now_s=at_s)
+                await post_event(self._connection, event, about=about, instance=self._instance, now_s=at_s)
             except Terminating:  # nobody will look for it
                 continue
             except ApiError as error:  # the status says it as well
-                _log.warning("event_lost", pool=pool["metadata"]["name"], reason=event.reason.value, error=str(error))
+                _log.warning(
+                    "event_lost", object=about["metadata"]["name"], reason=event.reason.value, error=str(error)
+                )

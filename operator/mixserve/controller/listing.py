@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from mixserve.api.names import API_VERSION, LABEL_POOL
+from mixserve.api.names import API_VERSION
 from mixserve.apply.errors import ApiError, NotFound
-from mixserve.controller.cluster_view import LABELLED, WATCHED
+from mixserve.controller.cluster_view import LABELLED, MANAGED, WATCHED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from mixserve.apply.connection import Connection
     from mixserve.apply.resources import Resource
     from mixserve.controller.cluster_view import ClusterView
-    from mixserve.controller.object_cache import PoolKey
+    from mixserve.controller.object_cache import WorkKey
 
 _log = structlog.get_logger(__name__)
 
@@ -38,7 +38,8 @@ class Lister:
         connection: to the API server.
         view: takes the lists.
         namespaces: where to look; empty for everywhere.
-        enqueue: is asked for each pool that something was news about.
+        enqueue: is asked for each pool and gateway that something was news about.
+        resources: what is listed.
     """
 
     def __init__(
@@ -47,12 +48,14 @@ class Lister:
         *,
         view: ClusterView,
         namespaces: tuple[str, ...],
-        enqueue: Callable[[PoolKey], None],
+        enqueue: Callable[[WorkKey], None],
+        resources: Sequence[Resource] = WATCHED,
     ) -> None:
         self._connection = connection
         self._view = view
         self._namespaces = namespaces
         self._enqueue = enqueue
+        self._resources = resources
 
     async def first(self) -> None:
         """List until it has worked once, waiting for the API server and for the kinds of Mixserve."""
@@ -84,11 +87,11 @@ class Lister:
         Raises:
             ApiError: the API server refused or did not answer.
         """
-        for resource in WATCHED:
+        for resource in self._resources:
             await self._list(resource)
 
     async def _list(self, resource: Resource) -> None:
-        selector = LABEL_POOL if resource in LABELLED else None
+        selector = MANAGED if resource in LABELLED else None
         namespaces = self._namespaces if resource.namespaced and self._namespaces else ("",)
         for namespace in namespaces:
             found = await self._connection.get(resource, namespace=namespace, label_selector=selector)

@@ -24,6 +24,19 @@ class PoolKey(NamedTuple):
         return f"{self.namespace}/{self.name}"
 
 
+class GatewayKey(NamedTuple):
+    """Which gateway: each namespace has one at most."""
+
+    namespace: str
+
+    def __str__(self) -> str:
+        return f"the gateway of {self.namespace}"
+
+
+WorkKey = PoolKey | GatewayKey
+"""What is looked at, one after the other."""
+
+
 def key_of(obj: RawObject) -> PoolKey:
     """Namespace and name of an object."""
     return PoolKey(obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
@@ -33,7 +46,7 @@ class ObjectCache:
     """The newest version of each object of one resource, as the API server sent it.
 
     Args:
-        group: tells which pool an object belongs to, None for none.
+        group: tells which pool or gateway an object belongs to, None for none.
         trim: drops what nobody reads.
 
     Attributes:
@@ -43,13 +56,13 @@ class ObjectCache:
     def __init__(
         self,
         *,
-        group: Callable[[RawObject], PoolKey | None],
+        group: Callable[[RawObject], WorkKey | None],
         trim: Callable[[RawObject], RawObject] = lambda obj: obj,
     ) -> None:
         self._group = group
         self._trim = trim
         self._objects: dict[PoolKey, RawObject] = {}
-        self._groups: dict[PoolKey, dict[PoolKey, RawObject]] = {}
+        self._groups: dict[WorkKey, dict[PoolKey, RawObject]] = {}
         self._deleted: dict[str, int] = {}
         self.revision = 0
 
@@ -64,8 +77,8 @@ class ObjectCache:
         """All objects."""
         yield from list(self._objects.values())
 
-    def of(self, group: PoolKey) -> list[RawObject]:
-        """The objects that belong to a pool, by name."""
+    def of(self, group: WorkKey) -> list[RawObject]:
+        """The objects that belong to a pool or a gateway, by name."""
         return [obj for _, obj in sorted(self._groups.get(group, {}).items())]
 
     def put(self, obj: RawObject) -> bool:

@@ -15,10 +15,12 @@ from mixserve.controller.catalog_status import CatalogReporter
 from mixserve.controller.checkpoints.checkpoints import Checkpoints
 from mixserve.controller.checkpoints.keeping import Keeper
 from mixserve.controller.checkpoints.sources import hub_reader, sources
-from mixserve.controller.cluster_view import ClusterView, pool_of
+from mixserve.controller.cluster_view import WATCHED, WATCHED_FOR_GATEWAYS, ClusterView, pool_of
 from mixserve.controller.event_poster import EventPoster
+from mixserve.controller.gateway_parts import GatewayParts
 from mixserve.controller.gathering import Gatherer
 from mixserve.controller.listing import Lister
+from mixserve.controller.object_cache import GatewayKey
 from mixserve.controller.pair_status import PairReporter
 from mixserve.controller.parsed_specs import ParsedSpecs
 from mixserve.controller.planning import Planner
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     from kubernetes.aio.client import Configuration
 
     from mixserve.apply.connection import Connection
-    from mixserve.controller.object_cache import PoolKey
+    from mixserve.controller.object_cache import WorkKey
     from mixserve.controller.settings import Settings
     from mixserve.controller.telemetry import Telemetry
 
@@ -77,8 +79,11 @@ class Operator:
         self._settings = settings
         self._configuration = configuration
         self.synced = False
-        self._view = ClusterView(gone=self._forget, said=self._look_at_what_pools_name)
-        self._queue: KeyedQueue[PoolKey] = KeyedQueue()
+        self._view = ClusterView(
+            gone=self._forget, said=self._look_at_what_pools_name, routes_said=self._look_at_policies
+        )
+        self._queue: KeyedQueue[WorkKey] = KeyedQueue()
+        self._watched = (*WATCHED, *(WATCHED_FOR_GATEWAYS if settings.gateway else ()))
         speculation = SpeculationWatch()
         samples, logs = Samples(), CrashLogs(connection, read=self._log_read)
         beat = Beat(view=self._view, samples=samples, look=self._queue.add_unless_failing)
@@ -96,6 +101,7 @@ class Operator:
             view=self._view,
             namespaces=settings.watch_namespaces,
             enqueue=self._queue.add,
+            resources=self._watched,
         )
         self._events = EventPoster(connection, instance=settings.identity)
         specs = ParsedSpecs()
@@ -131,7 +137,17 @@ class Operator:
             beat=beat,
             telemetry=telemetry,
         )
-        self._workers = Workers(self._queue, reconcile=reconciler.reconcile, telemetry=telemetry)
+        self._gateways = GatewayParts.of(
+            settings.gateway,
+            connection=connection,
+            view=self._view,
+            specs=specs,
+            session=session,
+            events=self._events,
+            telemetry=telemetry,
+        )
+        self._reconcile_pool = reconciler.reconcile
+        self._workers = Workers(self._queue, reconcile=self._reconcile, telemetry=telemetry)
         self._forgetters: tuple[Callable[[str], None], ...] = (
             samples.forget,
             speculation.forget,
@@ -143,6 +159,7 @@ class Operator:
             reporter.forget,
             self._catalog.forget,
             self._pairs.forget,
+            *self._gateways.forgetters,
         )
         telemetry.pool_count.set_function(lambda: len(self._view.pools))
 
@@ -150,7 +167,7 @@ class Operator:
         """Why the process should be restarted, or None."""
         stuck = self._workers.stuck
         if stuck is not None:
-            return f"a worker has looked at pool {stuck} for minutes"
+            return f"a worker has looked at {stuck} for minutes"
         if self.synced and self._scraper.silent_for_s > _BEAT_LOST_S:
             return "the beat has stopped"
         return None
@@ -171,6 +188,7 @@ class Operator:
             asyncio.create_task(self._events.run(), name="events"),
             asyncio.create_task(self._lister.repeat(self._settings.resync_interval_s), name="lister"),
             asyncio.create_task(self._pairs.run(), name="pairs"),
+            *(asyncio.create_task(run, name="policies") for run in self._gateways.runs()),
         ]
         if self._settings.catalog_status:
             tasks.append(asyncio.create_task(self._catalog.run(), name="catalogue"))
@@ -189,7 +207,7 @@ class Operator:
             await cancel_all({watches})
 
     async def _watch(self, stop: asyncio.Event, watching: Callable[[], None]) -> None:
-        registry = watch_registry(self._view, self._queue)
+        registry = watch_registry(self._view, self._queue, self._watched)
         watch_login(registry, self._configuration)
         others = asyncio.all_tasks()
         namespaces = self._settings.watch_namespaces
@@ -204,6 +222,12 @@ class Operator:
         watching()
         await kopf.run_tasks(tasks, ignored=others)
 
+    async def _reconcile(self, key: WorkKey) -> None:
+        if isinstance(key, GatewayKey):
+            await self._gateways.reconcile(key)
+        else:
+            await self._reconcile_pool(key)
+
     def _log_read(self, pod: Mapping[str, Any]) -> None:
         pool = pool_of(pod)
         if pool is not None:
@@ -212,6 +236,9 @@ class Operator:
     def _look_at_what_pools_name(self) -> None:
         self._catalog.look()
         self._pairs.look()
+
+    def _look_at_policies(self) -> None:
+        self._gateways.look()
 
     def _forget(self, uid: str) -> None:
         for forget in self._forgetters:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mixserve.plan.memory import MEAN_CONTEXT_TOKENS, batch_prior, memory_plan_if_known
 from mixserve.plan.placement import placement_of
 from mixserve.plan.speed_up import SpeculationSpeed
+from mixserve.plan.token_prices import split_price
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mixserve.plan.memory import MemoryPlan
     from mixserve.plan.placement import Placement
     from mixserve.plan.speculation import Speculation
+    from mixserve.plan.token_prices import SplitPrice
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,14 @@ class PlanParts:
     def prior(self, variant: Variant) -> float:
         """Requests that fit in a replica at once."""
         return batch_prior(self.pool.spec.engine, placement=self.placement(variant), plan=self.memory(variant))
+
+    def split_price(self, variant: Variant) -> SplitPrice | None:
+        """What tokens of a full replica cost; None where the model's numbers are not known."""
+        memory, speculation = self.memory(variant), self.speculation.get(variant.name)
+        if memory is None:
+            return None
+        pair = None if speculation is None else speculation.spec
+        return split_price(memory, placement=self.placement(variant), engine=self.pool.spec.engine, pair=pair)
 
     def speed(self, variant: Variant, speculation: Speculation) -> SpeculationSpeed | None:
         """What the expected speed-up is worked out from; None where numbers are not known."""

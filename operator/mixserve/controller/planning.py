@@ -11,6 +11,7 @@ from mixserve.api.accelerator import AcceleratorClass
 from mixserve.api.engine import EngineType
 from mixserve.api.pool import LLMServingPool
 from mixserve.api.quantization import QuantizationFormat
+from mixserve.api.routing_policy import RoutingPolicy
 from mixserve.api.speculative_pair import SpeculativePair
 from mixserve.apply.last_valid import LastValid, last_valid
 from mixserve.apply.late_facts import MadeWith, numbers_for_objects
@@ -27,6 +28,7 @@ from mixserve.status.pair_status import PairAssessment
 from mixserve.validate.about_pair import is_about_pair
 from mixserve.validate.judgement import Judgement, judge
 from mixserve.validate.name_checks import Claim, name_owners
+from mixserve.validate.policy_names import names_taken_by_policies
 from mixserve.validate.unreadable import unreadable
 
 if TYPE_CHECKING:
@@ -37,16 +39,18 @@ if TYPE_CHECKING:
     from mixserve.controller.object_cache import ObjectCache
     from mixserve.controller.parsed_specs import ParsedSpecs
     from mixserve.validate.name_checks import Name
+    from mixserve.validate.violation import Violation
 
     RawObject = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class _Known:
-    """An assessment, and all that it came from: the pool by itself, and which pool has the names that it wants."""
+    """An assessment, and all that it came from: the pool by itself, and who has the names that it wants."""
 
     judgement: Judgement
     owners: Mapping[Name, LLMServingPool]
+    routed: tuple[Violation, ...]
     assessment: Assessment
 
 
@@ -73,12 +77,14 @@ class Planner:
         if isinstance(pool, ValidationError):
             return Assessment(violations=unreadable(pool), advise=adapter_for(EngineType.VLLM).advise)
         judgement, owners = await self._judge(key, pool), await self._owners(key, raw, pool=pool)
+        routed = tuple(names_taken_by_policies(pool, self._policies(key.namespace)))
         known = self._known.get(key)
-        if known is None or known.judgement is not judgement or known.owners != owners:
+        if known is None or known.judgement is not judgement or (known.owners, known.routed) != (owners, routed):
             served = self._last_valid(raw)
             self._configs.keep_only(_named(judgement, served), pool)
             made = self._made_with(raw, judgement, served)
-            known = self._known[key] = _Known(judgement, owners, assessment_of(judgement, owners, made))
+            assessment = assessment_of(judgement, owners, made, routed=routed)
+            known = self._known[key] = _Known(judgement, owners, routed, assessment)
         return known.assessment
 
     async def recover(self, raw: RawObject) -> PoolPlan | None:
@@ -169,6 +175,10 @@ class Planner:
     def _entries(self, model: type[Any], cache: ObjectCache) -> dict[str, Any]:
         parsed = (self._specs.readable(model, raw) for raw in cache.all())
         return {entry.metadata.name: entry for entry in parsed if entry is not None}
+
+    def _policies(self, namespace: str) -> list[RoutingPolicy]:
+        parsed = (self._specs.readable(RoutingPolicy, raw) for raw in self._view.policies_in(namespace))
+        return [policy for policy in parsed if policy is not None]
 
     async def _owners(
         self,

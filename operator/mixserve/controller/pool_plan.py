@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mixserve.api.pool_status import PoolPrices, PriceSource
 from mixserve.controller.plan_parts import PlanParts
 from mixserve.controller.scraping import MetricsEndpoint
 from mixserve.engines.registry import adapter_for
@@ -34,6 +35,7 @@ class PoolPlan:
         priors: by variant, the requests that fit in a replica at once.
         prices: by AcceleratorClass, USD per GPU and hour.
         endpoint: where its engines have their metrics.
+        token_prices: what tokens cost, given or predicted; None where neither.
         speeds: by variant that speculates, what `expected_speed_up` needs; None where numbers are not known.
     """
 
@@ -44,6 +46,7 @@ class PoolPlan:
     prices: Mapping[str, Decimal]
     endpoint: MetricsEndpoint
     speeds: Mapping[str, SpeculationSpeed | None] = field(default_factory=dict)
+    token_prices: PoolPrices | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +72,8 @@ def assessment_of(
     judgement: Judgement,
     owners: Mapping[Name, LLMServingPool],
     made_with: MadeWith,
+    *,
+    routed: tuple[Violation, ...] = (),
 ) -> Assessment:
     """What is to be thought of a pool.
 
@@ -76,8 +81,9 @@ def assessment_of(
         judgement: the pool by itself.
         owners: who has the names that it wants.
         made_with: what its objects are to be made with.
+        routed: its names that policies answer for.
     """
-    found = findings(judgement, owners)
+    found = findings(judgement, owners, routed)
     waits = judgement.waits and not found.violations
     return Assessment(
         violations=found.violations,
@@ -107,6 +113,27 @@ def plan_of(judgement: Judgement, made_with: MadeWith) -> PoolPlan:
         prices={v.accelerator: catalog.accelerators[v.accelerator].spec.price_per_hour for v in variants},
         endpoint=MetricsEndpoint(port=adapter.port, page=adapter.metrics_page(pool.spec.engine.version)),
         speeds={v.name: parts.speed(v, speculation[v.name]) for v in variants if v.name in speculation},
+        token_prices=_token_prices(parts),
+    )
+
+
+def _token_prices(parts: PlanParts) -> PoolPrices | None:
+    given = parts.pool.spec.prices
+    if given is not None:
+        return PoolPrices(
+            prompt_per_million=str(given.prompt),
+            cached_prompt_per_million=str(given.cached_prompt or 0),
+            completion_per_million=str(given.completion),
+            source=PriceSource.GIVEN,
+        )
+    predicted = next((found for each in parts.pool.spec.variants if (found := parts.split_price(each))), None)
+    if predicted is None:
+        return None
+    return PoolPrices(
+        prompt_per_million=str(predicted.prompt),
+        cached_prompt_per_million=str(predicted.cached_prompt),
+        completion_per_million=str(predicted.completion),
+        source=PriceSource.PREDICTED,
     )
 
 

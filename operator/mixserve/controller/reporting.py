@@ -138,4 +138,5 @@ class Reporter:
             deployments={} if plan is None else plan.deployments,
             prices={} if plan is None else plan.prices,
             now_s=now_s,
+            token_prices=None if plan is None else plan.token_prices,
         )

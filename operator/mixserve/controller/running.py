@@ -23,6 +23,7 @@ from mixserve.observe.scrape import scrape_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from mixserve.controller.settings import Settings
 
@@ -51,7 +52,8 @@ async def run_operator(settings: Settings) -> None:
     # No "..._created" series: nobody reads them, and they are as many as the counters. A setting of the whole process.
     disable_created_metrics()  # type: ignore[no-untyped-call]
     telemetry = Telemetry()
-    configuration = await connect_to(settings)
+    connections = _CONNECTIONS_PER_WORKER * settings.workers + _SPARE_CONNECTIONS
+    configuration = await connect_to(settings.kubeconfig, connections=connections)
     async with ApiClient(configuration) as client, scrape_session() as session:
         connection = Connection(DynamicClient(client), telemetry.count_api_call)
         leadership = Leadership(connection, settings)
@@ -106,19 +108,23 @@ async def _lead(
         await leadership.release()
 
 
-async def connect_to(settings: Settings) -> Configuration:
+async def connect_to(kubeconfig: Path | None, *, connections: int) -> Configuration:
     """Credentials of the kubeconfig that is named, else of the pod's ServiceAccount, else of the usual kubeconfig.
+
+    Args:
+        kubeconfig: the file; None if none is named.
+        connections: the most at the same time.
 
     Raises:
         StartError: there are none.
     """
     configuration = Configuration()
-    configuration.connection_pool_maxsize = _CONNECTIONS_PER_WORKER * settings.workers + _SPARE_CONNECTIONS
+    configuration.connection_pool_maxsize = connections
     # Else each call asks a thread for ~/.netrc. A proxy belongs into the kubeconfig; kopf looks nowhere else either.
     configuration.client_session_kwargs = {"trust_env": False}
     try:
-        if settings.kubeconfig is not None:
-            await load_kube_config(str(settings.kubeconfig), client_configuration=configuration, persist_config=False)
+        if kubeconfig is not None:
+            await load_kube_config(str(kubeconfig), client_configuration=configuration, persist_config=False)
             return configuration
         try:
             load_incluster_config(client_configuration=configuration)

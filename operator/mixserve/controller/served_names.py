@@ -61,4 +61,5 @@ def _names(pool: RawObject) -> frozenset[str]:
     """Model names, and those of Deployments after a slash, with which no model name begins."""
     name, spec = pool["metadata"]["name"], pool.get("spec", {})
     deployments = (f"/{name}-{variant.get('name')}" for variant in spec.get("variants") or ())
-    return frozenset((*(spec.get("servedNames") or (name,)), *deployments))
+    adapters = (adapter.get("name") for adapter in (spec.get("model") or {}).get("adapters") or ())
+    return frozenset((*(spec.get("servedNames") or (name,)), *adapters, *deployments))

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from mixserve.observe.hub_endpoint import DEFAULT_ENDPOINT, ENDPOINT_PATTERN, ENDPOINT_VARIABLE
+from mixserve.plan.gateway_options import GatewayOptions  # noqa: TC001 - pydantic reads the annotation
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "json", "console"]
@@ -83,6 +84,9 @@ class Settings(BaseSettings):
     """Whether the operator has the right to read the Secrets with tokens that pools name."""
     files_image: Annotated[str, Field(min_length=1)] | None = None
     """Image of Mixserve for the Jobs that read what there is to know of models on volumes; unset: none are made."""
+    gateway: GatewayOptions | None = None
+    """How gateways of namespaces with RoutingPolicies are deployed, as a JSON object with the fields of
+    `plan.gateway_options`; unset: there are none."""
     cache_directory: Path | None = None
     """Directory for what was read of the hub; unset: it is kept in memory and in ConfigMaps of the pools only."""
     log_level: LogLevel = "info"

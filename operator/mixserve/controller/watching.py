@@ -10,31 +10,36 @@ from typing import TYPE_CHECKING, Any
 
 import kopf
 
-from mixserve.api.names import LABEL_POOL
-from mixserve.controller.cluster_view import LABELLED, WATCHED
+from mixserve.controller.cluster_view import LABELLED, MANAGED, WATCHED
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kubernetes.aio.client import Configuration
 
     from mixserve.apply.resources import Resource
     from mixserve.controller.cluster_view import ClusterView
-    from mixserve.controller.object_cache import PoolKey
+    from mixserve.controller.object_cache import WorkKey
     from mixserve.controller.queue import KeyedQueue
 
 # A Deployment and its pods change a few times in a row; then one look at their pool is enough.
 _SETTLE_S = 0.1
 
 
-def watch_registry(view: ClusterView, queue: KeyedQueue[PoolKey]) -> kopf.OperatorRegistry:
-    """Handlers that keep the caches up to date and ask for the pools that a change concerns."""
+def watch_registry(
+    view: ClusterView,
+    queue: KeyedQueue[WorkKey],
+    resources: Sequence[Resource] = WATCHED,
+) -> kopf.OperatorRegistry:
+    """Handlers that keep the caches up to date and ask for the pools and gateways that a change concerns."""
     registry = kopf.OperatorRegistry()
-    for resource in WATCHED:
+    for resource in resources:
         _watch(registry, resource, view, queue)
     return registry
 
 
 def watch_settings() -> kopf.OperatorSettings:
-    """Kopf's settings: it writes nothing, and sees of other people's resources only what belongs to pools."""
+    """Kopf's settings: it writes nothing, and sees of other people's resources only what the operator manages."""
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.scanning.disabled = True
@@ -44,7 +49,7 @@ def watch_settings() -> kopf.OperatorSettings:
     # Workers of objects that change a few times in a row are not worth keeping longer.
     settings.queueing.idle_timeout = 1.0
     for resource in LABELLED:
-        settings.watching.label_selectors[_selector(resource)] = LABEL_POOL
+        settings.watching.label_selectors[_selector(resource)] = MANAGED
     return settings
 
 
@@ -76,7 +81,7 @@ def _watch(
     registry: kopf.OperatorRegistry,
     resource: Resource,
     view: ClusterView,
-    queue: KeyedQueue[PoolKey],
+    queue: KeyedQueue[WorkKey],
 ) -> None:
     @kopf.on.event(*_selector(resource), id=f"see-{resource.plural}", registry=registry)
     async def see(event: kopf.RawEvent, **_: Any) -> None:

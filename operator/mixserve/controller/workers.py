@@ -1,4 +1,4 @@
-"""Workers take keys from the queue and look at their pools; a look that fails is repeated after a pause."""
+"""Workers take keys from the queue and look at pools and gateways; a look that fails is repeated after a pause."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mixserve.controller.refusals import RefusedError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from mixserve.controller.object_cache import PoolKey
+    from mixserve.controller.object_cache import WorkKey
     from mixserve.controller.queue import KeyedQueue
     from mixserve.controller.telemetry import Telemetry
 
@@ -29,15 +29,15 @@ class Workers:
 
     def __init__(
         self,
-        queue: KeyedQueue[PoolKey],
+        queue: KeyedQueue[WorkKey],
         *,
-        reconcile: Callable[[PoolKey], Awaitable[None]],
+        reconcile: Callable[[WorkKey], Awaitable[None]],
         telemetry: Telemetry,
     ) -> None:
         self._queue = queue
         self._reconcile = reconcile
         self._telemetry = telemetry
-        self._since: dict[PoolKey, float] = {}
+        self._since: dict[WorkKey, float] = {}
         telemetry.queue_depth.set_function(lambda: queue.depth)
 
     async def run(self, count: int) -> None:
@@ -47,8 +47,8 @@ class Workers:
                 group.create_task(self._work(), name=f"worker {number}")
 
     @property
-    def stuck(self) -> PoolKey | None:
-        """A pool that a worker has looked at for far too long, or None."""
+    def stuck(self) -> WorkKey | None:
+        """A pool or gateway that a worker has looked at for far too long, or None."""
         long_ago = time.monotonic() - STUCK_AFTER_S
         return next((key for key, since in self._since.items() if since < long_ago), None)
 
@@ -64,8 +64,8 @@ class Workers:
                 self._queue.done(key)
                 self._telemetry.reconciles.labels(result).observe(time.monotonic() - began_s)
 
-    async def _look(self, key: PoolKey) -> str:
-        """Look at one pool; return the result in one word."""
+    async def _look(self, key: WorkKey) -> str:
+        """Look at one pool or gateway; return the result in one word."""
         try:
             await self._reconcile(key)
         except Terminating:  # the pool goes with its namespace, and the next beat finds out if it does not
@@ -83,7 +83,7 @@ class Workers:
         self._queue.succeeded(key)
         return "ok"
 
-    def _again(self, key: PoolKey, result: str, error: Exception | None, *, at_least_s: float = 0.0) -> None:
+    def _again(self, key: WorkKey, result: str, error: Exception | None, *, at_least_s: float = 0.0) -> None:
         self._telemetry.retries.inc()
         pause_s = self._queue.retry(key, at_least_s=at_least_s)
         if error is not None:

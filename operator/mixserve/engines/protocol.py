@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
 
+from mixserve.api.engine import Task
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -31,6 +33,21 @@ class LaunchedPair:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LaunchedAdapter:
+    """A LoRA adapter that is served beside the model.
+
+    Attributes:
+        name: the model name that it answers for.
+        path: the directory of its files inside the container.
+        rank: its rank, >= 1.
+    """
+
+    name: str
+    path: str
+    rank: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Launch:
     """Everything that decides how an engine is started.
 
@@ -50,6 +67,8 @@ class Launch:
         chat_template_path: where the pool's chat template is inside the container; None for the model's own.
         peer_to_peer: whether the GPUs of the replica reach each other's memory.
         pair: what proposes tokens; None without speculative decoding.
+        task: what the model is served for.
+        adapters: LoRA adapters beside the model.
     """
 
     engine: "Engine"
@@ -66,6 +85,8 @@ class Launch:
     chat_template_path: str | None = None
     peer_to_peer: bool = True
     pair: LaunchedPair | None = None
+    task: Task = Task.GENERATE
+    adapters: tuple[LaunchedAdapter, ...] = ()
 
     @property
     def through_host_memory(self) -> bool:
@@ -193,6 +214,10 @@ class EngineAdapter(Protocol):
     """The same for QuantizationFormats of the KV cache."""
     kv_block_tokens: int
     """Tokens of a block of the KV cache."""
+    tasks: frozenset[Task]
+    """What it can be started for."""
+    serves_adapters: bool
+    """Whether it answers for LoRA adapters under model names of their own."""
 
     def image(self, version: str) -> str:
         """The engine's own container image for a version."""
@@ -248,6 +273,7 @@ class EngineAdapter(Protocol):
         *,
         engine: "Engine",
         tensor_parallel: int,
+        adapters: bool,
     ) -> "tuple[Obstacle, ...]":
         """Why the pool's version of the engine, or the nearest one that is known, does not run a SpeculativePair.
 
@@ -255,6 +281,7 @@ class EngineAdapter(Protocol):
             pair: the pair; what the files of model and draft say is not the engine's to check.
             engine: the pool's engine section.
             tensor_parallel: GPUs of one replica, >= 1.
+            adapters: whether the pool has LoRA adapters.
         """
         ...
 

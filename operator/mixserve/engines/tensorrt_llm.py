@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from mixserve.api.engine import Task
 from mixserve.engines import tensorrt_llm_speculation
 from mixserve.engines.protocol import Caveat, MetricNames, MetricsFormat, MetricsPage, SpeculationNames, StartupAdvice
 from mixserve.engines.startup_errors import HUB_ERRORS, always, first_advice
@@ -126,6 +127,10 @@ class TensorRTLLMAdapter:
     # The quantization is the checkpoint's; there is no option for it.
     format_flags: frozenset[str] = frozenset()
     kv_cache_flags = frozenset({_KV_CACHE_DTYPE})
+    # `trtllm-serve` has a command of its own for embeddings, of encoders alone and with other options.
+    tasks = frozenset({Task.GENERATE})
+    # An adapter is in a request's `lora_request`, with a path.
+    serves_adapters = False
     kv_block_tokens = 32  # `KvCacheConfig.tokens_per_block`
 
     def image(self, version: str) -> str:
@@ -203,6 +208,7 @@ class TensorRTLLMAdapter:
         *,
         engine: Engine,
         tensor_parallel: int,
+        adapters: bool,  # noqa: ARG002 - they are refused in any case
     ) -> tuple[Obstacle, ...]:
         """What the options file of this version can't say."""
         line = self._line(engine.version)

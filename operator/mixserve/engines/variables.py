@@ -35,19 +35,23 @@ _SECRET = re.compile(r"(^|_)(TOKEN|KEY|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$", r
 _READABLE = "leave it out: a value in a pool can be read by everyone who may see the pool"
 
 
+def hub_cache_variables(launch: Launch) -> dict[str, str]:
+    """Hugging Face's libraries: no usage statistics, downloads in the cache."""
+    return {
+        "DO_NOT_TRACK": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HOME": f"{launch.cache_path}/huggingface",
+    }
+
+
 def hub_variables(launch: Launch, caches: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Hugging Face's libraries: no usage statistics, downloads in the cache, no questions about what is complete.
+    """The same for the engine, with no questions about what is complete.
 
     Args:
         launch: what is started.
         caches: the engine's own caches, which are set beside the downloads'.
     """
-    variables = {
-        "DO_NOT_TRACK": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HF_HOME": f"{launch.cache_path}/huggingface",
-        **(caches or {}),
-    }
+    variables = {**hub_cache_variables(launch), **(caches or {})}
     if not launch.downloads:
         # A checkpoint in a directory is complete; asking the hub about it would only fail or wait.
         variables["HF_HUB_OFFLINE"] = "1"

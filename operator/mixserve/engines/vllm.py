@@ -8,11 +8,13 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from mixserve.api.engine import Task
 from mixserve.api.scalars import GIB
 from mixserve.engines import vllm_speculation
 from mixserve.engines.protocol import MetricNames, MetricsPage, SpeculationNames
 from mixserve.engines.variables import hub_variables, nccl_variables, owner_of_variable
 from mixserve.engines.versions import nearest_line
+from mixserve.engines.vllm_adapters import adapter_flags
 from mixserve.engines.vllm_errors import startup_advice
 from mixserve.engines.vllm_flags import may_stand_for, owner_of
 
@@ -59,6 +61,11 @@ _SLOW_FOR_THEIR_MEMORY = frozenset({"8.0", "12.1"})
 # context's.
 _FLAGS_OF_BATCHED_TOKENS = ("performance-mode", "enable-chunked-prefill")
 
+# So that whoever stands between clients and engine knows what each request took, without adding to what the client
+# asked for: token counts in every part of a stream, since a client may leave before the end, and in the end what the
+# prefix cache supplied. All four versions mean the same by them (`should_include_usage`).
+_ACCOUNTING_FLAGS = ("--enable-force-include-usage", "--enable-prompt-tokens-details")
+
 _USE_LLM_COMPRESSOR = "use a checkpoint that AutoAWQ or LLM Compressor has made"
 
 
@@ -72,6 +79,8 @@ class VLLMAdapter:
     format_flags = frozenset({"--quantization"})
     kv_cache_flags = frozenset({"--kv-cache-dtype"})
     kv_block_tokens = 16
+    tasks = frozenset(Task)
+    serves_adapters = True
 
     def image(self, version: str) -> str:
         """The project's own image."""
@@ -84,6 +93,8 @@ class VLLMAdapter:
             *("--host", "0.0.0.0"),  # noqa: S104 - the pod's network is its own; kubectl port-forward needs loopback
             *("--port", str(self.port)),
             *_model_flags(launch),
+            *_task_flags(launch.task),
+            *adapter_flags(launch.adapters),
             *_batching_flags(launch.engine),
             *_memory_flags(launch),
             *_optional_flags(launch),
@@ -116,8 +127,8 @@ class VLLMAdapter:
         return owner_of_variable(name, _OWNED_VARIABLES)
 
     def listed_names(self, launch: Launch) -> tuple[str, ...]:
-        """All served names."""
-        return launch.served_names
+        """All served names, and those of the adapters."""
+        return (*launch.served_names, *(adapter.name for adapter in launch.adapters))
 
     def takes_chat_template(self, _version: str) -> bool:
         """All four versions do."""
@@ -137,10 +148,15 @@ class VLLMAdapter:
         *,
         engine: Engine,
         tensor_parallel: int,
+        adapters: bool,
     ) -> tuple[Obstacle, ...]:
         """What vLLM's configuration classes and workers raise on."""
         line = nearest_line(engine.version, self.supported_versions)
-        return tuple(vllm_speculation.obstacles(pair, line=line, engine=engine, tensor_parallel=tensor_parallel))
+        return tuple(
+            vllm_speculation.obstacles(
+                pair, line=line, engine=engine, tensor_parallel=tensor_parallel, adapters=adapters
+            )
+        )
 
     def speculation_caveats(self, _pair: SpeculativePairSpec, *, engine: Engine) -> tuple[Caveat, ...]:  # noqa: ARG002 - the same for all
         """Parameters of requests that are refused."""
@@ -199,6 +215,14 @@ def _model_flags(launch: Launch) -> tuple[str, ...]:
     )
 
 
+def _task_flags(task: Task) -> tuple[str, ...]:
+    """The runner, where it is not the one that vLLM finds for most models.
+
+    Answers to requests for embeddings have token counts in any case.
+    """
+    return ("--runner", "pooling") if task is Task.EMBED else _ACCOUNTING_FLAGS
+
+
 def _batching_flags(engine: Engine) -> tuple[str, ...]:
     values = (
         ("--max-model-len", engine.max_model_len),
@@ -211,11 +235,22 @@ def _batching_flags(engine: Engine) -> tuple[str, ...]:
 def _memory_flags(launch: Launch) -> tuple[str, ...]:
     engine = launch.engine
     return (
-        "--enable-prefix-caching" if engine.prefix_caching else "--no-enable-prefix-caching",
+        *_prefix_caching_flags(launch),
         # Without a format nothing is said: "auto" is the default, and the only name for the model's own precision.
         *(() if launch.kv_cache is None else launch.kv_cache.arguments),
         *("--gpu-memory-utilization", f"{engine.kv_cache.memory_utilization_percent / 100:.2f}"),
     )
+
+
+def _prefix_caching_flags(launch: Launch) -> tuple[str, ...]:
+    """Said in full, except that embeddings may use cached prefixes: many models see the whole text at once.
+
+    Told to cache prefixes all the same, vLLM would answer wrongly; untold, it caches them where the model allows it
+    (`ModelConfig.is_prefix_caching_supported`).
+    """
+    if not launch.engine.prefix_caching:
+        return ("--no-enable-prefix-caching",)
+    return () if launch.task is Task.EMBED else ("--enable-prefix-caching",)
 
 
 def _optional_flags(launch: Launch) -> tuple[str, ...]:

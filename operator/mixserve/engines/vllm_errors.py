@@ -82,6 +82,16 @@ SOURCE_ERRORS = (
         "put the model's *.safetensors files beside its config.json, or correct spec.model.source",
     ),
     always(
+        r"Loading lora (\S+) failed: No adapter found for (?!<path>)(\S+?)[',]?(?=[,\s]|$)",
+        "there is no adapter {1} at {2}",
+        "correct its source in spec.model.adapters: the directory needs an adapter_config.json",
+    ),
+    always(
+        r"LoRA rank (\d+) is greater than max_lora_rank",
+        "an adapter has rank {1}, which is more than spec.model.adapters says",
+        "set its rank there to {1}, the r of its adapter_config.json",
+    ),
+    always(
         r"config file at '([^']+)' is not a valid JSON file",
         "{1} is not JSON",
         "put the model's own config.json there",

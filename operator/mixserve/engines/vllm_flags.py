@@ -8,7 +8,9 @@ _REPLICA = "use spec.variants[].tensorParallel and spec.variants[].replicas: one
 _ENDS = "leave it out: the engine would print something and end"
 _SPECULATION = "use spec.speculativePairRef"
 _ADDRESS = "leave it out: Services, probes and the autoscaler reach the engine at port 8000 of the pod"
-_GENERATES = "leave it out: a replica is ready once it has made a token, so a pool's model is one that generates"
+_TASK = "use spec.task"
+_ADAPTERS = "use spec.model.adapters"
+_COUNTED = "leave it out: the operator switches it on, so that the tokens of every request can be counted"
 _PEERS = "use peerToPeer of the AcceleratorClass"
 
 OWNED_FLAGS: Mapping[str, str] = MappingProxyType(
@@ -33,9 +35,16 @@ OWNED_FLAGS: Mapping[str, str] = MappingProxyType(
         "kv-cache-memory-bytes": "use spec.engine.kvCache.memoryUtilizationPercent",
         "num-gpu-blocks-override": "use spec.engine.kvCache.memoryUtilizationPercent",
         "chat-template": "use spec.engine.chatTemplate",
+        "enable-force-include-usage": _COUNTED,
+        "enable-prompt-tokens-details": _COUNTED,
         "disable-custom-all-reduce": _PEERS,
-        "runner": _GENERATES,
-        "convert": _GENERATES,
+        "runner": _TASK,
+        "convert": _TASK,
+        "enable-lora": _ADAPTERS,
+        "lora-modules": _ADAPTERS,
+        "max-loras": _ADAPTERS,
+        "max-lora-rank": _ADAPTERS,
+        "max-cpu-loras": _ADAPTERS,
         "speculative-config": _SPECULATION,
         "spec-method": _SPECULATION,
         "spec-model": _SPECULATION,

@@ -81,6 +81,7 @@ def obstacles(
     line: str,
     engine: Engine,
     tensor_parallel: int,
+    adapters: bool,
 ) -> Iterator[Obstacle]:
     """Why vLLM does not start with a pair.
 
@@ -89,6 +90,7 @@ def obstacles(
         line: the version's, or the nearest one with a table.
         engine: the pool's engine section.
         tensor_parallel: GPUs of one replica.
+        adapters: whether LoRA adapters are served as well.
     """
     if pair.method is SpeculationMethod.SUFFIX and engine.image is None:
         yield Obstacle(
@@ -102,8 +104,8 @@ def obstacles(
         if flag == "--async-scheduling" and pair.method in _WITHOUT_ASYNC_SCHEDULING[line]:
             cause = f"vLLM {line} does not schedule asynchronously with {pair.method}"
             yield Obstacle(field_path, cause, f"take {flag} out")
-        if flag == "--enable-lora":
-            yield from _narrow_steps(pair, engine, field_path)
+    if adapters:
+        yield from _narrow_steps(pair, engine)
 
 
 def _flag(argument: str) -> str:
@@ -129,16 +131,16 @@ def _draft_gpus(pair: SpeculativePairSpec, tensor_parallel: int) -> Iterator[Obs
         )
 
 
-def _narrow_steps(pair: SpeculativePairSpec, engine: Engine, field_path: str) -> Iterator[Obstacle]:
+def _narrow_steps(pair: SpeculativePairSpec, engine: Engine) -> Iterator[Obstacle]:
     """With LoRA, `create_engine_config` wants max_num_batched_tokens >= max_num_seqs x (tokens + 1)."""
     requests, tokens = engine.batching.max_sequences, engine.batching.max_batched_tokens
     if requests and tokens and tokens < requests * (pair.tokens + 1):
         needed = requests * (pair.tokens + 1)
         yield Obstacle(
-            field_path,
-            f"with LoRA and {pair.tokens} proposed tokens, {requests} requests need {needed} tokens a step, and "
-            f"spec.engine.batching.maxBatchedTokens is {tokens}",
-            f"set spec.engine.batching.maxBatchedTokens to {needed} or more, or lower its maxSequences",
+            "spec.engine.batching.maxBatchedTokens",
+            f"with adapters and {pair.tokens} proposed tokens, {requests} requests need {needed} tokens a step, and "
+            f"not {tokens}",
+            f"set it to {needed} or more, or lower spec.engine.batching.maxSequences",
         )
 
 

@@ -1,8 +1,8 @@
-"""The program of the startup probe: has the engine loaded its model, and made a token with it?
+"""The program of the startup probe: has the engine loaded its model, and made a token or an embedding with it?
 
 It runs as `drain` does: in the engine's container, with the image's `python3` (3.9 or newer) and the standard library,
 and knows its arguments and POD_IP only; of the environment it also takes an API key, where somebody has set one. It
-waits for the engine within its time, so a replica is ready within a second of its first token, however rarely the
+waits for the engine within its time, so a replica is ready within a second of its first answer, however rarely the
 probe is started. Its one line of output is what the pod's events say about a replica that is not ready.
 
 Whoever ends it closes its connection, and both engines abort a request whose client is gone.
@@ -25,7 +25,7 @@ PROGRAM = """\
 import http.client, json, os, sys, time
 
 port, health, wait_s, poll_s = int(sys.argv[1]), sys.argv[2], float(sys.argv[3]), float(sys.argv[4])
-names = sys.argv[5:]
+embeds, names = sys.argv[5] == "Embed", sys.argv[6:]
 end = time.monotonic() + wait_s
 headers = {"Content-Type": "application/json"}
 if os.environ.get("VLLM_API_KEY"):
@@ -58,9 +58,13 @@ def state():
         model = (names or listed)[0]
         if not set(names) <= set(listed):
             return "the engine serves %s, not %s" % (", ".join(listed), ", ".join(names))
-        step = "the engine has not made its first token"
-        body = json.dumps({"model": model, "prompt": "Hello", "max_tokens": 1})
-        json.loads(ask("/v1/completions", body))["choices"][0]
+        if embeds:
+            step = "the engine has not made its first embedding"
+            json.loads(ask("/v1/embeddings", json.dumps({"model": model, "input": "Hello"})))["data"][0]
+        else:
+            step = "the engine has not made its first token"
+            body = json.dumps({"model": model, "prompt": "Hello", "max_tokens": 1})
+            json.loads(ask("/v1/completions", body))["choices"][0]
     except (ValueError, LookupError, TypeError) as error:
         return "%s: %s" % (step, error)
 
@@ -82,7 +86,7 @@ def warm_up_command(
     wait_s: float = WAIT_S,
     poll_s: float = POLL_S,
 ) -> tuple[str, ...]:
-    """The command that succeeds once the engine lists its models and has made a token.
+    """The command that succeeds once the engine lists its models and has made a token, or an embedding.
 
     Otherwise it ends with 1 after `wait_s` or a little later, with what is not so yet as its output.
     """
@@ -93,5 +97,6 @@ def warm_up_command(
         str(adapter.port),
         adapter.health_path,
         *(f"{seconds:g}" for seconds in (wait_s, poll_s)),
+        launch.task.value,
         *adapter.listed_names(launch),
     )

@@ -1,14 +1,14 @@
 """A copy of all objects of a resource, kept up to date: a list, and a watch from there on.
 
-kopf watches our own kinds and what belongs to pools. This is for what the operator may not be allowed to read, which it
-has to find out, and for what is too large to be kept as it is.
+kopf watches the operator's kinds and what belongs to pools. This is for what the operator may not be allowed to read,
+which it has to find out, for what is too large to be kept as it is, and for the gateway.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar
 
 import structlog
 
@@ -37,15 +37,23 @@ _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
 
 
+class _Scope(TypedDict):
+    namespace: str
+    field_selector: str | None
+    label_selector: str | None
+
+
 class Feed(Generic[T]):
-    """Keeps what is of interest of each object, over all namespaces.
+    """Keeps what is of interest of each object, over all namespaces or in one.
 
     Args:
         connection: to the API server.
         resource: of the objects.
         trim: takes an object and returns what is of interest of it, or None for nothing.
         changed: called when that is another one.
-        field_selector: which objects.
+        namespace: whose objects; empty: those of all namespaces.
+        field_selector: which objects, by fields.
+        label_selector: which objects, by labels.
 
     Attributes:
         seen: all of it, or why there is nothing. What was seen stays while the API server does not answer.
@@ -58,13 +66,15 @@ class Feed(Generic[T]):
         *,
         trim: Callable[[Mapping[str, Any]], T | None],
         changed: Callable[[], None],
+        namespace: str = "",
         field_selector: str | None = None,
+        label_selector: str | None = None,
     ) -> None:
         self._connection = connection
         self._resource = resource
         self._trim = trim
         self._changed = changed
-        self._field_selector = field_selector
+        self._scope = _Scope(namespace=namespace, field_selector=field_selector, label_selector=label_selector)
         self._kept: dict[str, T] = {}
         self._failures = 0
         self._unseen: Unseen | None = Unseen(UnseenReason.NOT_LISTED)
@@ -107,9 +117,7 @@ class Feed(Generic[T]):
         """Read everything; return the version from which a watch may go on."""
         found, token = dict[str, T](), None
         while True:
-            page = await self._connection.list_page(
-                self._resource, limit=_PAGE, token=token, field_selector=self._field_selector
-            )
+            page = await self._connection.list_page(self._resource, limit=_PAGE, token=token, **self._scope)
             for obj in page["items"]:
                 kept = self._trim(obj)
                 if kept is not None:
@@ -125,7 +133,7 @@ class Feed(Generic[T]):
 
     async def _follow(self, version: str) -> str:
         """Take what a watch tells until it ends; return the version up to which that was."""
-        watch = self._connection.watch(self._resource, version=version, field_selector=self._field_selector)
+        watch = self._connection.watch(self._resource, version=version, **self._scope)
         async with contextlib.aclosing(watch) as events:
             async for event in events:
                 # Not earlier: where lists work and watches do not, all pods of a cluster would be read every second.

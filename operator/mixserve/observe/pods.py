@@ -40,8 +40,13 @@ def is_replica(pod: Mapping[str, Any]) -> bool:
 
 def takes_requests(pod: Mapping[str, Any]) -> bool:
     """Whether clients send their requests to the pod."""
+    return is_ready(pod) and _is_routable(pod)
+
+
+def is_ready(pod: Mapping[str, Any]) -> bool:
+    """Whether the pod is ready and is to stay."""
     ready = _condition(pod.get("status", {}), "Ready").get("status") == "True"
-    return ready and _is_routable(pod) and "deletionTimestamp" not in pod["metadata"]
+    return ready and "deletionTimestamp" not in pod["metadata"]
 
 
 def observe_pod(

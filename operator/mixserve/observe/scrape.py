@@ -61,7 +61,7 @@ async def scrape(
         async with session.get(url, allow_redirects=False, timeout=timeout) as response:
             if response.status != 200:  # noqa: PLR2004 - OK
                 return Missing(MissingReason.BAD_STATUS, f"{url} answers {response.status}")
-            content = await _bounded(response)
+            content = await bounded(response)
     except TimeoutError:
         return Missing(MissingReason.TIMEOUT, f"{url} has not answered within {page.timeout_s:g} s")
     except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -71,7 +71,7 @@ async def scrape(
     return _READERS[page.format](content, page.names, scraped_at_s=now_s)
 
 
-async def _bounded(response: aiohttp.ClientResponse) -> bytes | None:
+async def bounded(response: aiohttp.ClientResponse) -> bytes | None:
     """The body, or None where it is longer than it may be."""
     body = bytearray()
     async for chunk in response.content.iter_any():

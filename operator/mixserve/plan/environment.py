@@ -6,10 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 from mixserve.engines.drain import ADDRESS_VARIABLE
 from mixserve.engines.registry import adapter_for
+from mixserve.engines.variables import hub_cache_variables
 
 if TYPE_CHECKING:
     from mixserve.api.pool import LLMServingPool
     from mixserve.engines.protocol import Launch
+
+
+def fetching_environment(pool: LLMServingPool, launch: Launch) -> list[dict[str, Any]]:
+    """The variables of what fetches from the hub before the engine starts: the cache, the pool's own, the token."""
+    adapter = adapter_for(pool.spec.engine.type)
+    values = {**hub_cache_variables(launch), **{entry.name: entry.value for entry in pool.spec.engine.env}}
+    return [
+        *({"name": name, "value": value} for name, value in values.items()),
+        *_token(pool, adapter.token_variable),
+    ]
 
 
 def environment(pool: LLMServingPool, launch: Launch) -> list[dict[str, Any]]:
@@ -20,8 +31,12 @@ def environment(pool: LLMServingPool, launch: Launch) -> list[dict[str, Any]]:
         {"name": ADDRESS_VARIABLE, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}},
         *({"name": name, "value": value} for name, value in values.items()),
     ]
+    return [*variables, *(_token(pool, adapter.token_variable) if launch.downloads else ())]
+
+
+def _token(pool: LLMServingPool, variable: str) -> list[dict[str, Any]]:
     secret = pool.spec.model.token_secret_ref
-    if secret is not None and launch.downloads:
-        reference = {"name": secret.name, "key": secret.key}
-        variables.append({"name": adapter.token_variable, "valueFrom": {"secretKeyRef": reference}})
-    return variables
+    if secret is None:
+        return []
+    reference = {"name": secret.name, "key": secret.key}
+    return [{"name": variable, "valueFrom": {"secretKeyRef": reference}}]

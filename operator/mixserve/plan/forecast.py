@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from mixserve.api.engine import Task
 from mixserve.api.model_facts import ModelFacts
 from mixserve.plan.cost import break_even, hourly_price, month_of, token_price
 from mixserve.plan.memory import memory_plan_if_known
@@ -129,9 +130,11 @@ def forecast(
         catalog: what its variants may name.
         facts_by_variant: the numbers of each variant's checkpoint.
         wrong_variants: names of the variants that have violations: they do not start, whatever their memory.
-        question: what is asked.
+        question: what is asked; of a pool that makes embeddings, whose requests are prompts alone, without the answers.
         speculation: what proposes tokens, by variant.
     """
+    if pool.spec.task is Task.EMBED:
+        question = replace(question, workload=replace(question.workload, answer_tokens=1))
     variants = tuple(
         _of_variant(
             pool,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mixserve.engines.protocol import Launch, LaunchedPair
 from mixserve.engines.registry import adapter_for
 from mixserve.plan.kv_cache import kv_cache_row
+from mixserve.plan.paths import CACHE_PATH
 
 if TYPE_CHECKING:
     from mixserve.api.pool import LLMServingPool, Variant
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from mixserve.plan.model_source import ModelFiles, PodFiles
     from mixserve.plan.placement import Placement
     from mixserve.plan.speculation import Speculation
-
-CACHE_PATH = "/var/cache/mixserve"
 
 OPTIONS_DIRECTORY = "/etc/mixserve"
 OPTIONS_FILE = "engine-options.yaml"
@@ -64,6 +63,8 @@ def launch_of(
         chat_template_path=_chat_template_path(pool),
         peer_to_peer=placement.accelerator.peer_to_peer,
         pair=None if speculation is None else _pair(speculation, files.draft, gpus=variant.gpus),
+        task=pool.spec.task,
+        adapters=files.adapters.launched,
     )
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from mixserve.api.model_facts import ModelFacts
 from mixserve.api.scalars import GIB
 from mixserve.engines.registry import adapter_for
+from mixserve.plan.adapter_memory import adapter_bytes
 from mixserve.plan.kv_memory import KVMemory, kv_memory
 from mixserve.plan.proposer import Proposer, proposer_of
 from mixserve.plan.weights import active_weights_bytes, weights_bytes
@@ -53,7 +54,7 @@ class MemoryPlan:
         memory_bytes: what the engine may take.
         weights_bytes: weights as stored.
         active_weights_bytes: those that a step with one token reads.
-        overhead_bytes: what is neither weights nor KV cache.
+        overhead_bytes: what is neither weights nor KV cache; the room for LoRA adapters is part of it.
         kv: what a request's keys and values take, with the copies where there are more GPUs than KV heads, and those of
             a draft.
         kv_budget_bytes: what is left for the KV cache; negative where the weights do not fit.
@@ -172,7 +173,8 @@ def memory_plan(
     gpus, gpu = placement.tensor_parallel, placement.accelerator
     usable = gpu.memory * engine.kv_cache.memory_utilization_percent // 100 * gpus
     weights = weights_bytes(facts, placement.weights)
-    overhead = overhead_bytes_per_gpu(facts) * gpus
+    adapters = adapter_bytes(facts, placement.adapters, tensor_parallel=gpus)
+    overhead = overhead_bytes_per_gpu(facts) * gpus + adapters
     kv = kv_memory(facts, bits=placement.kv_bits, tensor_parallel=gpus, step_tokens=_step_tokens(engine, gpu))
     proposer = None if speculation is None else proposer_of(speculation, facts, placement=placement)
     if proposer is not None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from mixserve.plan.adapter_files import AdapterFiles, adapter_files
+from mixserve.plan.paths import CACHE_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,20 +64,22 @@ class PodFiles:
     Attributes:
         model: the variant's checkpoint.
         draft: of its SpeculativePair; None where there is none.
+        adapters: LoRA adapters beside the model.
     """
 
     model: ModelFiles
     draft: ModelFiles | None
+    adapters: AdapterFiles = field(default_factory=AdapterFiles)
 
     @property
     def volumes(self) -> tuple[dict[str, Any], ...]:
         """What the pod needs for it."""
-        return (*self.model.volumes, *(() if self.draft is None else self.draft.volumes))
+        return (*self.model.volumes, *(() if self.draft is None else self.draft.volumes), *self.adapters.volumes)
 
     @property
     def mounts(self) -> tuple[dict[str, Any], ...]:
         """What the engine's container needs for it."""
-        return (*self.model.mounts, *(() if self.draft is None else self.draft.mounts))
+        return (*self.model.mounts, *(() if self.draft is None else self.draft.mounts), *self.adapters.mounts)
 
 
 def pod_files(pool: LLMServingPool, variant: Variant, pair: SpeculativePairSpec | None) -> PodFiles:
@@ -90,6 +95,7 @@ def pod_files(pool: LLMServingPool, variant: Variant, pair: SpeculativePairSpec 
     return PodFiles(
         model=model_files(repository),
         draft=None if draft is None else draft_files(draft, beside=repository),
+        adapters=adapter_files(pool.spec.model.adapters, cache_path=CACHE_PATH),
     )
 
 

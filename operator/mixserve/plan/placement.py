@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from mixserve.api.quantization import FormatTarget
+from mixserve.plan.adapter_memory import adapter_slots
 from mixserve.plan.kv_cache import kv_cache_format, kv_cache_name
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from mixserve.api.quantization import QuantizationFormatSpec
     from mixserve.api.quantization_engine import QuantizationEngine
     from mixserve.catalog.built_in import Catalog
+    from mixserve.plan.adapter_memory import AdapterSlots
 
 _FULL_BITS = Decimal(16)
 """Of keys and values in the model's own precision: the models here compute in 16 bits."""
@@ -35,6 +37,7 @@ class Placement:
         accelerator: the GPU.
         tensor_parallel: GPUs of one replica.
         kv_cache: how keys and values are stored; None for the model's own precision.
+        adapters: the room for LoRA adapters beside the weights; None without any.
     """
 
     weights: QuantizationFormatSpec
@@ -42,6 +45,7 @@ class Placement:
     accelerator: AcceleratorClassSpec
     tensor_parallel: int
     kv_cache: QuantizationFormatSpec | None = None
+    adapters: AdapterSlots | None = None
 
     @property
     def kv_bits(self) -> Decimal:
@@ -66,6 +70,7 @@ def placement_of(
         quantization=variant.quantization,
         accelerator=variant.accelerator,
         tensor_parallel=variant.gpus,
+        adapters=adapter_slots(pool.spec.model.adapters),
     )
     if found is None:
         raise PlacementError(
@@ -84,6 +89,7 @@ def find_placement(
     quantization: str,
     accelerator: str,
     tensor_parallel: int,
+    adapters: AdapterSlots | None = None,
 ) -> Placement | None:
     """A combination of entries of the catalogue; None where one is absent or the engine does not run the format."""
     weights, gpu = catalog.formats.get(quantization), catalog.accelerators.get(accelerator)
@@ -96,6 +102,7 @@ def find_placement(
         accelerator=gpu.spec,
         tensor_parallel=tensor_parallel,
         kv_cache=kv_cache_format(engine, catalog),
+        adapters=adapters,
     )
 
 

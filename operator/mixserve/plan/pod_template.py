@@ -9,6 +9,7 @@ from mixserve.api.names import ANNOTATION_MEMORY_PLAN, ENGINE_CONTAINER, ENGINE_
 from mixserve.engines.drain import drain_command
 from mixserve.engines.registry import adapter_for
 from mixserve.plan.environment import environment
+from mixserve.plan.init_containers import init_containers
 from mixserve.plan.launch import SHUTDOWN_TIMEOUT_S, engine_options, launch_of, options_name
 from mixserve.plan.model_source import PodFiles, pod_files
 from mixserve.plan.pod_volumes import mounts, volumes
@@ -63,6 +64,7 @@ def pod_template(
         "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
         "affinity": _affinity(placement.accelerator),
         "tolerations": _tolerations(placement.accelerator.resource_name),
+        **_init(init_containers(pool, files=files, launch=launch, deployment=deployment)),
         "containers": [
             _container(pool, variant, placement=placement, files=files, launch=launch, deployment=deployment),
         ],
@@ -77,6 +79,10 @@ def pod_template(
 def grace_period_s(pool: LLMServingPool) -> int:
     """Drain, then the engine's own shutdown."""
     return math.ceil(pool.spec.drain_timeout.total_seconds()) + SHUTDOWN_TIMEOUT_S + _GRACE_MARGIN_S
+
+
+def _init(containers: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"initContainers": containers} if containers else {}
 
 
 def _container(

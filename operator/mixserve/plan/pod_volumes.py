@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mixserve.plan.launch import CACHE_PATH, CHAT_TEMPLATE_DIRECTORY, CHAT_TEMPLATE_FILE, OPTIONS_DIRECTORY
+from mixserve.plan.launch import CHAT_TEMPLATE_DIRECTORY, CHAT_TEMPLATE_FILE, OPTIONS_DIRECTORY
+from mixserve.plan.paths import CACHE_PATH
 from mixserve.plan.resources import memory_quantity, shared_memory_bytes
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def mounts(pool: LLMServingPool, variant: Variant, *, deployment: str, has_optio
         deployment: the name of the variant's Deployment, by which a shared cache keeps it apart from others.
         has_options: whether the engine reads a file of options.
     """
-    found = _cache_mounts(deployment, shared=pool.spec.engine.cache is not None)
+    found = cache_mounts(deployment, shared=pool.spec.engine.cache is not None)
     if shared_memory_bytes(variant.gpus):
         found.append({"name": _SHARED_MEMORY, "mountPath": "/dev/shm"})  # noqa: S108 - the container's own
     if has_options:
@@ -66,8 +67,15 @@ def mounts(pool: LLMServingPool, variant: Variant, *, deployment: str, has_optio
     return found
 
 
-def _cache_mounts(deployment: str, *, shared: bool) -> list[Mount]:
-    """On a claim a directory for each Deployment: engines do not name all that they compile by all it depends on."""
+def cache_mounts(deployment: str, *, shared: bool) -> list[Mount]:
+    """Where the cache is: on a claim a directory for each Deployment.
+
+    Engines do not name all that they compile by all that it depends on.
+
+    Args:
+        deployment: the name of the variant's Deployment.
+        shared: whether the cache is on a claim.
+    """
     if not shared:
         return [{"name": _CACHE, "mountPath": CACHE_PATH}]
     return [

@@ -1,5 +1,6 @@
-"""What becomes of a request: how hard it is, which tier and pool it goes to, which replica. Pure.
+"""Pure decisions about requests: what a request is, how hard its prompt is, where it goes.
 
-Belongs here: reading what matters of a request's body, classifiers, the choice of tier and target, picking an endpoint.
-Does not belong here: Envoy's configuration (`plan/envoy`), and anything that talks to somebody (`gateway`).
+Here belong the reading of request bodies (`request`), classifiers (`complexity/`), the choice of a tier and of an
+endpoint within a pool. Here must not be I/O, a clock, Envoy's resources (see `plan/envoy/`) or the process that asks
+(see `gateway/`). Nothing here raises on what a client sent: what cannot be used is a value that says why.
 """

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mixserve.api.engine import EngineType
 from mixserve.api.routing_policy import ClassifierType, FallbackReason
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class PoolEntry:
     Attributes:
         name: metadata.name, unique in the namespace.
         served_names: model names that clients send, adapters' names among them.
+        adapters: those of the served names that are LoRA adapters.
+        engine: what serves it.
         strategy: how requests are spread over the endpoints.
         endpoints: ip:port of the replicas that take requests: ready, and not draining. Sorted.
         prices: for the accounting; None where nobody said and nothing could be predicted.
@@ -39,6 +42,8 @@ class PoolEntry:
 
     name: str
     served_names: tuple[str, ...]
+    adapters: frozenset[str] = frozenset()
+    engine: EngineType = EngineType.VLLM
     strategy: RoutingStrategy
     endpoints: tuple[str, ...]
     prices: Prices | None = None

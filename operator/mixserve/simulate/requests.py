@@ -53,13 +53,13 @@ class FinishedRequest:
     finished_at_s: float
 
 
-def chained_block_hashes(token_ids: Sequence[int], block_size: int) -> tuple[int, ...]:
-    """Hash every full block together with all before it: equal hashes mean equal prefixes.
+def chained_block_hashes(token_ids: Sequence[int], block_size: int, *, salt: int = 0) -> tuple[int, ...]:
+    """Hash every full block together with all before it: equal hashes mean equal prefixes, with the same salt.
 
     The same in every process, since Python randomises the hashes of strings only, not of integers.
     """
     hashes: list[int] = []
-    parent = 0
+    parent = salt
     for end in range(block_size, len(token_ids) + 1, block_size):
         parent = hash((parent, *token_ids[end - block_size : end]))
         hashes.append(parent)

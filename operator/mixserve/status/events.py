@@ -1,4 +1,4 @@
-"""Events of a pool: only what changed between two statuses, so a pool that stays as it is says nothing."""
+"""Events of a pool or a policy: only what changed between two statuses, so a pool that stays as it is says nothing."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from mixserve.api.pool_status import BlockReason, Condition, PoolStatus
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Something that happened to a pool.
+    """Something that happened to a pool or a policy.
 
     Attributes:
         type: "Warning" where somebody should look.
@@ -28,17 +28,17 @@ class Event:
 def build_events(previous: PoolStatus | None, new: PoolStatus) -> tuple[Event, ...]:
     """What to tell about the step from one status to the next; `previous` is None for a new pool."""
     before = previous or PoolStatus()
-    return (*_condition_events(before, new), *_scale_events(before, new))
+    return (*condition_events(before.conditions, new.conditions), *_scale_events(before, new))
 
 
-def _condition_events(before: PoolStatus, new: PoolStatus) -> Iterator[Event]:
+def condition_events(before: Sequence[Condition], new: Sequence[Condition]) -> Iterator[Event]:
     """Conditions that became false, changed their reason while false, or became true again.
 
     Ready sums up the others: that it turned false is told only where none of them turned false with it, and when it
     turns true, that the workload is ready goes without saying. So does that a new pool's replicas are starting.
     """
-    old = {condition.type: condition for condition in before.conditions}
-    changed = [condition for condition in new.conditions if _is_news(old.get(condition.type), condition)]
+    old = {condition.type: condition for condition in before}
+    changed = [condition for condition in new if _is_news(old.get(condition.type), condition)]
     for condition in changed:
         if _goes_without_saying(condition, changed):
             continue

@@ -15,6 +15,7 @@ from mixserve.api.pool_status import (
     Condition,
     LastDecision,
     LearnedCapacity,
+    PoolPrices,
     PoolStatus,
     ScaleTerm,
     VariantStatus,
@@ -57,6 +58,7 @@ def build_status(
     deployments: Mapping[str, str],
     prices: Mapping[str, Decimal],
     now_s: float,
+    token_prices: PoolPrices | None = None,
 ) -> PoolStatus:
     """The new status; write it if it differs from `previous`.
 
@@ -69,6 +71,7 @@ def build_status(
         deployments: by variant, the name of its Deployment.
         prices: by AcceleratorClass, USD per GPU and hour.
         now_s: seconds since the epoch.
+        token_prices: what tokens cost, or None where it is not known.
     """
     before = previous or PoolStatus()
     if outcome is None:
@@ -94,6 +97,7 @@ def build_status(
         limited_by=_limited_by(before, decision),
         last_scale=to_rfc3339(now_s) if outcome.replicas_written else before.last_scale,
         cost_per_hour=_cost(variants, decision=decision, prices=prices),
+        prices=token_prices,
         variants=rows,
         last_decision=_last_decision(before.last_decision, decision, now_s=now_s),
     )

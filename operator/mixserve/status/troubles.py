@@ -101,7 +101,7 @@ def explain_refusal(refused: str, *, variant: str, index: int) -> Explained:
 
 
 def _explain_unschedulable(message: str, *, variant: str, index: int) -> Explained:
-    source = "spec.model.source, the variant's source or spec.engine.cache"
+    source = "spec.model.source, the variant's source, that of an adapter or spec.engine.cache"
     if missing := _CLAIM_MISSING.search(message):
         return Explained(
             Reason.VOLUME_CLAIM_NOT_FOUND,

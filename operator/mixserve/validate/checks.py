@@ -6,6 +6,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from mixserve.plan.speculation import WITHOUT_SPECULATION
+from mixserve.validate.adapter_checks import adapter_called_as_the_model, adapters_not_served
 from mixserve.validate.catalog_checks import (
     engine_too_old,
     more_gpus_than_a_node,
@@ -60,6 +61,7 @@ from mixserve.validate.speculation_notes import (
     tokenizer_unread,
 )
 from mixserve.validate.subject import subjects_of
+from mixserve.validate.task_checks import embeddings_with_speculation, task_not_run
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -70,7 +72,15 @@ if TYPE_CHECKING:
     from mixserve.plan.speculation import Speculation
     from mixserve.validate.violation import Note, Violation
 
-POOL_CHECKS = (owned_flags, owned_variables, chat_template_not_taken)
+POOL_CHECKS = (
+    task_not_run,
+    embeddings_with_speculation,
+    adapters_not_served,
+    adapter_called_as_the_model,
+    owned_flags,
+    owned_variables,
+    chat_template_not_taken,
+)
 
 VARIANT_CHECKS = (
     unknown_quantization,

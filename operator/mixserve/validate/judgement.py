@@ -136,10 +136,20 @@ def waits_for_facts(
     )
 
 
-def findings(judgement: Judgement, owners: Mapping[Name, LLMServingPool]) -> Findings:
-    """Everything about a pool, with the names that other pools of its namespace have (`name_owners`)."""
+def findings(
+    judgement: Judgement,
+    owners: Mapping[Name, LLMServingPool],
+    routed: tuple[Violation, ...] = (),
+) -> Findings:
+    """Everything about a pool.
+
+    Args:
+        judgement: the pool by itself.
+        owners: the names that other pools of its namespace have (`name_owners`).
+        routed: those that policies of its namespace have (`names_taken_by_policies`).
+    """
     pool = judgement.pool
-    wrong = (*names_taken(pool, owners), *judgement.violations)
+    wrong = (*names_taken(pool, owners), *routed, *judgement.violations)
     if wrong:
         return Findings(violations=wrong)
     found = notes(

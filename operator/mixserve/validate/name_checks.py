@@ -81,7 +81,7 @@ def _violation(
             Reason.SERVED_NAME_TAKEN,
             path,
             f"the pool {owner} answers for the model name {name.text}",
-            f"give this pool another name in spec.servedNames, or take the name from the pool {owner}",
+            f"give this pool another name in {_field_of(path)}, or take the name from the pool {owner}",
         )
     return Violation(
         Reason.DEPLOYMENT_NAME_TAKEN,
@@ -91,6 +91,10 @@ def _violation(
     )
 
 
+def _field_of(path: str) -> str:
+    return "spec.model.adapters" if path.startswith("spec.model.adapters") else "spec.servedNames"
+
+
 def _names(pool: LLMServingPool) -> dict[Name, str]:
     """The names that the pool wants, with the fields that say so."""
     own = pool.spec.served_names is None
@@ -98,11 +102,15 @@ def _names(pool: LLMServingPool) -> dict[Name, str]:
         Name(NameKind.MODEL, text): "metadata.name" if own else f"spec.servedNames[{index}]"
         for index, text in enumerate(pool.served_names)
     }
+    adapters = {
+        Name(NameKind.MODEL, adapter.name): f"spec.model.adapters[{index}].name"
+        for index, adapter in enumerate(pool.spec.model.adapters)
+    }
     deployments = {
         Name(NameKind.DEPLOYMENT, deployment_name(pool, variant)): f"spec.variants[{index}].name"
         for index, variant in enumerate(pool.spec.variants)
     }
-    return {**models, **deployments}
+    return {**adapters, **models, **deployments}
 
 
 def _age(pool: LLMServingPool) -> tuple[str, str]:

@@ -58,6 +58,7 @@ def unsupported_speculation(subject: Subject) -> Iterator[Violation]:
         pair.spec,
         engine=engine,
         tensor_parallel=subject.variant.gpus,
+        adapters=bool(subject.pool.spec.model.adapters),
     )
     for obstacle in found:
         yield _of_engine(pair, obstacle)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mixserve.api.model_facts import ModelFacts
+from mixserve.plan.adapter_memory import adapter_slots
 from mixserve.plan.kv_cache import kv_cache_format
 from mixserve.plan.placement import engine_row, find_placement
 from mixserve.plan.speculation import WITHOUT_SPECULATION
@@ -104,6 +105,7 @@ class Subject:
             quantization=quantization,
             accelerator=accelerator,
             tensor_parallel=tensor_parallel,
+            adapters=adapter_slots(self.pool.spec.model.adapters),
         )
 
 

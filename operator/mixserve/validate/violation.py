@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about a pool's spec.
+    """Something about the spec of a pool, a pair or a policy.
 
     Attributes:
-        reason: a reason that `CONDITIONS` knows.
+        reason: of a pool, one that `CONDITIONS` knows.
         field_path: the field to look at, such as spec.variants[0].quantization.
         cause: what is the case, as a clause.
         remedy: what to do, as an instruction without a full stop.
@@ -35,11 +35,11 @@ class Finding:
 
 
 class Violation(Finding):
-    """A reason not to apply the pool."""
+    """A reason not to go by the spec."""
 
 
 class Note(Finding):
-    """Worth knowing, or not checked; the pool is applied all the same."""
+    """Worth knowing, or not checked; the spec is followed all the same."""
 
 
 CONDITIONS: Mapping[Reason, ConditionType] = MappingProxyType(
@@ -65,4 +65,4 @@ CONDITIONS: Mapping[Reason, ConditionType] = MappingProxyType(
         Reason.READING_MODEL_FILES: ConditionType.FITS,
     }
 )
-"""The condition in which violations and notes of a reason are reported."""
+"""The condition of a pool in which violations and notes of a reason are reported."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from mixserve_devcluster.engine import speculation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from mixserve_devcluster.engine.speculation import SpeculationOptions
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _IGNORED_WITH_VALUE = (
     "chat-template",
     "chat-template-content-format",
+    "convert",
     "distributed-executor-backend",
     "download-dir",
     "dtype",
@@ -25,7 +27,9 @@ _IGNORED_WITH_VALUE = (
     "hf-config-path",
     "hf-overrides",
     "load-format",
+    "max-cpu-loras",
     "max-logprobs",
+    "max-lora-rank",
     "override-generation-config",
     "reasoning-parser",
     "revision",
@@ -34,7 +38,6 @@ _IGNORED_WITH_VALUE = (
     "tokenizer",
     "tokenizer-mode",
     "tokenizer-revision",
-    "tool-call-parser",
 )
 # The same for switches; each also as --no-....
 _IGNORED_SWITCHES = (
@@ -42,7 +45,6 @@ _IGNORED_SWITCHES = (
     "disable-custom-all-reduce",
     "disable-log-stats",
     "disable-uvicorn-access-log",
-    "enable-auto-tool-choice",
     "enable-chunked-prefill",
     "enable-log-requests",
     "enforce-eager",
@@ -50,6 +52,14 @@ _IGNORED_SWITCHES = (
 )
 # As vLLM reads them: lower case counts in thousands, upper case in powers of 1024.
 _MULTIPLIERS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "K": 2**10, "M": 2**20, "G": 2**30}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapter:
+    """A LoRA adapter, one of `--lora-modules`: the model name that it answers for, and where its files are."""
+
+    name: str
+    path: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +85,10 @@ class ServeOptions:
         max_model_len: tokens, or 0 for "auto", the longest that fits.
         max_num_queued_reqs: most requests in the engine, running or waiting, before new ones get a 503.
         max_num_queued_tokens: most prompt tokens whose prefill is not done before new requests get a 503.
+        runner: "pooling" for embeddings, else the model makes texts.
+        tool_call_parser: how calls of tools are written; None: they can't be read.
+        adapters: LoRA adapters.
+        max_loras: most adapters in one batch; here only a label of a metric.
         ignored: flags that were given and change nothing here.
         trtllm: for an engine that behaves as TensorRT-LLM; None for vLLM.
         speculation: what proposes tokens; None without speculative decoding.
@@ -102,6 +116,12 @@ class ServeOptions:
     log_level: str
     simulated_gpu: str | None
     ignored: tuple[str, ...]
+    runner: str = "auto"
+    enable_auto_tool_choice: bool = True
+    tool_call_parser: str | None = ""
+    adapters: tuple[Adapter, ...] = ()
+    enable_lora: bool = False
+    max_loras: int = 1
     trtllm: TrtllmOptions | None = None
     speculation: SpeculationOptions | None = None
 
@@ -115,8 +135,10 @@ def parse(arguments: Sequence[str]) -> ServeOptions:
         for name in (*_IGNORED_WITH_VALUE, *_IGNORED_SWITCHES)
         if values.pop(name.replace("-", "_")) is not None
     )
+    adapters = tuple(_adapters(values.pop("lora_modules") or []))
     return ServeOptions(
         served_model_name=tuple(values.pop("served_model_name") or [values["model"]]),
+        adapters=adapters if values["enable_lora"] else (),
         api_key=tuple(values.pop("api_key") or []),
         ignored=ignored,
         **values,
@@ -148,6 +170,8 @@ def _add_server_flags(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--api-key", nargs="+", help="keys that /v1 asks for; also VLLM_API_KEY")
     serve.add_argument("--max-num-queued-reqs", type=_count, help="503 from this many requests on")
     serve.add_argument("--max-num-queued-tokens", type=_count, help="503 from this many tokens to prefill on")
+    serve.add_argument("--enable-auto-tool-choice", action=argparse.BooleanOptionalAction, default=False)
+    serve.add_argument("--tool-call-parser", metavar="NAME", help="calls of tools are refused without")
     serve.add_argument("--enable-force-include-usage", action=argparse.BooleanOptionalAction, default=False)
     serve.add_argument("--enable-prompt-tokens-details", action=argparse.BooleanOptionalAction, default=False)
     serve.add_argument(
@@ -177,7 +201,25 @@ def _add_engine_flags(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--quantization", "-q")
     serve.add_argument("--enable-prefix-caching", action=argparse.BooleanOptionalAction, default=True)
     serve.add_argument("--speculative-config", "-sc", dest="speculation", type=_speculation, metavar="JSON")
+    serve.add_argument("--runner", choices=("auto", "draft", "generate", "pooling"), default="auto")
+    serve.add_argument("--enable-lora", action=argparse.BooleanOptionalAction, default=False)
+    serve.add_argument("--lora-modules", nargs="+", metavar="NAME=PATH", help="adapters to answer for, by name")
+    serve.add_argument("--max-loras", type=_count, default=1)
     serve.add_argument("--simulated-gpu", metavar="NAME", help="the GPU where no node label says it, such as L4")
+
+
+def _adapters(modules: Sequence[str]) -> Iterator[Adapter]:
+    """As vLLM reads them: name=path, or JSON where there is a comma in it."""
+    for module in modules:
+        name, equals, path = module.partition("=")
+        if equals and "," not in module:
+            yield Adapter(name=name, path=path)
+            continue
+        try:
+            fields = json.loads(module)
+            yield Adapter(name=fields["name"], path=fields["path"])
+        except (ValueError, LookupError, TypeError) as error:
+            raise SystemExit(f"vllm: error: Invalid JSON format for --lora-modules: {module}") from error
 
 
 def _with_dashes(argument: str) -> str:

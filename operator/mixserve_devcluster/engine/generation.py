@@ -9,24 +9,31 @@ import itertools
 import json
 import time
 import uuid
+import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import web
 
 from mixserve.simulate.requests import Request, chained_block_hashes
-from mixserve_devcluster.engine import openai_responses
-from mixserve_devcluster.engine.openai_requests import Limits, RequestError, read_body, read_chat, read_completion
-from mixserve_devcluster.engine.openai_responses import ChatEvents, CompletionEvents, EventStream, ResponseContext
+from mixserve_devcluster.engine import embeddings, openai_responses
+from mixserve_devcluster.engine.openai_requests import Limits, read_body, read_chat, read_completion
+from mixserve_devcluster.engine.openai_responses import CompletionEvents, EventStream, ResponseContext, chat_events
+from mixserve_devcluster.engine.request_errors import RequestError
 from mixserve_devcluster.engine.tokenizer import encode
+from mixserve_devcluster.engine.tool_calls import ToolParsing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from mixserve.simulate.requests import FinishedRequest
     from mixserve_devcluster.engine.command_line import ServeOptions
+    from mixserve_devcluster.engine.embeddings import EmbeddingRequest
     from mixserve_devcluster.engine.engine_loop import EngineLoop, TokenStream
     from mixserve_devcluster.engine.metrics import EngineMetrics
-    from mixserve_devcluster.engine.openai_requests import Generation
+    from mixserve_devcluster.engine.openai_requests import AnsweredModel, Generation
+
+_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True)
@@ -39,12 +46,14 @@ class Api:
     events: Callable[[ResponseContext, Generation], EventStream]
 
 
-CHAT = Api("chatcmpl", read_chat, openai_responses.chat, ChatEvents)
+CHAT = Api("chatcmpl", read_chat, openai_responses.chat, chat_events)
+# Of the ids of embeddings.
+_EMBEDDING_PREFIX = "embd"
 COMPLETION = Api("cmpl", read_completion, openai_responses.completion, CompletionEvents)
 
 
 class Generations:
-    """Answers generation requests with one engine.
+    """Answers requests for texts and embeddings with one engine.
 
     Attributes:
         draining: refuse new requests; those in flight go on.
@@ -62,31 +71,41 @@ class Generations:
             served_names=options.served_model_name if options.trtllm is None else (),
             max_model_len=loop.core.settings.max_model_len,
             force_include_usage=options.enable_force_include_usage,
+            adapters=frozenset(adapter.name for adapter in options.adapters),
+            tools=ToolParsing(automatic=options.enable_auto_tool_choice, parser=options.tool_call_parser is not None),
         )
         self._numbers = itertools.count()
         self._handlers = 0
-        self._in_flight: dict[str, tuple[Generation, TokenStream]] = {}
+        self._in_flight: dict[str, tuple[int, TokenStream]] = {}
 
     async def answer(self, http: web.Request, api: Api) -> web.StreamResponse:
         """Answer one request; raises a RequestError for one that gets no answer."""
         if self.draining:
             raise _unavailable("The server is shutting down and takes no new requests.")
         with self._counted():
-            generation = self._read(await http.read(), api)
+            body = await http.read()
+            generation = _read(lambda: api.read(read_body(body), self._limits))
             self._check_queue()
-            context = self._context(http, api)
-            with self._submitted(generation) as tokens:
+            context = self._context(http, api.id_prefix, generation.model)
+            with self._generating(generation) as tokens:
                 if generation.stream:
                     return await _stream(http, tokens, generation, api.events(context, generation))
                 await tokens.complete()
                 return web.json_response(api.whole(context, generation, tokens.cached_tokens), dumps=_compact)
 
-    def _read(self, content: bytes, api: Api) -> Generation:
-        try:
-            return api.read(read_body(content), self._limits)
-        except RecursionError as error:
-            # Wherever it shows: in reading the body, in putting a wrong value into a message, in writing tools again.
-            raise RequestError("The body is nested too deeply.") from error
+    async def embed(self, http: web.Request) -> web.StreamResponse:
+        """Answer one request for embeddings; raises a RequestError for one that gets no answer."""
+        if self.draining:
+            raise _unavailable("The server is shutting down and takes no new requests.")
+        with self._counted():
+            body = await http.read()
+            request = _read(lambda: embeddings.read(read_body(body), self._limits))
+            self._check_queue()
+            context = self._context(http, _EMBEDDING_PREFIX, request.model)
+            with contextlib.ExitStack() as texts:
+                for tokens in [texts.enter_context(self._embedding(request, prompt)) for prompt in request.prompts]:
+                    await tokens.complete()
+            return web.json_response(embeddings.answer(context, request), dumps=_compact)
 
     @contextlib.contextmanager
     def _counted(self) -> Iterator[None]:
@@ -99,30 +118,56 @@ class Generations:
             if not self._handlers:
                 self.idle.set()
 
-    @contextlib.contextmanager
-    def _submitted(self, generation: Generation) -> Iterator[TokenStream]:
-        """Have the engine work on a request until it is done, or its client is gone."""
-        request_id = str(next(self._numbers))
-        tokens = self._loop.submit(
-            self._engine_request(request_id, generation), functools.partial(self._metrics.request_done, generation)
-        )
-        self._in_flight[request_id] = (generation, tokens)
-        try:
-            yield tokens
-        finally:
-            if self._loop.abort(request_id):
-                self._metrics.request_aborted()
-            del self._in_flight[request_id]
-
-    def _engine_request(self, request_id: str, generation: Generation) -> Request:
-        settings = self._loop.core.settings
-        tokens = [*generation.prompt, *encode(generation.answer.text)] if settings.enable_prefix_caching else []
-        return Request(
-            request_id=request_id,
+    def _generating(self, generation: Generation) -> contextlib.AbstractContextManager[TokenStream]:
+        answer = generation.answer
+        return self._submitted(
+            [*generation.prompt, *encode(answer.text)],
             prompt_tokens=len(generation.prompt),
-            answer_tokens=generation.answer.tokens,
-            block_hashes=chained_block_hashes(tokens, settings.block_size),
+            answer_tokens=answer.tokens,
+            adapter=generation.model.adapter,
+            on_done=functools.partial(self._metrics.request_done, generation),
         )
+
+    def _embedding(
+        self, request: EmbeddingRequest, prompt: tuple[int, ...]
+    ) -> contextlib.AbstractContextManager[TokenStream]:
+        return self._submitted(
+            prompt,
+            # A prompt may fill the context; what stands for the vector is a token to the engine.
+            prompt_tokens=min(len(prompt), self._limits.max_model_len - 1),
+            answer_tokens=1,
+            adapter=request.model.adapter,
+            on_done=self._metrics.embedding_done,
+        )
+
+    @contextlib.contextmanager
+    def _submitted(
+        self,
+        tokens: Sequence[int],
+        *,
+        prompt_tokens: int,
+        answer_tokens: int,
+        adapter: str | None,
+        on_done: Callable[[FinishedRequest], None],
+    ) -> Iterator[TokenStream]:
+        """Have the engine work on a request until it is done, or its client is gone."""
+        settings = self._loop.core.settings
+        cached = tokens if settings.enable_prefix_caching else []
+        request = Request(
+            request_id=str(next(self._numbers)),
+            prompt_tokens=prompt_tokens,
+            answer_tokens=answer_tokens,
+            block_hashes=chained_block_hashes(cached, settings.block_size, salt=_salt(adapter)),
+        )
+        stream = self._loop.submit(request, on_done)
+        self._in_flight[request.request_id] = (prompt_tokens, stream)
+        try:
+            with self._metrics.adapter_used(adapter):
+                yield stream
+        finally:
+            if self._loop.abort(request.request_id):
+                self._metrics.request_aborted()
+            del self._in_flight[request.request_id]
 
     def _check_queue(self) -> None:
         """Refuse what the queue limits keep out."""
@@ -135,14 +180,14 @@ class Generations:
             raise _unavailable(f"Too many prompt tokens are waiting (max_num_queued_tokens={most_tokens}).")
 
     def _tokens_to_prefill(self) -> int:
-        return sum(len(generation.prompt) for generation, tokens in self._in_flight.values() if not tokens.produced)
+        return sum(prompt_tokens for prompt_tokens, tokens in self._in_flight.values() if not tokens.produced)
 
-    def _context(self, http: web.Request, api: Api) -> ResponseContext:
+    def _context(self, http: web.Request, id_prefix: str, model: AnsweredModel) -> ResponseContext:
         request_id = http.headers.get("X-Request-Id") or uuid.uuid4().hex
         return ResponseContext(
-            response_id=f"{api.id_prefix}-{request_id}",
+            response_id=f"{id_prefix}-{request_id}",
             created=int(time.time()),
-            model=self._options.served_model_name[0],
+            model=model.name,
             prompt_tokens_details=self._options.enable_prompt_tokens_details,
         )
 
@@ -166,6 +211,19 @@ async def _stream(
         await response.write(events.end(tokens.cached_tokens))
         await response.write_eof()
     return response
+
+
+def _read(reading: Callable[[], _Read]) -> _Read:
+    try:
+        return reading()
+    except RecursionError as error:
+        # Wherever it shows: in reading the body, in putting a wrong value into a message, in writing tools again.
+        raise RequestError("The body is nested too deeply.") from error
+
+
+def _salt(adapter: str | None) -> int:
+    """What keeps the prefixes of an adapter apart from those of the model and of others."""
+    return 0 if adapter is None else zlib.crc32(adapter.encode())
 
 
 def _unavailable(message: str) -> RequestError:

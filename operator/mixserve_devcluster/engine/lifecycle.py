@@ -94,13 +94,7 @@ async def _start(chosen: Deployment, failure: ForcedFailure | None, address: soc
 
 
 async def _serve(chosen: Deployment, core: SimulatedEngineCore, address: socket.socket, stopping: asyncio.Event) -> int:
-    metrics = EngineMetrics(
-        model_name=chosen.options.served_model_name[0],
-        max_model_len=chosen.settings.max_model_len,
-        time_scale=chosen.time_scale,
-        cache_config=chosen.cache_config(core.kv_budget.blocks),
-        proposed_tokens=0 if chosen.options.speculation is None else chosen.options.speculation.tokens,
-    )
+    metrics = engine_metrics(chosen, core)
     trtllm = trtllm_metrics(chosen, core)
     loop = EngineLoop(core, time_scale=chosen.time_scale, on_step=(trtllm or metrics).step_done)
     server = Server(chosen, loop, metrics, trtllm=trtllm)
@@ -119,6 +113,20 @@ async def _serve(chosen: Deployment, core: SimulatedEngineCore, address: socket.
         await runner.cleanup()
     _LOG.info("engine_stopped", simulated=True)
     return 0
+
+
+def engine_metrics(chosen: Deployment, core: SimulatedEngineCore) -> EngineMetrics:
+    """The metrics of an engine that behaves as vLLM; counted, and not shown, for others."""
+    options = chosen.options
+    return EngineMetrics(
+        model_name=options.served_model_name[0],
+        max_model_len=chosen.settings.max_model_len,
+        time_scale=chosen.time_scale,
+        cache_config=chosen.cache_config(core.kv_budget.blocks),
+        proposed_tokens=0 if options.speculation is None else options.speculation.tokens,
+        max_loras=options.max_loras if options.enable_lora else None,
+        generates=options.runner != "pooling",
+    )
 
 
 def trtllm_metrics(chosen: Deployment, core: SimulatedEngineCore) -> TrtllmMetrics | None:

@@ -6,12 +6,14 @@ second is a tenth. What a model does not have (multi-modal input, an external ca
 
 from __future__ import annotations
 
+import contextlib
+from collections import Counter as Counts
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mixserve.simulate.engine import SimulatedEngineCore, Step
     from mixserve.simulate.requests import FinishedRequest
@@ -55,8 +57,12 @@ class EngineMetrics:
         time_scale: float,
         cache_config: Mapping[str, str],
         proposed_tokens: int = 0,
+        max_loras: int | None = None,
+        generates: bool = True,
     ) -> None:
         self._registry = CollectorRegistry()
+        self._generates = generates
+        self._adapters: Counts[str] = Counts()
         self._labels = {"model_name": model_name, "engine": "0"}
         self._time_scale = time_scale
         self._add_state(cache_config)
@@ -65,13 +71,16 @@ class EngineMetrics:
         self._add_request_counters()
         self._add_token_histograms(token_buckets(max_model_len))
         self._add_time_histograms()
+        self._add_adapters(max_loras)
 
     def step_done(self, step: Step) -> None:
         """Count a step whose tokens are out."""
         if not step.batch_tokens:
             return
+        self._tell_adapters()
         self._iteration_tokens.observe(step.batch_tokens)
-        self._generation_tokens.inc(sum(step.tokens.values()))
+        if self._generates:
+            self._generation_tokens.inc(sum(step.tokens.values()))
         self._count_drafts(step)
         self._preemptions.inc(step.preemptions)
         self._prefix_queries.inc(step.queried_tokens)
@@ -98,6 +107,28 @@ class EngineMetrics:
         self._request_preemptions.observe(finished.preemptions)
         self._request_computed_tokens.observe(finished.request.prompt_tokens - finished.cached_tokens)
         self._observe_times(finished)
+
+    def embedding_done(self, finished: FinishedRequest) -> None:
+        """Count a text that got its vector."""
+        self._success["stop"].inc()
+        self._request_prompt_tokens.observe(finished.request.prompt_tokens)
+        self._request_generation_tokens.observe(0)
+        self._request_n.observe(1)
+        self._request_computed_tokens.observe(finished.request.prompt_tokens - finished.cached_tokens)
+        self._observe_times(finished)
+
+    @contextlib.contextmanager
+    def adapter_used(self, adapter: str | None) -> Iterator[None]:
+        """Count a request for an adapter while the context lasts; None: for the model itself."""
+        if adapter is None:
+            yield
+            return
+        self._adapters[adapter] += 1
+        try:
+            yield
+        finally:
+            self._adapters[adapter] -= 1
+            self._adapters += Counts()  # without those that nobody uses
 
     def request_aborted(self) -> None:
         """Count a request whose client went away."""
@@ -156,6 +187,26 @@ class EngineMetrics:
             registry=self._registry,
         )
         info.labels(**cache_config, engine=self._labels["engine"]).set(1)
+
+    def _add_adapters(self, max_loras: int | None) -> None:
+        """The gauge that only engines with LoRA have; it is the time at which its labels were true."""
+        self._adapter_gauge: Gauge | None = None
+        if max_loras is not None:
+            self._max_loras = str(max_loras)
+            labels = ["max_lora", "waiting_lora_adapters", "running_lora_adapters"]
+            documentation = "Running stats on lora requests."
+            self._adapter_gauge = Gauge("vllm:lora_requests_info", documentation, labels, registry=self._registry)
+
+    def _tell_adapters(self) -> None:
+        """As in vLLM 0.32: with each step, and both lists name every adapter with a request, be it running or waiting.
+
+        So an idle engine still shows the adapters of its last step; the value, a time, says how old that is.
+        """
+        if self._adapter_gauge is not None:
+            names = ",".join(self._adapters)
+            self._adapter_gauge.labels(
+                max_lora=self._max_loras, waiting_lora_adapters=names, running_lora_adapters=names
+            ).set_to_current_time()
 
     def _add_token_counters(self) -> None:
         for name, what in (

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from mixserve_devcluster.engine import tool_calls
 from mixserve_devcluster.engine.answers import Answer, make_answer
+from mixserve_devcluster.engine.request_errors import RequestError
 from mixserve_devcluster.engine.tokenizer import encode, encode_chat
+
+if TYPE_CHECKING:
+    from mixserve_devcluster.engine.tool_calls import Tool, ToolParsing
 
 # vLLM's default for /v1/completions; a chat's is what is left of the context.
 _COMPLETION_MAX_TOKENS = 16
@@ -20,33 +25,6 @@ _NUMBERS = ("temperature", "top_p", "min_p", "presence_penalty", "frequency_pena
 _INTEGERS = {"seed": -(2**63), "top_k": -1}
 
 
-class RequestError(Exception):
-    """A request that gets no answer.
-
-    Attributes:
-        status: the HTTP status.
-        kind: the error's type in the answer.
-        param: the field that is wrong, if one is.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        param: str | None = None,
-        status: int = 400,
-        kind: str = "BadRequestError",
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.kind = kind
-        self.param = param
-
-    def body(self) -> dict[str, Any]:
-        """The answer's JSON."""
-        return {"error": {"message": str(self), "type": self.kind, "param": self.param, "code": self.status}}
-
-
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """What requests are measured against.
@@ -54,12 +32,29 @@ class Limits:
     Attributes:
         served_names: models that the server answers for; empty: whatever they are called, as TensorRT-LLM does.
         max_model_len: tokens of prompt and answer together.
-        force_include_usage: end every stream with the token counts.
+        force_include_usage: put the token counts into every part of every stream, and end it with them.
+        adapters: names of LoRA adapters that it answers for as well.
+        tools: whether calls of tools can be read.
     """
 
     served_names: tuple[str, ...]
     max_model_len: int
     force_include_usage: bool = False
+    adapters: frozenset[str] = frozenset()
+    tools: ToolParsing = tool_calls.ANY
+
+
+@dataclass(frozen=True)
+class AnsweredModel:
+    """Which model answers.
+
+    Attributes:
+        name: as the answer calls it.
+        adapter: the LoRA adapter; None for the model itself.
+    """
+
+    name: str
+    adapter: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,20 +62,24 @@ class Generation:
     """A request, read and checked.
 
     Attributes:
+        model: which model answers.
         prompt: its tokens.
         max_tokens: the limit that applies.
         answer: what the engine will say.
         stream: answer in server-sent events.
         include_usage: end the stream with the token counts.
         continuous_usage: send token counts with every part.
+        tool: the answer is a call of this tool, and its text the arguments; None for plain text.
     """
 
+    model: AnsweredModel
     prompt: list[int]
     max_tokens: int
     answer: Answer
     stream: bool
     include_usage: bool
     continuous_usage: bool
+    tool: Tool | None = None
 
 
 def read_body(content: bytes) -> dict[str, Any]:
@@ -96,54 +95,83 @@ def read_body(content: bytes) -> dict[str, Any]:
 
 def read_chat(body: dict[str, Any], limits: Limits) -> Generation:
     """Read a request to /v1/chat/completions."""
-    _check_model(body, limits)
+    model = answered_model(body, limits)
     turns = _turns(body)
-    tools = body.get("tools")
-    if tools is not None and not isinstance(tools, list):
-        raise RequestError("tools must be a list", param="tools")
+    tool, tools = tool_calls.read(body, limits.tools), body.get("tools")
     prompt = encode_chat([("tools", json.dumps(tools)), *turns] if tools else turns)
     max_tokens = _integer(body, "max_completion_tokens", least=1)
     if max_tokens is None:
         max_tokens = _integer(body, "max_tokens", least=1)
-    return _generation(body, prompt, max_tokens, limits)
+    return _generation(body, prompt, max_tokens, limits=limits, model=model, tool=tool)
 
 
 def read_completion(body: dict[str, Any], limits: Limits) -> Generation:
     """Read a request to /v1/completions."""
-    _check_model(body, limits)
+    model = answered_model(body, limits)
     max_tokens = _integer(body, "max_tokens", least=1)
-    return _generation(body, _prompt(body), _COMPLETION_MAX_TOKENS if max_tokens is None else max_tokens, limits)
+    if max_tokens is None:
+        max_tokens = _COMPLETION_MAX_TOKENS
+    return _generation(body, _prompt(body), max_tokens, limits=limits, model=model)
 
 
-def _check_model(body: dict[str, Any], limits: Limits) -> None:
+def answered_model(body: dict[str, Any], limits: Limits) -> AnsweredModel:
+    """Which model a request means: for vLLM none and an empty one mean its own, TensorRT-LLM takes any name.
+
+    Raises:
+        RequestError: there is no such model.
+    """
     model = body.get("model")
-    if model is not None and limits.served_names and model not in limits.served_names:
-        raise RequestError(f"The model `{model}` does not exist.", param="model", status=404, kind="NotFoundError")
+    if model is not None and not isinstance(model, str):
+        raise RequestError(f"model must be a text, got {model!r}.", param="model")
+    if not limits.served_names:
+        if model is None:
+            raise RequestError("model: Field required", param="model")
+        return AnsweredModel(model)
+    if model in limits.adapters:
+        return AnsweredModel(model, adapter=model)
+    if model and model not in limits.served_names:
+        message = f"The model `{model}` does not exist. Valid aliases: {', '.join(limits.served_names)}."
+        raise RequestError(message, param="model", status=404, kind="NotFoundError")
+    return AnsweredModel(limits.served_names[0])
 
 
-def _generation(body: dict[str, Any], prompt: list[int], max_tokens: int | None, limits: Limits) -> Generation:
+def _generation(
+    body: dict[str, Any],
+    prompt: list[int],
+    max_tokens: int | None,
+    *,
+    limits: Limits,
+    model: AnsweredModel,
+    tool: Tool | None = None,
+) -> Generation:
     _check_supported(body)
     _check_sampling(body)
     limit = _limit(prompt, max_tokens, limits.max_model_len)
+    stream, options = _boolean(body, "stream"), _stream_options(body)
+    include_usage = limits.force_include_usage or _boolean(options, "include_usage")
+    return Generation(
+        model=model,
+        prompt=prompt,
+        max_tokens=limit,
+        answer=_answer(body, prompt, limit) if tool is None else tool_calls.call(tool, max_tokens=limit),
+        stream=stream,
+        include_usage=include_usage,
+        continuous_usage=limits.force_include_usage or (include_usage and _boolean(options, "continuous_usage_stats")),
+        tool=tool,
+    )
+
+
+def _answer(body: dict[str, Any], prompt: list[int], limit: int) -> Answer:
     min_tokens = _integer(body, "min_tokens", least=0) or 0
     if min_tokens > limit:
         message = f"min_tokens must be less than or equal to max_tokens={limit}, got {min_tokens}."
         raise RequestError(message, param="min_tokens")
-    stream, options = _boolean(body, "stream"), _stream_options(body)
-    answer = make_answer(
+    return make_answer(
         hash(tuple(prompt)),
         max_tokens=limit,
         min_tokens=min_tokens,
         ignore_eos=_boolean(body, "ignore_eos"),
         stop=_stop(body),
-    )
-    return Generation(
-        prompt=prompt,
-        max_tokens=limit,
-        answer=answer,
-        stream=stream,
-        include_usage=_boolean(options, "include_usage") or limits.force_include_usage,
-        continuous_usage=_boolean(options, "continuous_usage_stats"),
     )
 
 

@@ -9,10 +9,15 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from mixserve_devcluster.engine.tool_calls import finish_reason
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mixserve_devcluster.engine.openai_requests import Generation
+    from mixserve_devcluster.engine.tool_calls import Tool
 
 DONE = b"data: [DONE]\n\n"
 # Tells whoever looks at an answer that no model made it.
@@ -25,7 +30,7 @@ class ResponseContext:
 
     Attributes:
         created: seconds since the epoch.
-        model: the first served name.
+        model: as answers call it: the first served name, or an adapter's.
         prompt_tokens_details: say how many prompt tokens were cached.
     """
 
@@ -39,24 +44,28 @@ def chat(context: ResponseContext, generation: Generation, cached_tokens: int) -
     """The answer to a chat that is not streamed."""
     message: dict[str, Any] = {
         "role": "assistant",
-        "content": generation.answer.text,
+        "content": generation.answer.text if generation.tool is None else "",
         "refusal": None,
         "annotations": None,
         "audio": None,
         "function_call": None,
-        "tool_calls": [],
         "reasoning": None,
     }
-    choice = {"index": 0, "message": message, **_ending(generation), "token_ids": None}
+    if generation.tool is not None:
+        message["tool_calls"] = [_tool_call(context, generation.tool, generation.answer.text)]
+    choice = {"index": 0, "message": message, **_ending(generation), "token_ids": None, "routed_experts": None}
     return {
         **_head(context, "chat.completion"),
         "choices": [choice],
         "service_tier": None,
         "system_fingerprint": FINGERPRINT,
-        "usage": _usage(context, generation, cached_tokens),
+        "usage": _usage(context, generation, cached_tokens, created=0),
         "prompt_logprobs": None,
         "prompt_token_ids": None,
+        "prompt_text": None,
         "kv_transfer_params": None,
+        "ec_transfer_params": None,
+        "metrics": None,
     }
 
 
@@ -81,7 +90,19 @@ def completion(context: ResponseContext, generation: Generation, cached_tokens: 
 
 
 class EventStream(ABC):
-    """The server-sent events of one answer; the subclasses differ in how a piece of text is wrapped."""
+    """The server-sent events of one answer; the subclasses differ in how a piece of text is wrapped.
+
+    Attributes:
+        running_details: what else vLLM puts into the token counts of every part.
+        going_on: the ending of a choice that is not the last one.
+        prompt_ids: what stands beside the end of a choice.
+        created_tokens: what it says in the end of tokens that were written to the prefix cache for others.
+    """
+
+    running_details: ClassVar[Mapping[str, None]] = {}
+    created_tokens: ClassVar[int | None] = None
+    going_on: ClassVar[str] = '"finish_reason":null'
+    prompt_ids: ClassVar[str] = ""
 
     def __init__(self, context: ResponseContext, generation: Generation, kind: str) -> None:
         self._context = context
@@ -100,34 +121,39 @@ class EventStream(ABC):
     def part(self, start: int, end: int) -> bytes:
         """The event for tokens `start` to `end`; the last one says why the answer ends."""
         answer = self._generation.answer
-        ending = '"finish_reason":null,"token_ids":null'
+        ending = self.going_on
         if end == answer.tokens:
             stop = json.dumps(answer.stop_reason)
-            ending = f'"finish_reason":"{answer.finish_reason}","stop_reason":{stop},"token_ids":null'
-        choice = f"{self.wrapped(answer.part(start, end))},{ending}"
+            reason = finish_reason(answer, self._generation.tool)
+            ending = f'"finish_reason":"{reason}","stop_reason":{stop}{self.prompt_ids}'
+        choice = f'{self.wrapped(answer.part(start, end))},{ending},"token_ids":null'
         return f'{self._prefix},"choices":[{{{choice}}}]{self._running_usage(end)}}}\n\n'.encode()
 
     def end(self, cached_tokens: int) -> bytes:
         """The token counts, if they were asked for, and the end of the stream."""
         if not self._generation.include_usage:
             return DONE
-        usage = _usage(self._context, self._generation, cached_tokens)
+        usage = _usage(self._context, self._generation, cached_tokens, created=self.created_tokens)
         event = {
             **self._head,
             "choices": [],
+            "usage": _without_nulls(usage),
             "system_fingerprint": FINGERPRINT,
-            "usage": {name: value for name, value in usage.items() if value is not None},
         }
         return f"data: {_compact(event)}\n\n".encode() + DONE
 
     def _running_usage(self, completed: int) -> str:
         if not (self._generation.include_usage and self._generation.continuous_usage):
             return ""
-        return f',"usage":{_compact(_counts(len(self._generation.prompt), completed))}'
+        counts = {**_counts(len(self._generation.prompt), completed), **self.running_details}
+        return f',"usage":{_compact(counts)}'
 
 
 class ChatEvents(EventStream):
     """The events of a chat; a first one brings the role."""
+
+    running_details: ClassVar[Mapping[str, None]] = {"completion_tokens_details": None}
+    created_tokens: ClassVar[int | None] = 0
 
     def __init__(self, context: ResponseContext, generation: Generation) -> None:
         super().__init__(context, generation, "chat.completion.chunk")
@@ -136,15 +162,41 @@ class ChatEvents(EventStream):
         """The event with the role."""
         choice = '"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null'
         usage = self._running_usage(0)
-        return f'{self._prefix},"choices":[{{{choice}}}],"prompt_token_ids":null{usage}}}\n\n'.encode()
+        rest = f'{usage},"prompt_token_ids":null,"prompt_text":null'
+        return f'{self._prefix},"choices":[{{{choice}}}]{rest}}}\n\n'.encode()
 
     def wrapped(self, text: str) -> str:
         """A delta."""
         return f'"index":0,"delta":{{"content":"{text}"}},"logprobs":null'
 
 
+class ToolCallEvents(ChatEvents):
+    """The events of a chat that calls a tool: its name with the first piece of the arguments."""
+
+    def __init__(self, context: ResponseContext, generation: Generation, tool: Tool) -> None:
+        super().__init__(context, generation)
+        self._call: dict[str, Any] = {"index": 0, **_tool_call(context, tool, "")}
+
+    def wrapped(self, text: str) -> str:
+        """A delta; what identifies the call is in the first one only."""
+        self._call["function"]["arguments"] = text
+        delta = _compact({"tool_calls": [self._call]})
+        self._call = {"index": 0, "function": {}}
+        return f'"index":0,"delta":{delta},"logprobs":null'
+
+
+def chat_events(context: ResponseContext, generation: Generation) -> ChatEvents:
+    """The events of a chat, with or without a call of a tool."""
+    if generation.tool is None:
+        return ChatEvents(context, generation)
+    return ToolCallEvents(context, generation, generation.tool)
+
+
 class CompletionEvents(EventStream):
     """The events of a completion."""
+
+    going_on: ClassVar[str] = '"finish_reason":null,"stop_reason":null,"prompt_token_ids":null'
+    prompt_ids: ClassVar[str] = ',"prompt_token_ids":null'
 
     def __init__(self, context: ResponseContext, generation: Generation) -> None:
         super().__init__(context, generation, "text_completion")
@@ -162,15 +214,31 @@ def _head(context: ResponseContext, kind: str) -> dict[str, Any]:
     return {"id": context.response_id, "object": kind, "created": context.created, "model": context.model}
 
 
+def _tool_call(context: ResponseContext, tool: Tool, arguments: str) -> dict[str, Any]:
+    # One call for each answer, so its id follows from the answer's.
+    call_id = f"chatcmpl-tool-{context.response_id.removeprefix('chatcmpl-')}"
+    return {"id": call_id, "type": "function", "function": {"name": tool.name, "arguments": arguments}}
+
+
 def _ending(generation: Generation) -> dict[str, Any]:
     answer = generation.answer
-    return {"logprobs": None, "finish_reason": answer.finish_reason, "stop_reason": answer.stop_reason}
+    reason = finish_reason(answer, generation.tool)
+    return {"logprobs": None, "finish_reason": reason, "stop_reason": answer.stop_reason}
 
 
-def _usage(context: ResponseContext, generation: Generation, cached_tokens: int) -> dict[str, Any]:
-    details = {"cached_tokens": cached_tokens} if context.prompt_tokens_details else None
+def _usage(
+    context: ResponseContext,
+    generation: Generation,
+    cached_tokens: int,
+    *,
+    created: int | None = None,
+) -> dict[str, Any]:
+    """As vLLM's `UsageInfo`; a stream leaves out what is null."""
+    details: dict[str, int | None] | None = None
+    if context.prompt_tokens_details:
+        details = {"cached_tokens": cached_tokens, "created_cache_tokens": created, "multimodal_tokens": None}
     counts = _counts(len(generation.prompt), generation.answer.tokens)
-    return {**counts, "prompt_tokens_details": details}
+    return {**counts, "prompt_tokens_details": details, "completion_tokens_details": None}
 
 
 def _counts(prompt_tokens: int, completion_tokens: int) -> dict[str, int]:
@@ -179,6 +247,12 @@ def _counts(prompt_tokens: int, completion_tokens: int) -> dict[str, int]:
         "total_tokens": prompt_tokens + completion_tokens,
         "completion_tokens": completion_tokens,
     }
+
+
+def _without_nulls(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
 
 
 def _compact(value: Any) -> str:

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from mixserve_devcluster.engine.generation import CHAT, COMPLETION, Api, Generations
 from mixserve_devcluster.engine.metrics import CONTENT_TYPE
-from mixserve_devcluster.engine.openai_requests import RequestError
+from mixserve_devcluster.engine.request_errors import RequestError
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
@@ -55,12 +55,11 @@ class Server:
     def application(self) -> web.Application:
         """The server as aiohttp runs it."""
         application = web.Application(
-            middlewares=[_errors_as_json, self._authenticated], client_max_size=_LARGEST_BODY_BYTES
+            middlewares=[self._errors_as_json, self._authenticated], client_max_size=_LARGEST_BODY_BYTES
         )
         application.add_routes(
             [
-                web.post("/v1/chat/completions", self._chat),
-                web.post("/v1/completions", self._completion),
+                *self._task_routes(),
                 web.get("/v1/models", self._models),
                 web.get("/health", _empty),
                 web.get("/version", self._version),
@@ -68,6 +67,12 @@ class Server:
             ]
         )
         return application
+
+    def _task_routes(self) -> list[web.RouteDef]:
+        """As in vLLM, a model that makes embeddings has no route for texts, and the other way round."""
+        if self._deployment.options.runner == "pooling":
+            return [web.post("/v1/embeddings", self.generations.embed)]
+        return [web.post("/v1/chat/completions", self._chat), web.post("/v1/completions", self._completion)]
 
     def _vllm_routes(self) -> list[web.RouteDef]:
         return [web.get("/ping", _empty), web.post("/ping", _empty), web.get("/metrics", self._exposition)]
@@ -94,7 +99,12 @@ class Server:
             "permission": [],
         }
         names = self._deployment.options.served_model_name
-        return web.json_response({"object": "list", "data": [{"id": name, **card} for name in names]})
+        # An adapter has no length of its own.
+        adapters = [
+            {"id": adapter.name, **card, "root": adapter.path, "parent": names[0], "max_model_len": None}
+            for adapter in self._deployment.options.adapters
+        ]
+        return web.json_response({"object": "list", "data": [*({"id": name, **card} for name in names), *adapters]})
 
     async def _exposition(self, _http: web.Request) -> web.Response:
         page = self._metrics.exposition(self._loop.core)
@@ -102,6 +112,33 @@ class Server:
 
     async def _version(self, _http: web.Request) -> web.Response:
         return web.json_response({"version": VERSION if self._trtllm is None else TRTLLM_VERSION})
+
+    @web.middleware
+    async def _errors_as_json(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except RequestError as error:
+            return self._refused(error)
+        except web.RequestPayloadError:
+            return self._unreadable(request)
+        except web.HTTPRequestEntityTooLarge as error:
+            message = f"The body is larger than {_LARGEST_BODY_BYTES} bytes."
+            return self._refused(RequestError(message, status=error.status))
+        except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as error:
+            # FastAPI's own form: no route, so nobody of the API is asked.
+            return web.json_response({"detail": error.reason}, status=error.status, headers=_allowed(error))
+
+    def _refused(self, error: RequestError) -> web.Response:
+        body = error.body() if self._trtllm is None else error.trtllm_body()
+        return web.json_response(body, status=error.status)
+
+    def _unreadable(self, request: web.Request) -> web.Response:
+        """Refuse a body that is not encoded as its headers say; nobody knows where it ends, so neither goes on."""
+        # Otherwise aiohttp would read on to the end, and fail a second time.
+        request.content.feed_eof()
+        response = self._refused(RequestError("The body is not encoded as its headers say."))
+        response.force_close()
+        return response
 
     @web.middleware
     async def _authenticated(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -116,29 +153,8 @@ class Server:
         return not keys or any(hmac.compare_digest(given, f"Bearer {key}".encode()) for key in keys)
 
 
-@web.middleware
-async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except RequestError as error:
-        return web.json_response(error.body(), status=error.status)
-    except web.RequestPayloadError:
-        return _unreadable(request)
-    except web.HTTPRequestEntityTooLarge as error:
-        answer = RequestError(f"The body is larger than {_LARGEST_BODY_BYTES} bytes.", status=error.status)
-        return web.json_response(answer.body(), status=error.status)
-    except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as error:
-        kind = f"{error.reason.replace(' ', '')}Error"
-        return web.json_response(RequestError(error.reason, status=error.status, kind=kind).body(), status=error.status)
-
-
-def _unreadable(request: web.Request) -> web.Response:
-    """Refuse a body that is not encoded as its headers say; nobody knows where it ends, so the connection ends too."""
-    # Otherwise aiohttp would read on to the end, and fail a second time.
-    request.content.feed_eof()
-    response = web.json_response(RequestError("The body is not encoded as its headers say.").body(), status=400)
-    response.force_close()
-    return response
+def _allowed(error: web.HTTPException) -> dict[str, str]:
+    return {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
 
 
 async def _empty(_http: web.Request) -> web.Response:

@@ -78,7 +78,7 @@ def parse(arguments: Sequence[str]) -> ServeOptions:
         max_num_queued_reqs=None,
         max_num_queued_tokens=None,
         enable_force_include_usage=False,
-        enable_prompt_tokens_details=False,
+        enable_prompt_tokens_details=True,
         shutdown_timeout_s=_SHUTDOWN_TIMEOUT_S,
         log_level="info",
         simulated_gpu=values["simulated_gpu"],

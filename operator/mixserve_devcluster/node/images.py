@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from mixserve_devcluster import envoy_binary
 from mixserve_devcluster.node.config import ImageSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-# For pods of tests and of the curious: the host's commands, and this interpreter. And Mixserve's own image, under the
-# name that the chart gives it.
+_ENVOY = envoy_binary.installed()
+# For pods of tests and of the curious: the host's commands, and this interpreter. And the images of Mixserve's gateway:
+# Mixserve's own, under the name that the chart gives it, and Envoy's, whose tag does not choose the version here.
 BUILT_IN = (
     ImageSpec(pattern="local/shell:*", entrypoint=["sh"]),
     ImageSpec(
@@ -25,6 +27,11 @@ BUILT_IN = (
     ),
     ImageSpec(
         pattern="mixserve:*", executables={"mixserve": [sys.executable, "-m", "mixserve.cli"]}, entrypoint=["mixserve"]
+    ),
+    *(
+        [ImageSpec(pattern="*envoyproxy/envoy:*", executables={"envoy": [str(_ENVOY)]}, entrypoint=["envoy"])]
+        if _ENVOY
+        else []
     ),
 )
 

@@ -165,15 +165,23 @@ def test_claims_are_called_as_kubernetes_lets_them(source: str) -> None:
     assert "spec.model.source" in refusal(manifest(model_source=f"pvc://{'a' * 254}/x"))
 
 
+def test_a_pool_answers_for_its_adapters_too() -> None:
+    adapters = [{"name": "law", "source": "pvc://a"}, {"name": "tax", "source": "pvc://b"}]
+    found = LLMServingPool.parse(manifest(model_adapters=adapters))
+    assert found.model_names == (*found.served_names, "law", "tax")
+
+
 def test_a_token_without_a_hub_source_is_refused() -> None:
     token = {"name": "hf", "key": "token"}
     hub = {"source": "hf://a/b", "revision": REVISION}
     message = (
-        "model.tokenSecretRef has no meaning unless a variant, or the draft of speculativePairRef, has an hf:// source"
+        "model.tokenSecretRef has no meaning unless a variant, an adapter or the draft of speculativePairRef has an "
+        "hf:// source"
     )
     assert message in refusal(manifest(model_tokenSecretRef=token))
     LLMServingPool.parse(manifest(model={**hub, "tokenSecretRef": token}))
     variant = {**SMALLEST["spec"]["variants"][0], **hub}
     LLMServingPool.parse(manifest(model_tokenSecretRef=token, variants=[variant]))
+    LLMServingPool.parse(manifest(model_tokenSecretRef=token, model_adapters=[{"name": "law", **hub}]))
     elsewhere = {**variant, "source": "pvc://a", "revision": None}
     assert message in refusal(manifest(model={**hub, "tokenSecretRef": token}, variants=[elsewhere]))

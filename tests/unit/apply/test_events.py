@@ -13,7 +13,7 @@ POOL = {"metadata": {"name": "p", "namespace": "ns", "uid": "u", "resourceVersio
 async def posted(message: str) -> dict[str, Any]:
     connection = RecordingConnection()
     event = Event(type="Normal", reason=Reason.SCALE_UP, action="Scale", message=message)
-    await post_event(connection, event, pool=POOL, instance="me", now_s=1.5)
+    await post_event(connection, event, about=POOL, instance="me", now_s=1.5)
     body: dict[str, Any] = connection.calls[0][1]
     return body
 

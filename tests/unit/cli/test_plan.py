@@ -18,6 +18,7 @@ from support import pool_manifests
 from support.hub_server import REVISION, HubServer, hub_server
 from support.model_configs import LLAMA_3_1_8B, LLAMA_3_8B
 from support.pairs import pair_manifest
+from support.policies import policy_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,6 +183,21 @@ def test_without_pools_there_is_no_table(output: str) -> None:
 
     assert "CONCURRENCY" not in text
     assert "there is no such kind" in text
+
+
+def test_a_policy_is_held_against_the_pools_and_policies_of_its_namespace() -> None:
+    shadow = policy_manifest("first", shadow={"poolRef": {"name": "small"}})
+    taken = policy_manifest("chat", servedNames=["other", "chat"])
+    elsewhere = policy_manifest("chat", namespace="elsewhere")
+    report = planned(pool_manifests.pool("chat"), shadow, taken, elsewhere)
+
+    wrong = {(one["name"], one["violations"][0]["field_path"]) for one in report["refused"]}
+    assert wrong == {("first", "spec.shadow.poolRef.name"), ("chat", "spec.servedNames[1]")}
+    assert {one["namespace"] for one in report["refused"]} == {"default"}
+
+
+def test_a_policy_alone_may_name_pools_of_the_cluster() -> None:
+    assert planned(policy_manifest())["refused"] == []
 
 
 def test_markdown_takes_nothing_of_a_manifest_for_markup() -> None:

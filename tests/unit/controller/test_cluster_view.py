@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from mixserve.apply.resources import DEPLOYMENTS, FORMATS, PODS, POOLS, SERVICES
+from mixserve.apply.resources import DEPLOYMENTS, FORMATS, PODS, POLICIES, POOLS, ROLES, SERVICES
 from mixserve.controller.cluster_view import ClusterView
-from mixserve.controller.object_cache import PoolKey
+from mixserve.controller.object_cache import GatewayKey, PoolKey
 from support.kube_objects import deployment, pod
+from support.policies import stored_policy
 
 P, Q = PoolKey("ns", "p"), PoolKey("ns", "q")
 
@@ -103,3 +104,64 @@ def test_of_pods_only_what_is_read_is_kept(view: ClusterView) -> None:
     assert "spec" not in kept
     assert "managedFields" not in kept["metadata"]
     assert kept["status"] == pod()["status"]
+
+
+G = GatewayKey("llm")
+GATEWAYS = {"labels": {"mixserve.dev/gateway": "true"}, "namespace": "llm"}
+
+
+def named(name: str, *served: str, version: int = 1, generation: int = 1) -> dict[str, Any]:
+    found = pool(name, version=version, served=served[0] if served else None)
+    return {**found, "metadata": {**found["metadata"], "namespace": "llm", "generation": generation}}
+
+
+def test_what_carries_a_gateways_label_concerns_the_gateway(view: ClusterView) -> None:
+    assert view.put(DEPLOYMENTS, deployment("mixserve-gateway", **GATEWAYS)) == {G}
+    assert view.put(ROLES, deployment("mixserve-gateway", **GATEWAYS)) == {G}
+    assert view.put(PODS, pod("g", **GATEWAYS)) == {G}
+    assert [obj["kind"] for obj in view.owned(G)] == ["Deployment", "Deployment"]
+    assert [obj["metadata"]["name"] for obj in view.pods.of(G)] == ["g"]
+
+
+def test_what_loses_its_label_concerns_whom_it_belonged_to(view: ClusterView) -> None:
+    view.put(DEPLOYMENTS, deployment())
+    assert view.put(DEPLOYMENTS, deployment(resourceVersion="2", labels={})) == {P}
+
+
+def test_a_policy_concerns_its_gateway_and_pools_that_want_its_names(view: ClusterView) -> None:
+    view.put(POOLS, named("auto"))
+    view.put(POOLS, named("chat", "other"))
+    assert view.put(POLICIES, stored_policy()) == {G, PoolKey("llm", "auto")}
+    renamed = stored_policy(version=2, generation=2, servedNames=["other"])
+    assert view.put(POLICIES, renamed) == {G, PoolKey("llm", "auto"), PoolKey("llm", "chat")}
+    assert view.put(POLICIES, {**renamed, "metadata": {**renamed["metadata"], "resourceVersion": "3"}}) == set()
+    assert view.remove(POLICIES, renamed) == {G, PoolKey("llm", "chat")}
+
+
+def test_a_pool_concerns_the_gateway_of_its_namespace_when_its_spec_changes(view: ClusterView) -> None:
+    assert view.put(POOLS, named("chat")) == {PoolKey("llm", "chat")}
+    view.put(POLICIES, stored_policy())
+    assert view.put(POOLS, named("chat", version=2)) == {PoolKey("llm", "chat")}
+    assert view.put(POOLS, named("chat", version=3, generation=2)) == {PoolKey("llm", "chat"), G}
+    assert view.remove(POOLS, named("chat", version=3, generation=2)) == {PoolKey("llm", "chat"), G}
+
+
+def test_policies_that_are_being_deleted_are_none(view: ClusterView) -> None:
+    view.put(POLICIES, stored_policy())
+    assert len(view.policies_in("llm")) == 1
+    assert view.policies_in("ns") == []
+    going = stored_policy(version=2)
+    going["metadata"]["deletionTimestamp"] = "now"
+    view.put(POLICIES, going)
+    assert view.policies_in("llm") == []
+
+
+def test_what_takes_the_requests_of_policies_is_told_of_where_there_are_some() -> None:
+    news: list[None] = []
+    view = ClusterView(routes_said=lambda: news.append(None))
+    view.put(PODS, pod())
+    assert news == []
+    view.put(POLICIES, stored_policy())
+    view.put(PODS, pod("other"))
+    view.put(FORMATS, catalogue("fp8"))
+    assert len(news) == 2

@@ -37,14 +37,14 @@ def lister(cluster: Cluster, view: ClusterView, *namespaces: str) -> tuple[Liste
     return Lister(cluster, view=view, namespaces=namespaces, enqueue=keys.append), keys
 
 
-async def test_everything_is_listed_and_of_others_only_what_belongs_to_pools() -> None:
+async def test_everything_is_listed_and_of_others_only_what_the_operator_manages() -> None:
     cluster = Cluster()
     listed, keys = lister(cluster, ClusterView())
     await listed.list_all()
     assert {resource for resource, _, _ in cluster.asked} == set(WATCHED)
     assert keys == [P]
     selectors = {resource.kind: selector for resource, _, selector in cluster.asked}
-    assert selectors["Pod"] == selectors["Deployment"] == "mixserve.dev/pool"
+    assert selectors["Pod"] == selectors["Deployment"] == "app.kubernetes.io/managed-by=mixserve"
     assert selectors["LLMServingPool"] is None
 
 

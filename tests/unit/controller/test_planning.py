@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from mixserve.api.names import ANNOTATION_LAST_VALID_SPEC, ANNOTATION_MEMORY_PLAN, LABEL_POOL, Reason
-from mixserve.apply.resources import DEPLOYMENTS, FORMATS, PAIRS, POOLS, SERVICE_ACCOUNTS
+from mixserve.api.pool_status import PoolPrices, PriceSource
+from mixserve.apply.resources import DEPLOYMENTS, FORMATS, PAIRS, POLICIES, POOLS, SERVICE_ACCOUNTS
 from mixserve.catalog.built_in import FORMATS_FOLDER, manifests
 from mixserve.controller import planning
 from mixserve.controller.object_cache import PoolKey, key_of
@@ -15,6 +16,7 @@ from mixserve.plan.absence import Absence, Outlook
 from mixserve.plan.model_source import Repository, repository_of
 from support.model_configs import LLAMA_3_8B
 from support.planners import planner_on, stored, view_of_catalog
+from support.policies import stored_policy
 from support.pool_manifests import pool as manifest
 from support.pool_manifests import variant
 
@@ -419,3 +421,53 @@ async def test_only_what_is_wrong_with_the_pair_is_told_of_it(planner: Planner, 
     assert found is not None
     assert [violation.reason for violation in found.violations] == [Reason.UNKNOWN_SPECULATIVE_PAIR]
     assert (found.tokenizers_match, found.speeds, found.generations) == ("Unknown", {}, (1, None))
+
+
+async def test_a_name_that_an_older_policy_has_is_not_the_pools_until_it_goes(
+    planner: Planner, view: ClusterView
+) -> None:
+    raw = stored(manifest("chat"))
+    raw["metadata"]["creationTimestamp"] = "2026-06-01T00:00:00Z"
+    assert (await assess(planner, view, raw)).plan is not None
+    policy = stored_policy(servedNames=["chat"])
+    policy["metadata"]["namespace"] = key_of(raw).namespace
+    view.put(POLICIES, policy)
+    found = await planner.assess(key_of(raw), raw)
+    assert [(each.reason, each.field_path) for each in found.violations] == [
+        (Reason.SERVED_NAME_TAKEN, "metadata.name")
+    ]
+    assert await planner.assess(key_of(raw), raw) is found
+    view.remove(POLICIES, policy)
+    assert (await planner.assess(key_of(raw), raw)).plan is not None
+
+
+async def prices(planner: Planner, view: ClusterView, **fields: Any) -> PoolPrices | None:
+    found = await assess(planner, view, stored(manifest("chat", **fields)))
+    assert found.plan is not None
+    return found.plan.token_prices
+
+
+async def test_prices_are_predicted(planner: Planner, view: ClusterView) -> None:
+    found = await prices(planner, view)
+    assert found is not None
+    assert found.source == "Predicted"
+    assert 0 < float(found.cached_prompt_per_million) < float(found.prompt_per_million)
+    assert float(found.prompt_per_million) < float(found.completion_per_million)
+
+
+async def test_given_prices_are_taken(planner: Planner, view: ClusterView) -> None:
+    given = {"prompt": "0.10", "completion": "0.40"}
+    assert await prices(planner, view, prices=given) == PoolPrices(
+        prompt_per_million="0.10",
+        cached_prompt_per_million="0",
+        completion_per_million="0.40",
+        source=PriceSource.GIVEN,
+    )
+
+
+async def test_what_nobody_knows_has_no_price(planner: Planner, view: ClusterView) -> None:
+    unknown = manifest("chat")
+    unknown["spec"]["model"] = {"source": "pvc://models/llama"}
+    found = await assess(planner, view, stored(unknown))
+    assert found.plan is not None
+    assert found.plan.token_prices is None

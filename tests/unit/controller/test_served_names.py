@@ -56,6 +56,13 @@ def test_a_pool_that_goes_leaves_nothing_behind(index: ServedNames) -> None:
     assert (index._names, dict(index._holders)) == ({}, {})
 
 
+def test_adapters_have_names_as_well(index: ServedNames) -> None:
+    adapted = {**pool("a", "m"), "spec": {"servedNames": ["m"], "model": {"adapters": [{"name": "law"}]}}}
+    index.put(adapted)
+    assert index.put(pool("b", "law")) == {key("a")}
+    assert index.put({**pool("c"), "spec": {"model": None}}) == set()
+
+
 def test_deployments_have_names_as_well(index: ServedNames) -> None:
     first = {**pool("a"), "spec": {"variants": [{"name": "b-c"}]}}
     second = {**pool("a-b"), "spec": {"variants": [{"name": "c"}]}}

@@ -28,7 +28,7 @@ def engine(version: str = "1.2.1") -> Engine:
 
 def obstacles(method: str = "NGram", *, version: str = "1.2.1", tensor_parallel: int = 1, **spec: Any) -> list[str]:
     found = ADAPTER.speculation_obstacles(
-        pair(method, **spec).spec, engine=engine(version), tensor_parallel=tensor_parallel
+        pair(method, **spec).spec, engine=engine(version), tensor_parallel=tensor_parallel, adapters=False
     )
     return [f"{one.field_path}: {one.cause}" for one in found]
 

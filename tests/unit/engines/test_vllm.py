@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixserve.api.engine import Batching, Engine, EngineType, KVCache
+from mixserve.api.engine import Batching, Engine, EngineType, KVCache, Task
 from mixserve.api.quantization_engine import QuantizationEngine
 from mixserve.api.scalars import GIB
 from mixserve.api.speculative_pair import SpeculationMethod, SpeculativePairSpec
@@ -32,8 +32,18 @@ def test_the_smallest_command_line_has_only_what_is_always_right():
     assert ADAPTER.command(launch()) == (
         *("vllm", "serve", "example/Model", "--host", "0.0.0.0", "--port", "8000"),
         *("--revision", "a" * 40, "--served-model-name", "chat", "--tensor-parallel-size", "1"),
+        *("--enable-force-include-usage", "--enable-prompt-tokens-details"),
         *("--enable-prefix-caching", "--gpu-memory-utilization", "0.92", "--shutdown-timeout", "15"),
     )
+
+
+def test_a_model_that_makes_embeddings_is_run_by_the_pooling_runner():
+    command = ADAPTER.command(launch(task=Task.EMBED))
+
+    assert words("--runner", command) == ("pooling",)
+    assert "--enable-force-include-usage" not in command
+    assert "--enable-prefix-caching" not in command
+    assert "--no-enable-prefix-caching" in ADAPTER.command(launch(Engine(prefix_caching=False), task=Task.EMBED))
 
 
 def test_a_path_has_no_revision():

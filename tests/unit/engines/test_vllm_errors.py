@@ -16,6 +16,8 @@ LOGS = Path(__file__).parent / "logs"
 
 # Log, a part of the cause, a part of the remedy.
 RECORDED = {
+    "adapter_missing": ("no adapter law at /adapters/adapters-0/law", "spec.model.adapters"),
+    "adapter_rank": ("an adapter has rank 64", "set its rank there to 64"),
     "batched_tokens_below_context": ("4096 tokens", "spec.engine.batching.maxBatchedTokens to 4096"),
     "batched_tokens_below_sequences": ("64 requests", "spec.engine.batching.maxBatchedTokens to 64 or more"),
     "config_not_json": ("/models/tiny/config.json is not JSON", "config.json"),

@@ -47,8 +47,10 @@ def test_switches_are_found_with_their_negation(argument):
         ("--disable-log-stats", "metrics"),
         ("--chat-template=/t.jinja", "spec.engine.chatTemplate"),
         ("--disable-custom-all-reduce", "peerToPeer of the AcceleratorClass"),
-        ("--runner=pooling", "made a token"),
-        ("--convert=embed", "made a token"),
+        ("--runner=pooling", "spec.task"),
+        ("--convert=embed", "spec.task"),
+        ("--enable-force-include-usage", "tokens of every request"),
+        ("--no-enable-prompt-tokens-details", "tokens of every request"),
     ],
 )
 def test_the_advice_names_the_field_or_the_reason(argument, field):

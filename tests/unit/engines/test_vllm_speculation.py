@@ -28,10 +28,15 @@ def written(method: str = "NGram", *, line: str = "0.33", **given: Any) -> dict[
 
 
 def obstacles(
-    method: str = "NGram", *, tensor_parallel: int = 1, engine: Engine | None = None, **spec: Any
+    method: str = "NGram",
+    *,
+    tensor_parallel: int = 1,
+    engine: Engine | None = None,
+    adapters: bool = False,
+    **spec: Any,
 ) -> list[Any]:
     found = ADAPTER.speculation_obstacles(
-        pair(method, **spec).spec, engine=engine or Engine(), tensor_parallel=tensor_parallel
+        pair(method, **spec).spec, engine=engine or Engine(), tensor_parallel=tensor_parallel, adapters=adapters
     )
     return [(one.field_path, one.cause) for one in found]
 
@@ -122,9 +127,10 @@ class TestObstacles:
         ("requests", "tokens", "refused"), [(64, 256, False), (64, 255, True), (None, 255, False), (64, None, False)]
     )
     def test_lora_needs_room_for_every_proposal(self, requests: int | None, tokens: int | None, refused: bool) -> None:
-        engine = Engine(args=("--enable-lora",), batching=Batching(max_sequences=requests, max_batched_tokens=tokens))
-        found = obstacles("MTP", tokens=3, engine=engine)
-        assert [path for path, _ in found] == (["spec.engine.args[0]"] if refused else [])
+        engine = Engine(batching=Batching(max_sequences=requests, max_batched_tokens=tokens))
+        assert obstacles("MTP", tokens=3, engine=engine) == []
+        found = obstacles("MTP", tokens=3, engine=engine, adapters=True)
+        assert [path for path, _ in found] == (["spec.engine.batching.maxBatchedTokens"] if refused else [])
         assert all("64 requests need 256 tokens a step" in cause for _, cause in found)
 
 

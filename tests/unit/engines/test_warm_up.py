@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mixserve.api.engine import Task
 from mixserve.engines.tensorrt_llm import TensorRTLLMAdapter
 from mixserve.engines.vllm import VLLMAdapter
 from mixserve.engines.warm_up import PROGRAM, warm_up_command
@@ -81,11 +82,16 @@ def engine() -> Iterator[FakeEngine]:
 
 
 def warm_up(
-    port: int, *, wait_s: float = 0.3, adapter: EngineAdapter | None = None, **variables: str
+    port: int,
+    *,
+    wait_s: float = 0.3,
+    adapter: EngineAdapter | None = None,
+    task: Task = Task.GENERATE,
+    **variables: str,
 ) -> subprocess.CompletedProcess[str]:
     adapter = adapter or VLLMAdapter()
     adapter.port = port
-    command = warm_up_command(adapter, launch(), wait_s=wait_s, poll_s=0.01)
+    command = warm_up_command(adapter, launch(task=task), wait_s=wait_s, poll_s=0.01)
     environment = {**os.environ, "POD_IP": "127.0.0.1", "http_proxy": "http://127.0.0.1:9", **variables}
     done = subprocess.run(
         [sys.executable, *command[1:]], env=environment, capture_output=True, text=True, check=False, timeout=LONG_S
@@ -107,6 +113,22 @@ def test_an_engine_that_has_made_a_token_has_started(engine: FakeEngine) -> None
     assert (done.returncode, done.stdout) == (0, "")
     assert [path for path, _, _ in engine.asked] == ["/health", "/v1/models", "/v1/completions"]
     assert engine.asked[-1][1] == {"model": "chat", "prompt": "Hello", "max_tokens": 1}
+
+
+def test_an_engine_that_has_made_an_embedding_has_started(engine: FakeEngine) -> None:
+    engine.token = (200, {"data": [{"embedding": [0.5]}]})
+    done = warm_up(engine.server_port, task=Task.EMBED)
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert [path for path, _, _ in engine.asked] == ["/health", "/v1/models", "/v1/embeddings"]
+    assert engine.asked[-1][1] == {"model": "chat", "input": "Hello"}
+
+
+def test_an_engine_without_a_route_for_embeddings_has_not_started(engine: FakeEngine) -> None:
+    engine.token = (404, {"detail": "Not Found"})
+    said = complaint(engine.server_port, task=Task.EMBED)
+
+    assert said == 'the engine has not made its first embedding: /v1/embeddings answers 404 {"detail": "Not Found"}'
 
 
 def test_it_asks_for_one_token_only_after_everything_else(engine: FakeEngine) -> None:
@@ -202,4 +224,4 @@ def test_the_program_runs_on_the_oldest_python_of_the_images() -> None:
 def test_the_command_is_the_images_python() -> None:
     command = warm_up_command(VLLMAdapter(), launch(served_names=("chat",)))
 
-    assert command == ("python3", "-c", PROGRAM, "8000", "/health", "8", "1", "chat")
+    assert command == ("python3", "-c", PROGRAM, "8000", "/health", "8", "1", "Generate", "chat")

@@ -30,6 +30,9 @@ def page(*objects: dict[str, Any], version: str = "5", token: str = "") -> dict[
     return {"items": list(objects), "metadata": {"resourceVersion": version, "continue": token}}
 
 
+SCOPE = {"namespace": "llm", "field_selector": "a=b", "label_selector": "c=d"}
+
+
 class Server:
     """Gives pages in their order, the last one again and again, and tells of events until it is told to stop.
 
@@ -43,18 +46,18 @@ class Server:
         self.watched: list[str] = []
         self.events: asyncio.Queue[dict[str, Any] | ApiError | None] = asyncio.Queue()
 
-    async def list_page(self, _: object, *, limit: int, token: str | None, field_selector: str | None) -> Any:
+    async def list_page(self, _: object, *, limit: int, token: str | None, **scope: str | None) -> Any:
         await self.answers.acquire()
         assert limit > 0
-        assert field_selector == "a=b"
+        assert scope == SCOPE
         self.tokens.append(token)
         answer = self.pages.pop(0) if len(self.pages) > 1 else self.pages[0]
         if isinstance(answer, ApiError):
             raise answer
         return answer
 
-    async def watch(self, _: object, *, version: str, field_selector: str | None) -> AsyncGenerator[dict[str, Any]]:
-        assert field_selector == "a=b"
+    async def watch(self, _: object, *, version: str, **scope: str | None) -> AsyncGenerator[dict[str, Any]]:
+        assert scope == SCOPE
         self.watched.append(version)
         while (told := await self.events.get()) is not None:
             if isinstance(told, ApiError):
@@ -67,7 +70,15 @@ class Watched:
 
     def __init__(self, server: Server) -> None:
         self.news = 0
-        self.feed: Feed[str] = Feed(server, NODES, trim=self._trim, changed=self._changed, field_selector="a=b")
+        self.feed: Feed[str] = Feed(
+            server,
+            NODES,
+            trim=self._trim,
+            changed=self._changed,
+            namespace="llm",
+            field_selector="a=b",
+            label_selector="c=d",
+        )
 
     def _trim(self, obj: Mapping[str, Any]) -> str | None:
         return obj["value"]  # type: ignore[no-any-return]

@@ -14,8 +14,8 @@ H100 = variant("h100", replicas={"min": 1, "max": 4})
 L4 = variant("l4", quantization="int4-awq", accelerator="l4", replicas={"min": 1, "max": 4})
 
 
-def forecasted(*variants, facts=LLAMA_8B, wrong=(), engine=None, workload=CHAT, **question):
-    manifest = pool(*variants, engine=engine or {"maxModelLen": 8192})
+def forecasted(*variants, facts=LLAMA_8B, wrong=(), engine=None, workload=CHAT, task="Generate", **question):
+    manifest = pool(*variants, engine=engine or {"maxModelLen": 8192}, task=task)
     return forecast(
         manifest,
         catalog=built_in_catalog(),
@@ -37,6 +37,12 @@ def test_a_variant_that_fits_has_speed_and_price():
     assert found.price.on_demand == Decimal("6.88")
     assert found.outlook.prediction.batch > 100
     assert (found.outlook.month, found.outlook.break_even) == (None, None)
+
+
+def test_a_request_for_an_embedding_is_its_prompt():
+    embedding, short = only(H100, task="Embed"), only(H100, workload=Workload(answer_tokens=1))
+
+    assert embedding == short != only(H100)
 
 
 def test_the_largest_context_is_what_cache_and_model_both_take():

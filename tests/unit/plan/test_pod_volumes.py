@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from mixserve.plan.launch import CACHE_PATH, CHAT_TEMPLATE_DIRECTORY, CHAT_TEMPLATE_FILE, OPTIONS_DIRECTORY
+from mixserve.plan.launch import CHAT_TEMPLATE_DIRECTORY, CHAT_TEMPLATE_FILE, OPTIONS_DIRECTORY
+from mixserve.plan.paths import CACHE_PATH
 from mixserve.plan.pod_volumes import mounts, volumes
 from support.manifests import pool, variant
 

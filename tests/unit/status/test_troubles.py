@@ -46,7 +46,8 @@ def test_a_missing_volume_claim() -> None:
     )
     assert found == Explained(
         Reason.VOLUME_CLAIM_NOT_FOUND,
-        "spec.model.source, the variant's source or spec.engine.cache: there is no PersistentVolumeClaim models in "
+        "spec.model.source, the variant's source, that of an adapter or spec.engine.cache: there is no "
+        "PersistentVolumeClaim models in "
         "this namespace; create it, and the pods start by themselves",
     )
 

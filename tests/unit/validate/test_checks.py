@@ -11,7 +11,7 @@ from mixserve.validate.checks import POOL_CHECKS, POOL_NOTES, VARIANT_CHECKS, VA
 from mixserve.validate.speculation_checks import unknown_pair
 from support.manifests import LLAMA_8B, facts_for, pool, variant
 
-POOL_MODULES = ("pool_checks",)
+POOL_MODULES = ("pool_checks", "task_checks", "adapter_checks")
 VARIANT_MODULES = ("catalog_checks", "checkpoint_checks", "kv_cache_checks", "model_checks", "speculation_checks")
 NOTE_MODULES = ("notes", "speculation_notes")
 MODULES = {

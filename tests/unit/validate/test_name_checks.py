@@ -64,6 +64,16 @@ class TestOwners:
 
 
 class TestTaken:
+    def test_a_name_of_an_adapter_is_a_model_name_as_any_other(self):
+        adapters = [{"name": "law", "source": "pvc://a"}, {"name": "b", "source": "pvc://b"}]
+        young = pool(name="young", created=YOUNG, model={"source": "pvc://m", "adapters": adapters})
+        old = pool(name="old", created=OLD, servedNames=["b"])
+
+        (found,) = names_taken(young, name_owners([claim(young), claim(old)]))
+
+        assert (found.reason, found.field_path) == (Reason.SERVED_NAME_TAKEN, "spec.model.adapters[1].name")
+        assert "another name in spec.model.adapters" in found.remedy
+
     def test_a_name_of_an_older_pool_is_refused_with_its_owner(self):
         young = pool(name="young", created=YOUNG, servedNames=["a", "b"])
         old = pool(name="old", created=OLD, servedNames=["b"])

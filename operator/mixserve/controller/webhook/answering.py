@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from mixserve.apply.resources import PAIRS
+from mixserve.apply.resources import PAIRS, POLICIES
 from mixserve.controller.object_cache import key_of
 from mixserve.controller.webhook.review import allowed, denied, read_review
 
@@ -22,7 +22,7 @@ class Answerer:
     """Answers AdmissionReviews, and writes nothing: a dry run is answered as any other.
 
     Args:
-        judge: says what is wrong with a pool or a pair.
+        judge: says what is wrong with a pool, a pair or a policy.
         count: called with each outcome: unchanged, allowed or denied.
     """
 
@@ -34,15 +34,15 @@ class Answerer:
         """The AdmissionReview with the response.
 
         Raises:
-            BadReviewError: the body is no AdmissionReview of a pool or a pair.
+            BadReviewError: the body is no AdmissionReview of a pool, a pair or a policy.
             ApiError: what is needed to judge it can't be read.
         """
         review = read_review(body)
         if review.subject is None:
             self._count("unchanged")
             return allowed(review)
-        judged = self._judge.judge_pair if review.resource is PAIRS else self._judge.judge
-        violations, notes = await judged(review.subject)
+        judges = {PAIRS: self._judge.judge_pair, POLICIES: self._judge.judge_policy}
+        violations, notes = await judges.get(review.resource, self._judge.judge)(review.subject)
         if not violations:
             self._count("allowed")
             return allowed(review, notes)

@@ -1,4 +1,4 @@
-"""Is a pool or a pair right? Judged as the reconciler does, from what the API server says at that moment.
+"""Is a pool, a pair or a policy right? Judged as the reconciler does, from what the API server says at that moment.
 
 There is no cache. One that lags behind would refuse a pool whose QuantizationFormat was applied just before it, with
 the same `kubectl apply`; an operator that stands by has none; and specs are written seldom.
@@ -13,9 +13,10 @@ from pydantic import ValidationError
 
 from mixserve.api.names import LABEL_POOL, Reason
 from mixserve.api.pool import LLMServingPool
+from mixserve.api.routing_policy import RoutingPolicy
 from mixserve.api.speculative_pair import SpeculativePair
 from mixserve.apply.errors import NotFound
-from mixserve.apply.resources import ACCELERATORS, CONFIG_MAPS, FORMATS, PAIRS, POOLS, SERVICE_ACCOUNTS
+from mixserve.apply.resources import ACCELERATORS, CONFIG_MAPS, FORMATS, PAIRS, POLICIES, POOLS, SERVICE_ACCOUNTS
 from mixserve.controller.checkpoints.at_admission import KnownAtAdmission
 from mixserve.controller.checkpoints.keeping import Keeper
 from mixserve.controller.cluster_view import ClusterView
@@ -24,6 +25,7 @@ from mixserve.controller.parsed_specs import ParsedSpecs
 from mixserve.controller.planning import Planner
 from mixserve.observe.kept_files import kept_name
 from mixserve.observe.model_files import ModelConfigReader
+from mixserve.validate.policy_checks import judge_policy
 from mixserve.validate.unreadable import unreadable
 from mixserve.validate.violation import Note
 
@@ -36,16 +38,18 @@ if TYPE_CHECKING:
 
 
 class Judge:
-    """Judges pools and pairs that nobody has stored yet.
+    """Judges pools, pairs and policies that nobody has stored yet.
 
     Args:
         connection: to the API server.
         kinds: of sources whose checkpoints the leading operator reads.
+        policies: whether there may be RoutingPolicies.
     """
 
-    def __init__(self, connection: Connection, *, kinds: Collection[str] = ()) -> None:
+    def __init__(self, connection: Connection, *, kinds: Collection[str] = (), policies: bool = False) -> None:
         self._connection = connection
         self._kinds = kinds
+        self._has_policies = policies
         self._host = ModelConfigReader()
 
     async def judge(self, pool: Mapping[str, Any]) -> tuple[tuple[Violation, ...], tuple[Note, ...]]:
@@ -102,6 +106,27 @@ class Judge:
             if violation not in before[name]
         )
 
+    async def judge_policy(self, policy: Mapping[str, Any]) -> tuple[tuple[Violation, ...], tuple[Note, ...]]:
+        """All that is wrong with a policy, and what there is to know about it: pools that it names may come later.
+
+        Raises:
+            ApiError: the API server refused or did not answer.
+        """
+        try:
+            parsed = RoutingPolicy.parse(policy)
+        except ValidationError as error:
+            return unreadable(error), ()
+        namespace, specs = key_of(policy).namespace, ParsedSpecs()
+        pools, policies = await asyncio.gather(
+            self._list(POOLS, namespace=namespace), self._list(POLICIES, namespace=namespace)
+        )
+        found = judge_policy(
+            parsed,
+            pools=[each for raw in pools if (each := specs.readable(LLMServingPool, raw)) is not None],
+            policies=[each for raw in policies if (each := specs.readable(RoutingPolicy, raw)) is not None],
+        )
+        return found.violations, found.notes
+
     async def _violations(
         self,
         pools: Iterable[Mapping[str, Any]],
@@ -125,7 +150,10 @@ class Judge:
         )
         pairs = [] if _pair_of(pool) is None else await self._list(PAIRS, namespace=namespace)
         others = [other for other in pools if key_of(other) != key_of(pool)]
-        view = _view({FORMATS: formats, ACCELERATORS: accelerators, PAIRS: pairs, POOLS: [*others, pool]})
+        policies = await self._list(POLICIES, namespace=namespace) if self._has_policies else []
+        view = _view(
+            {FORMATS: formats, ACCELERATORS: accelerators, PAIRS: pairs, POOLS: [*others, pool], POLICIES: policies}
+        )
         if view.names.sharing(key_of(pool)):
             # Who of them serves already: noted on their ServiceAccounts.
             for account in await self._list(SERVICE_ACCOUNTS, namespace=namespace, label_selector=LABEL_POOL):

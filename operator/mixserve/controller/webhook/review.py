@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 
 from mixserve.api.names import GROUP
 from mixserve.api.problems import problems
-from mixserve.apply.resources import PAIRS, POOLS
+from mixserve.apply.resources import PAIRS, POLICIES, POOLS
 from mixserve.controller.webhook.errors import BadReviewError
 
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from mixserve.apply.resources import Resource
     from mixserve.validate.violation import Note, Violation
 
-# A new pool never takes a name from one that is there, also not from one of the same second.
+# A new object never takes a name from one that is there, also not from one of the same second.
 _YOUNGEST = "9999-12-31T23:59:59Z"
 _UNPROCESSABLE = 422
 # Names and identifiers have at most 253 characters.
 _LONGEST_TEXT = 512
 # Somebody who sends nonsense has no use for all that is wrong with it.
 _MOST_PROBLEMS = 3
-_REVIEWED = {resource.kind: resource for resource in (POOLS, PAIRS)}
+_REVIEWED = {resource.kind: resource for resource in (POOLS, PAIRS, POLICIES)}
 
 
 class _Wire(BaseModel):
@@ -77,7 +77,7 @@ class Review:
         uid: which question.
         subject: the object to be judged, as the API server would store it, with no more metadata than that needs; None
             where there is nothing to judge: at deletions, and where the spec stays as it is.
-        resource: what it is: a pool or a pair.
+        resource: what it is: a pool, a pair or a policy.
     """
 
     uid: str
@@ -89,7 +89,7 @@ def read_review(body: bytes) -> Review:
     """Read what was sent, whoever has sent it.
 
     Raises:
-        BadReviewError: it is no AdmissionReview of a pool or a pair; says why.
+        BadReviewError: it is no AdmissionReview of a pool, a pair or a policy; says why.
     """
     try:
         # Gives up at a depth of 200, so that nothing that comes after it runs out of stack.
@@ -98,7 +98,7 @@ def read_review(body: bytes) -> Review:
         raise _refusal("the body is no AdmissionReview of admission.k8s.io/v1", error) from None
     resource = _REVIEWED.get(request.kind.kind)
     if request.kind.group != GROUP or resource is None:
-        raise BadReviewError(f"the review is not about an object of the kind {' or '.join(_REVIEWED)} of {GROUP}")
+        raise BadReviewError(f"the review is not about one of {', '.join(_REVIEWED)} of {GROUP}")
     if request.operation not in {"CREATE", "UPDATE"} or request.sub_resource:
         return Review(request.uid, None)
     try:

@@ -36,7 +36,8 @@ class Webhook:
         self._settings = settings
         self._renewal = Renewal(_source(settings, connection), settings.webhook_certificate_interval_s)
         self._answerer = Answerer(
-            Judge(connection, kinds=kinds_read(settings)), lambda outcome: telemetry.reviews.labels(outcome).inc()
+            Judge(connection, kinds=kinds_read(settings), policies=settings.gateway is not None),
+            lambda outcome: telemetry.reviews.labels(outcome).inc(),
         )
 
     def problem(self) -> str | None:

@@ -31,8 +31,8 @@ def arguments(settings: EnvoySettings) -> tuple[str, ...]:
 def bootstrap(settings: EnvoySettings) -> Resource:
     """The configuration that `--config-path` names."""
     return {
-        "node": {"id": "gateway", "cluster": "mixserve"},
-        "admin": {"address": tcp("127.0.0.1", settings.admin_port)},
+        "node": {"id": settings.node, "cluster": "mixserve"},
+        "admin": {"address": {"pipe": {"path": settings.admin_path}}},
         "static_resources": {
             "listeners": [*listeners(settings), _probe_listener(settings)],
             "clusters": own_clusters(settings),

@@ -37,7 +37,7 @@ def clusters(table: RoutingTable) -> list[Resource]:
 def own_clusters(settings: EnvoySettings) -> list[Resource]:
     """The clusters that are always there."""
     gateway = {"address": {"pipe": {"path": settings.socket_path}}}
-    admin = {"address": tcp("127.0.0.1", settings.admin_port)}
+    admin = {"address": {"pipe": {"path": settings.admin_path}}}
     return [_static_cluster(GATEWAY, gateway), _static_cluster(ADMIN, admin)]
 
 

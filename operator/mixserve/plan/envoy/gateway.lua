@@ -86,7 +86,7 @@ end
 -- Follow a decision. Objects of before the question may not be used after it.
 local function follow(handle, answer)
   local metadata = handle:streamInfo():dynamicMetadata()
-  for _, key in ipairs({"chain", "endpoints", "policy", "tier", "complexity", "cause"}) do
+  for _, key in ipairs({"chain", "endpoints", "policy", "tier", "complexity", "cause", "reason"}) do
     local value = answer["x-mixserve-" .. key]
     if value then metadata:set("mixserve", key, value) end
   end

@@ -13,6 +13,9 @@ from mixserve.plan.envoy.routes import NAME as ROUTES
 if TYPE_CHECKING:
     from mixserve.plan.envoy.settings import EnvoySettings
 
+STAT_PREFIX = "clients"
+"""Of the metrics of clients' requests."""
+
 _BUFFER_BYTES = 64 * 1024
 """Per connection and direction. Bodies are kept beside it; so a client that reads slowly costs no more than this."""
 
@@ -57,7 +60,7 @@ def _connection_manager(settings: EnvoySettings) -> Resource:
     return extension(
         "envoy.filters.network.http_connection_manager",
         "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        stat_prefix="clients",
+        stat_prefix=STAT_PREFIX,
         rds={"route_config_name": ROUTES, "config_source": file_source(settings.routes_path)},
         http_filters=_filters(settings),
         local_reply_config=local_replies(),

@@ -19,6 +19,7 @@ FIELDS = {
     "pool": "%UPSTREAM_CLUSTER%",
     "endpoint": "%UPSTREAM_HOST%",
     "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+    "content_type": "%RESP(content-type)%",
     # An engine's headers come before its first token, so the first byte of the body is what counts.
     "first_byte_us": "%COMMON_DURATION(DS_RX_BEG:US_RX_BODY_BEG:us)%",
     "duration_ms": "%DURATION%",
@@ -29,9 +30,9 @@ FIELDS = {
 }
 """Name of each field, and where Envoy has its value from. A value that there is not is null, numbers are numbers.
 
-`seen` is an object of texts: model; where it has been decided, chain, endpoints, policy, tier, complexity, cause; and
-usage, itself JSON, as the answer had it last. `flags` is "-" for a complete answer, DC for one that the client left,
-UPE and UC for one whose engine failed; usage is then what was seen until then.
+`seen` is an object of texts: model; where it has been decided, chain, endpoints, policy, tier, complexity, cause and
+reason; and usage, itself JSON, as the answer had it last. `flags` is "-" for a complete answer, DC for one that the
+client left, UPE and UC for one whose engine failed; usage is then what was seen until then.
 """
 
 

@@ -19,7 +19,7 @@ class EnvoySettings:
         tls_directory: has tls.crt and tls.key, as a Secret of type kubernetes.io/tls is mounted; renewed ones are taken
             over at once. None: no TLS.
         probe_port: /ready and /stats/prometheus.
-        admin_port: Envoy's own, on the loopback interface.
+        node: Envoy's own name.
         largest_request_bytes: a longer body is answered with 413.
         heap_bytes: from 95 % of it on, no new connections are taken.
         largest_connections: of clients, at the same time.
@@ -33,8 +33,8 @@ class EnvoySettings:
     port: int = 8080
     tls_port: int = 8443
     tls_directory: str | None = None
-    probe_port: int = 9902
-    admin_port: int = 9901
+    probe_port: int = 8081
+    node: str = "gateway"
     largest_request_bytes: int = 10 * MIB
     heap_bytes: int = 1024 * MIB
     largest_connections: int = 20_000
@@ -66,6 +66,11 @@ class EnvoySettings:
     def socket_path(self) -> str:
         """Where the gateway's process answers Envoy."""
         return f"{self.directory}/gateway.sock"
+
+    @property
+    def admin_path(self) -> str:
+        """Where Envoy's administration interface is: not at a port, since pods of some nodes share the loopback one."""
+        return f"{self.directory}/admin.sock"
 
     @property
     def log_path(self) -> str:

@@ -106,7 +106,7 @@ REQUEST = review_of(pool())["request"]
         pytest.param(json.dumps({**review_of(pool()), "request": None}).encode(), "request", id="no request"),
         pytest.param(
             json.dumps({**review_of(pool()), "request": {**REQUEST, "kind": {"group": "", "kind": "Pod"}}}).encode(),
-            "not about an object of the kind LLMServingPool or SpeculativePair of mixserve.dev",
+            "not about one of LLMServingPool, SpeculativePair, RoutingPolicy of mixserve.dev",
             id="another kind",
         ),
         pytest.param(

@@ -8,7 +8,7 @@ import pytest
 from mixserve.simulate.engine import SimulatedEngineCore
 from mixserve_devcluster.engine.answers import Answer
 from mixserve_devcluster.engine.metrics import EngineMetrics, token_buckets
-from mixserve_devcluster.engine.openai_requests import Generation
+from mixserve_devcluster.engine.openai_requests import AnsweredModel, Generation
 from support.simulated_server import sample
 from support.simulation import engine_settings, request, run_until_idle
 
@@ -19,6 +19,7 @@ def metrics(time_scale: float = 1.0) -> EngineMetrics:
 
 def generation(**answer: Any) -> Generation:
     return Generation(
+        model=AnsweredModel("m"),
         prompt=[1] * 10,
         max_tokens=7,
         answer=Answer(**{"text": "", "tokens": 3, "finish_reason": "length", **answer}),

@@ -41,7 +41,7 @@ def test_the_newer_name_of_the_limit_wins() -> None:
     assert chat(max_tokens=5).max_tokens == 5
 
 
-@pytest.mark.parametrize("model", ["first", "second", None])
+@pytest.mark.parametrize("model", ["first", "second", "", None])
 def test_any_served_name_will_do_and_none_as_well(model: str | None) -> None:
     assert chat(model=model).max_tokens
 
@@ -71,7 +71,10 @@ def test_streams_report_usage_when_asked_or_when_the_server_insists() -> None:
     asked = chat(stream=True, stream_options={"include_usage": True, "continuous_usage_stats": True})
     assert (asked.include_usage, asked.continuous_usage) == (True, True)
     forced = Limits(served_names=("first",), max_model_len=100, force_include_usage=True)
-    assert read_chat({"messages": HELLO, "stream": True}, forced).include_usage
+    insisted = read_chat({"messages": HELLO, "stream": True}, forced)
+    assert (insisted.include_usage, insisted.continuous_usage) == (True, True)
+    alone = chat(stream=True, stream_options={"continuous_usage_stats": True})
+    assert (alone.include_usage, alone.continuous_usage) == (False, False)
 
 
 def test_stop_is_a_text_or_several() -> None:
@@ -84,7 +87,7 @@ def test_stop_is_a_text_or_several() -> None:
     "ignorable",
     [
         *({"temperature": 0.7}, {"temperature": 1}, {"temperature": None}, {"top_p": 0.9}, {"top_k": -1}),
-        *({"logprobs": False}, {"n": 1}, {"seed": -3}, {"tools": []}, {"x": "y"}),
+        *({"logprobs": False}, {"n": 1}, {"seed": -3}, {"x": "y"}),
     ],
 )
 def test_what_changes_no_made_up_word_is_taken(ignorable: dict[str, Any]) -> None:
@@ -122,6 +125,7 @@ def test_what_changes_no_made_up_word_is_taken(ignorable: dict[str, Any]) -> Non
         ({"frequency_penalty": {}}, "frequency_penalty", "frequency_penalty must be a number"),
         ({"top_k": 1.5}, "top_k", "top_k must be an integer"),
         ({"seed": "1"}, "seed", "seed must be an integer"),
+        ({"model": 3}, "model", "model must be a text, got 3."),
         ({"tools": {"type": "function"}}, "tools", "tools must be a list"),
         ({"messages": [{"role": "user", "content": "x" * 400}]}, "input_tokens", "at least 103 input tokens"),
     ],

@@ -7,7 +7,7 @@ import pytest
 
 from mixserve_devcluster.engine import openai_responses
 from mixserve_devcluster.engine.answers import Answer
-from mixserve_devcluster.engine.openai_requests import Generation
+from mixserve_devcluster.engine.openai_requests import AnsweredModel, Generation
 from mixserve_devcluster.engine.openai_responses import ChatEvents, CompletionEvents, EventStream, ResponseContext
 
 CONTEXT = ResponseContext(response_id="id-1", created=1700000000, model='na"me', prompt_tokens_details=True)
@@ -15,7 +15,13 @@ CONTEXT = ResponseContext(response_id="id-1", created=1700000000, model='na"me',
 
 def generation(**changes: Any) -> Generation:
     answer = Answer(text="bak dol mir ", tokens=3, finish_reason="length")
-    chosen = {"include_usage": False, "continuous_usage": False, "answer": answer, **changes}
+    chosen = {
+        "model": AnsweredModel("m"),
+        "include_usage": False,
+        "continuous_usage": False,
+        "answer": answer,
+        **changes,
+    }
     return Generation(prompt=[1, 2, 3, 4, 5], max_tokens=3, stream=True, **chosen)
 
 
@@ -64,7 +70,7 @@ def test_usage_comes_last_with_no_choices() -> None:
         "prompt_tokens": 5,
         "total_tokens": 8,
         "completion_tokens": 3,
-        "prompt_tokens_details": {"cached_tokens": 4},
+        "prompt_tokens_details": {"cached_tokens": 4, "created_cache_tokens": 0},
     }
     assert done is None
 
@@ -99,7 +105,7 @@ def test_a_whole_chat_has_its_message_and_usage() -> None:
         "chat.completion",
         "simulated",
     )
-    assert answer["usage"]["prompt_tokens_details"] == {"cached_tokens": 4}
+    assert answer["usage"]["prompt_tokens_details"]["cached_tokens"] == 4
 
 
 def test_a_whole_completion_has_its_text_and_usage() -> None:

@@ -87,7 +87,7 @@ async def test_statistics_of_iterations_have_what_was_proposed(tmp_path: Path) -
     file = tmp_path / "options.yaml"
     file.write_text("enable_iter_perf_stats: true\nspeculative_config: {decoding_type: NGram, max_draft_len: 2}\n")
     async with served("--config", str(file), trtllm=True) as engine:
-        await engine.post("/v1/completions", prompt="a", max_tokens=30, ignore_eos=True)
+        await engine.post("/v1/completions", prompt="a", model="any", max_tokens=30, ignore_eos=True)
         async with engine.client.get("/metrics") as response:
             found = [one["specDecodingStats"] for one in await response.json()]
     drafted = [one for one in found if one["numRequestsWithDraftTokens"]]

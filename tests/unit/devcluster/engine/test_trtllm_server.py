@@ -34,14 +34,22 @@ async def test_whatever_name_a_request_has_is_answered(with_file: Any) -> None:
     async with served(*with_file(STATISTICS), trtllm=True) as engine:
         status, answer = await engine.post("/v1/completions", prompt="a", model="any", max_tokens=3)
         _, version = await get(engine, "/version")
-    assert (status, answer["model"], answer["usage"]["completion_tokens"]) == (200, "some/model", 3)
+    assert (status, answer["model"], answer["usage"]["completion_tokens"]) == (200, "any", 3)
     assert version == {"version": "1.2.1+simulated"}
+
+
+async def test_a_request_without_a_name_is_refused_in_tensorrt_llms_form(with_file: Any) -> None:
+    async with served(*with_file(STATISTICS), trtllm=True) as engine:
+        status, answer = await engine.post("/v1/completions", prompt="a")
+        named, empty = await engine.post("/v1/completions", prompt="a", model="", max_tokens=1)
+    assert (status, answer["object"], answer["code"], answer["param"]) == (400, "error", 400, "model")
+    assert (named, empty["model"]) == (200, "")
 
 
 async def test_statistics_are_there_once_it_is_quiet_and_only_once(with_file: Any) -> None:
     async with served(*with_file(STATISTICS), trtllm=True) as engine:
         assert await get(engine, "/metrics") == (200, [])
-        await engine.post("/v1/completions", prompt="a", max_tokens=3)
+        await engine.post("/v1/completions", prompt="a", model="any", max_tokens=3)
         _, statistics = await get(engine, "/metrics")
         assert await get(engine, "/metrics") == (200, [])
         assert (await get(engine, "/prometheus/metrics"))[0] == 404
@@ -53,7 +61,9 @@ async def test_statistics_are_there_once_it_is_quiet_and_only_once(with_file: An
 
 async def test_under_load_a_read_does_not_end(with_file: Any) -> None:
     async with served(*with_file(STATISTICS), trtllm=True) as engine:
-        request = asyncio.create_task(engine.post("/v1/completions", prompt="a", max_tokens=2000, ignore_eos=True))
+        request = asyncio.create_task(
+            engine.post("/v1/completions", prompt="a", model="any", max_tokens=2000, ignore_eos=True)
+        )
         await engine.until_running(1)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
@@ -63,7 +73,9 @@ async def test_under_load_a_read_does_not_end(with_file: Any) -> None:
 
 async def test_gauges_are_there_always_and_then_no_statistics(with_file: Any) -> None:
     async with served(*with_file(GAUGES), trtllm=True) as engine:
-        request = asyncio.create_task(engine.post("/v1/completions", prompt="a", max_tokens=2000, ignore_eos=True))
+        request = asyncio.create_task(
+            engine.post("/v1/completions", prompt="a", model="any", max_tokens=2000, ignore_eos=True)
+        )
         await engine.until_running(1)
         _, page = await get(engine, "/prometheus/metrics")
         await request

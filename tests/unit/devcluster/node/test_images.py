@@ -56,6 +56,16 @@ def test_mixserves_own_image_is_there(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("reference", ["envoyproxy/envoy:distroless-v1.40.0", "docker.io/envoyproxy/envoy:v1.40.1"])
+def test_envoys_image_is_the_real_envoy(reference: str, tmp_path: Path) -> None:
+    store = ImageStore([], tmp_path)
+    store.write()
+    image = store.find(reference)
+    said = subprocess.run([image.commands / "envoy", "--version"], capture_output=True, text=True, check=True).stdout
+    assert "/1.40.0/" in said
+    assert command_line(image.spec, [], ["-c", "x"]) == ["envoy", "-c", "x"]
+
+
 def test_commands_are_written_as_programs(tmp_path: Path) -> None:
     image = ImageSpec(pattern="*", executables={"greet": ["echo", "it's", "$HOME"]})
     store = ImageStore([image], tmp_path)

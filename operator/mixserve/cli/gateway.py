@@ -1,0 +1,32 @@
+"""`mixserve gateway`: the process beside Envoy in a gateway's pod."""
+
+from typing import Annotated
+
+import typer
+
+from mixserve.cli.output import exit_on
+
+
+def gateway(
+    write_bootstrap: Annotated[
+        bool, typer.Option("--write-bootstrap", help="Only write what Envoy starts with, and end.")
+    ] = False,
+) -> None:
+    """Configure the pod's Envoy and decide for it until SIGTERM; settings are variables (MIXSERVE_GATEWAY_...)."""
+    import uvloop
+
+    from mixserve.controller.logs import configure_logs
+    from mixserve.controller.running import StartError
+    from mixserve.controller.settings import SettingsError
+    from mixserve.controller.web import ListenError
+    from mixserve.gateway import process
+    from mixserve.gateway.settings import read_gateway_settings
+
+    with exit_on(SettingsError):
+        settings = read_gateway_settings()
+    configure_logs(settings.log_level, settings.log_format)
+    if write_bootstrap:
+        process.write_bootstrap(settings)
+        return
+    with exit_on(StartError, ListenError):
+        uvloop.run(process.run_gateway(settings))

@@ -1,0 +1,172 @@
+"""The gateway's process: watch, configure Envoy, decide, account, and let Envoy finish before it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import aiohttp
+import structlog
+from kubernetes.aio.client import ApiClient
+from kubernetes.aio.dynamic import DynamicClient
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
+from mixserve.api.routing_policy import ClassifierType
+from mixserve.apply.connection import Connection
+from mixserve.controller.running import connect_to
+from mixserve.controller.stopping import StopSignals, cancel_all, first_to_end
+from mixserve.controller.web import serve_web
+from mixserve.gateway import deciding, discovery
+from mixserve.gateway.accounting.bookkeeping import keep_books
+from mixserve.gateway.accounting.exposition import LedgerCollector
+from mixserve.gateway.accounting.following import LogFollower
+from mixserve.gateway.asking import Asker
+from mixserve.gateway.data_plane import DataPlane
+from mixserve.gateway.draining import drain
+from mixserve.gateway.envoy_admin import EnvoyAdmin
+from mixserve.gateway.envoy_files import EnvoyFiles
+from mixserve.gateway.namespace_view import NamespaceView
+from mixserve.gateway.routing import Router
+from mixserve.gateway.scraping import EngineScraper
+from mixserve.gateway.unix_server import UnixServer
+from mixserve.observe.scrape import scrape_session
+from mixserve.plan.envoy.listener import STAT_PREFIX
+from mixserve.route.complexity.embedding import Embedding
+from mixserve.route.complexity.heuristic import Heuristic
+
+if TYPE_CHECKING:
+    from mixserve.gateway.settings import GatewaySettings
+
+_log = structlog.get_logger(__name__)
+
+# Three watches, and a read now and then.
+_API_CONNECTIONS = 8
+
+
+def write_bootstrap(settings: GatewaySettings) -> None:
+    """Write what Envoy starts with."""
+    EnvoyFiles(settings.envoy()).prepare()
+
+
+async def run_gateway(settings: GatewaySettings) -> None:
+    """Run until SIGTERM or SIGINT, and then until Envoy has finished what it carries.
+
+    Raises:
+        StartError: there is no cluster to connect to.
+        ListenError: the port for /metrics is taken.
+    """
+    signals = StopSignals()
+    signals.install()
+    configuration = await connect_to(settings.kubeconfig, connections=_API_CONNECTIONS)
+    async with (
+        ApiClient(configuration) as client,
+        scrape_session() as scrapes,
+        aiohttp.ClientSession() as questions,
+        EnvoyAdmin(settings.envoy().admin_path) as envoy,
+    ):
+        connection = Connection(DynamicClient(client), lambda *_: None)
+        gateway = Gateway(
+            settings,
+            view=NamespaceView(connection, settings.namespace),
+            scrapes=scrapes,
+            questions=questions,
+            envoy=envoy,
+        )
+        await gateway.run(signals.received)
+    _log.info("gateway_stopped")
+
+
+class Gateway:
+    """The parts of the process, put together.
+
+    Args:
+        settings: how it runs.
+        view: what there is in the namespace.
+        scrapes: carries the scrapes of engines.
+        questions: carries what pools are asked.
+        envoy: this pod's.
+    """
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        *,
+        view: NamespaceView,
+        scrapes: aiohttp.ClientSession,
+        questions: aiohttp.ClientSession,
+        envoy: EnvoyAdmin,
+    ) -> None:
+        self._settings = settings
+        self._view = view
+        self._envoy = envoy
+        self._follower = LogFollower(settings.directory)
+        asker = Asker(questions, f"http://{settings.host}:{settings.http_port}")
+        router = Router(
+            classifiers={ClassifierType.HEURISTIC: Heuristic(), ClassifierType.EMBEDDING: Embedding()},
+            ask=asker.ask,
+        )
+        endpoints = discovery.EndpointDiscovery()
+        files = EnvoyFiles(settings.envoy())
+        files.prepare()
+        self._scraper = EngineScraper(
+            scrapes, interval_s=settings.scrape_interval_s, engines=view.engines, scraped=self._see
+        )
+        self._plane = DataPlane(
+            files=files,
+            discovery=endpoints,
+            router=router,
+            ledger=self._follower.ledger,
+            sample=self._scraper.sample,
+        )
+        self._server = UnixServer(
+            settings.envoy().socket_path,
+            {deciding.PATH: deciding.deciding(router.decide), discovery.PATH: endpoints.handle},
+        )
+
+    async def run(self, stopped: asyncio.Event) -> None:
+        """Work until `stopped`, then drain."""
+        await self._view.recall()
+        await self._server.start()
+        work = [
+            *(asyncio.create_task(feed, name="watch") for feed in self._view.feeds()),
+            asyncio.create_task(self._follow(), name="follow news"),
+            asyncio.create_task(self._scraper.run(), name="scrape"),
+            asyncio.create_task(keep_books(self._follower, self._envoy), name="account"),
+        ]
+        end = asyncio.create_task(stopped.wait(), name="stop signal")
+        try:
+            async with serve_web(
+                host=self._settings.host,
+                port=self._settings.web_port,
+                registry=self._registry(),
+                healthy=lambda: None,
+                ready=lambda: self._view.problem,
+            ):
+                await first_to_end([end, *work])
+                # What it carries may still need decisions, endpoints and an account.
+                draining = asyncio.create_task(self._drain(), name="drain")
+                await first_to_end([draining, *work])
+        finally:
+            await cancel_all([end, *work])
+            await self._server.stop()
+
+    async def _drain(self) -> None:
+        await drain(self._envoy, stat_prefix=STAT_PREFIX, most_s=self._settings.drain_s)
+
+    async def _follow(self) -> None:
+        while True:
+            await self._view.news()
+            table = self._view.table()
+            if table is not None:
+                await self._plane.apply(table)
+                _log.info("table_applied", pools=len(table.pools), policies=len(table.policies))
+
+    def _see(self) -> None:
+        self._plane.see()
+
+    def _registry(self) -> CollectorRegistry:
+        registry = CollectorRegistry()
+        registry.register(LedgerCollector(self._follower.ledger))
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=registry)
+        return registry
