@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def write(directory: Path, count: int, *, name: str = "requests.log", end: str = "\n") -> None:
-    line = json.dumps({"status": 200, "pool": "chat", "prompt_tokens": 10, "completion_tokens": 1})
+    line = json.dumps({"status": 200, "pool": "chat"})
     with (directory / name).open("a") as file:
         file.write("\n".join([line] * count) + end)
 
