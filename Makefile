@@ -18,7 +18,8 @@ VLLM := operator/mixserve_devcluster/real_vllm
 export UV_NO_PROGRESS := 1
 export PATH := $(UV_HOME)/bin:$(PATH)
 PURE := operator/mixserve/api operator/mixserve/catalog operator/mixserve/engines operator/mixserve/validate \
-	operator/mixserve/plan operator/mixserve/autoscale operator/mixserve/status operator/mixserve/simulate
+	operator/mixserve/plan operator/mixserve/autoscale operator/mixserve/route operator/mixserve/status \
+	operator/mixserve/simulate
 empty :=
 comma := ,
 space := $(empty) $(empty)
@@ -71,6 +72,10 @@ bench-reconcile: .venv/.installed binaries ## Reaction time, 500 pools against 5
 .PHONY: bench-plan
 bench-plan: .venv/.installed ## How long `mixserve plan` takes for 100 pools, its start included
 	@$(BIN)/python tests/benchmarks/plan $(BENCH_ARGS)
+
+.PHONY: bench-picking
+bench-picking: .venv/.installed ## Prefix-cache hits and time to first token by how endpoints are picked, on simulated engines
+	@$(BIN)/python tests/benchmarks/picking $(if $(TRACE),--trace "$(TRACE)") $(BENCH_ARGS)
 
 ##@ Check it
 .PHONY: verify

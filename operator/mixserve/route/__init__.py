@@ -1,5 +1,6 @@
-"""Pure routing: how complex a request is, which tier and pool it goes to, and which endpoint of the pool.
+"""Pure decisions about requests: what a request is, how hard its prompt is, where it goes.
 
-Here belong decisions about one request over frozen inputs. Here must not be I/O, a clock or random numbers; `now_s` is
-an argument.
+Here belong the reading of request bodies (`request`), classifiers (`complexity/`), the choice of a tier and of an
+endpoint within a pool. Here must not be I/O, a clock, Envoy's resources (see `plan/envoy/`) or the process that asks
+(see `gateway/`). Nothing here raises on what a client sent: what cannot be used is a value that says why.
 """

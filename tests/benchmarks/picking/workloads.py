@@ -134,7 +134,9 @@ def chats(
         prompts = [_tokens(rng, _around(rng, system_tokens, 0.4)) for _ in range(groups)]
         shares = [1 / (rank + 1) for rank in range(groups)]
         return [
-            Conversation(at_s, f"c{number}", tuple(_growing(rng, number, rng.choices(prompts, shares)[0], turns, pause_s)))
+            Conversation(
+                at_s, f"c{number}", tuple(_growing(rng, number, rng.choices(prompts, shares)[0], turns, pause_s))
+            )
             for number, at_s in enumerate(_begins(rng, per_s=per_s, until_s=until_s))
         ]
 
