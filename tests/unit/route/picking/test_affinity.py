@@ -39,6 +39,11 @@ def test_nothing_is_shared_with_a_prompt(other: dict[str, str]) -> None:
     assert not set(affinity_of(SYSTEM, pool="p").blocks) & set(affinity_of(SYSTEM, **other).blocks)
 
 
+def test_the_same_text_after_another_beginning_is_not_shared() -> None:
+    one, other = (affinity_of(letter * FIRST_BLOCK_BYTES + SYSTEM, pool="p") for letter in (b"a", b"b"))
+    assert not set(one.blocks) & set(other.blocks)
+
+
 def test_a_prompt_shorter_than_a_block_has_nothing_to_share() -> None:
     assert affinity_of(b"x" * (FIRST_BLOCK_BYTES - 1), pool="p").blocks == ()
     assert len(affinity_of(b"x" * FIRST_BLOCK_BYTES, pool="p").blocks) == 1

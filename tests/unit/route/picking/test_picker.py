@@ -51,9 +51,10 @@ def test_prompts_that_begin_alike_go_to_one_endpoint() -> None:
 def test_homes_stay_when_the_same_endpoints_are_seen_again() -> None:
     pool = [endpoint(number, running=100) for number in range(8)]
     picker = picker_of(*pool)
-    before = picked(picker, prompt(SYSTEM))
+    before, orders = picked(picker, prompt(SYSTEM)), picker._rendezvous
     picker.update(pool, now_s=NOW_S + 1)
     assert picked(picker, prompt(SYSTEM)) == before
+    assert picker._rendezvous is orders
 
 
 def test_a_popular_beginning_is_spread_by_what_follows_it() -> None:
@@ -83,6 +84,15 @@ def test_an_endpoint_that_carries_too_much_is_passed_over_for_the_next_in_order(
     busy = [endpoint(number, waiting=20 if address(number) == home else 1) for number in range(4)]
     pick = picked(picker_of(*busy), prompt(SYSTEM))
     assert (pick.addresses[0], pick.reason) == (second, PickReason.SPILLED)
+
+
+def test_a_new_prompt_is_passed_on_at_a_load_at_which_one_that_came_before_stays() -> None:
+    home = picked(picker_of(*idle_endpoints(4)), prompt(SYSTEM)).addresses[0]
+    pool = [endpoint(number, waiting=14 if address(number) == home else 10) for number in range(4)]
+    picker = picker_of(*pool)
+    picks = [picked(picker, prompt(SYSTEM)) for _ in range(2)]
+    assert [pick.reason for pick in picks] == [PickReason.SPILLED, PickReason.PREFIX]
+    assert (picks[0].addresses[0] != home, picks[1].addresses[0] == home) == (True, True)
 
 
 def test_when_all_in_the_order_carry_too_much_the_least_loaded_is_picked() -> None:
@@ -137,7 +147,9 @@ def test_without_metrics_picks_are_blind_and_still_even() -> None:
 
 class TestAdapters:
     def test_a_request_goes_where_its_adapter_is(self) -> None:
-        endpoints = [endpoint(number, running=100, adapters=("sql",) if number in {2, 5} else ()) for number in range(8)]
+        endpoints = [
+            endpoint(number, running=100, adapters=("sql",) if number in {2, 5} else ()) for number in range(8)
+        ]
         picker = picker_of(*endpoints)
         picks = [picked(picker, prompt(f"{number}{SYSTEM}", adapter="sql")) for number in range(20)]
         assert {pick.addresses[0] for pick in picks} == {address(2), address(5)}
@@ -158,6 +170,19 @@ class TestAdapters:
         picker = picker_of(*(endpoint(number, running=100) for number in range(8)))
         picks = [picked(picker, prompt(f"{number}{SYSTEM}", adapter="sql")) for number in range(5)]
         assert len({pick.addresses[0] for pick in picks}) == 1
+
+    def test_replicas_agree_where_to_load_an_adapter_whatever_the_prompt(self) -> None:
+        pool = [endpoint(number, running=100) for number in range(8)]
+        picks = [picked(picker_of(*pool), prompt(f"{number}{SYSTEM}", adapter="sql")) for number in range(5)]
+        assert len({pick.addresses[0] for pick in picks}) == 1
+
+    def test_an_endpoint_that_is_loading_an_adapter_counts_as_having_it(self) -> None:
+        picker = picker_of(endpoint(1, waiting=20, adapters=("sql",)), endpoint(2), endpoint(3))
+        first, second = (picked(picker, prompt(SYSTEM, adapter="sql")) for _ in range(2))
+        assert sum("sql" in adapters for adapters in picker._adapters) == 2
+        picker.update([endpoint(1, waiting=20), endpoint(2), endpoint(3)], now_s=NOW_S)
+        assert (first.reason, second.addresses[0]) == (PickReason.SPILLED, first.addresses[0])
+        assert picker._adapters == [set(), set(), set()]
 
     def test_others_are_taken_when_its_endpoints_carry_too_much(self) -> None:
         picker = picker_of(endpoint(1, waiting=20, adapters=("sql",)), endpoint(2), endpoint(3))
@@ -199,9 +224,7 @@ def test_picks_name_distinct_endpoints_of_the_pool_and_keep_to_the_bound(
 
 
 @given(endpoints, st.lists(affinities, max_size=60), st.randoms(use_true_random=False))
-def test_replicas_that_see_the_same_pick_the_same(
-    pool: list[Endpoint], requests: list[Affinity], rng: Random
-) -> None:
+def test_replicas_that_see_the_same_pick_the_same(pool: list[Endpoint], requests: list[Affinity], rng: Random) -> None:
     one, other = picker_of(*pool), picker_of(*rng.sample(pool, len(pool)))
     assert [one.pick(request) for request in requests] == [other.pick(request) for request in requests]
 

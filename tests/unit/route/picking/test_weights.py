@@ -53,6 +53,10 @@ def test_a_single_peak_counts_less_than_one_that_stays() -> None:
     assert MEAN_WEIGHT >= once[1] > long[1]
 
 
+def test_the_busiest_of_many_is_still_asked() -> None:
+    assert weights_of(endpoint(0, waiting=5000), *idle_endpoints(30)[1:])[0] == MIN_WEIGHT
+
+
 def test_weights_of_endpoints_that_went_are_dropped() -> None:
     before = load_weights(idle_endpoints(3), before=LoadWeights(), now_s=NOW_S)
     assert set(load_weights([endpoint(1)], before=before, now_s=NOW_S).smoothed_loads) == {address(1)}
