@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -77,7 +79,7 @@ def test_work_is_bounded_whatever_the_length(monkeypatch: pytest.MonkeyPatch) ->
 def test_blocks_grow_by_an_eighth_at_most() -> None:
     assert BLOCK_ENDS[0] == FIRST_BLOCK_BYTES
     assert BLOCK_ENDS[-1] == HASHED_BYTES
-    assert all(begin < end <= begin * 9 / 8 for begin, end in zip(BLOCK_ENDS, BLOCK_ENDS[1:], strict=False))
+    assert all(begin < end <= begin * 9 / 8 for begin, end in pairwise(BLOCK_ENDS))
 
 
 def test_every_process_gets_the_same_hashes() -> None:
