@@ -77,7 +77,7 @@ def test_a_kill_before_the_sums_were_kept_reads_the_same_lines_again(tmp_path: P
 
 
 def test_a_log_that_is_put_aside_is_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "LONGEST_BYTES", 100)
+    monkeypatch.setattr(following, "LONGEST_BYTES", 90)
     write(tmp_path, 3)
     follower = LogFollower(tmp_path)
     assert not follower.is_long

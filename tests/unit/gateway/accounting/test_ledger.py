@@ -65,9 +65,7 @@ def shown(made: Ledger) -> dict[str, float]:
 
 
 DECIDED = {"policy": "auto", "tier": "small", "pool": "small", "cause": "Complexity", "complexity": "2"}
-USAGE = {
-    "usage": {"prompt_tokens": 1000, "completion_tokens": 50, "prompt_tokens_details": {"cached_tokens": 400}}
-}
+USAGE = {"usage": {"prompt_tokens": 1000, "completion_tokens": 50, "prompt_tokens_details": {"cached_tokens": 400}}}
 
 
 def test_tokens_and_money_are_counted_where_they_fell_due() -> None:
