@@ -41,7 +41,7 @@ def free_port() -> int:
 
 def settings_in(directory: Path, **changes: Any) -> EnvoySettings:
     """Settings with free ports of the loopback interface."""
-    ports = {name: free_port() for name in ("port", "tls_port", "probe_port", "admin_port")}
+    ports = {name: free_port() for name in ("port", "tls_port", "probe_port")}
     return EnvoySettings(directory=str(directory), address="127.0.0.1", log_delay_s=0.05, **{**ports, **changes})
 
 
@@ -138,7 +138,11 @@ class Gateway:
         await self.server.start()
 
     async def admin(self, path: str, method: str = "GET") -> str:
-        return await self.fetch(f"http://127.0.0.1:{self.settings.admin_port}/{path}", method)
+        async with (
+            aiohttp.ClientSession(connector=aiohttp.UnixConnector(path=self.settings.admin_path)) as session,
+            session.request(method, f"http://envoy/{path}") as response,
+        ):
+            return await response.text()
 
     async def fetch(self, url: str, method: str = "GET") -> str:
         async with aiohttp.ClientSession() as session, session.request(method, url) as response:
