@@ -138,9 +138,10 @@ class Gateway:
         await self.server.start()
 
     async def admin(self, path: str, method: str = "GET") -> str:
-        connector = aiohttp.UnixConnector(path=self.settings.admin_path)
-        session = aiohttp.ClientSession(connector=connector)
-        async with session, session.request(method, f"http://envoy/{path}") as response:
+        async with (
+            aiohttp.ClientSession(connector=aiohttp.UnixConnector(path=self.settings.admin_path)) as session,
+            session.request(method, f"http://envoy/{path}") as response,
+        ):
             return await response.text()
 
     async def fetch(self, url: str, method: str = "GET") -> str:

@@ -34,7 +34,7 @@ class LeastLoaded:
     def choose(self, turn: Turn, session: str) -> str:
         least = min(self._loads.requests)
         chosen = self._rng.choice([place for place, load in enumerate(self._loads.requests) if load == least])
-        self._loads.add(chosen, prompt_bytes=len(turn.prompt))
+        self._loads.add(chosen, prompt_length=len(turn.prompt))
         return self._addresses[chosen]
 
     def ended(self, address: str) -> None:

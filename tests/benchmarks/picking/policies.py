@@ -94,7 +94,7 @@ class LeastLoad:
 
 
 class PrefixAware:
-    """The product's picker, which sees what the gateway sees: the prompt's bytes, and the session if clients name it."""
+    """The product's picker: it sees the prompt's bytes, and the session if clients name it."""
 
     def __init__(
         self,

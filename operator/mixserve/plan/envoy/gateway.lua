@@ -109,6 +109,12 @@ local function forget_model(handle, text, first, last)
   handle:headers():replace("content-length", tostring(length))
 end
 
+-- Whether the client wants a stream's last event, which has the usage and no choices.
+local function wants_usage(text)
+  local key = find(text, '"include_usage"', 1, true)
+  return key and find(text, "^%s*:%s*true", key + 15)
+end
+
 function envoy_on_request(handle)
   local body = handle:body()
   local text = body and body:getBytes(0, body:length())
@@ -117,6 +123,7 @@ function envoy_on_request(handle)
   local name = first and first > 0 and plain(sub(text, first, last)) or ""
   local metadata = handle:streamInfo():dynamicMetadata()
   metadata:set("mixserve", "model", name)
+  if text and wants_usage(text) then metadata:set("mixserve.client", "wants_usage", true) end
   if name == "" then metadata:set("mixserve", "state", first and "nameless" or "broken") end
   handle:clearRouteCache()
 
@@ -155,11 +162,28 @@ local function usage_of(text)
   end
 end
 
+-- Engines are told to say what streams use, so they end each with an event without choices. Who has not asked for that
+-- does not get it: many programs read the first choice of every event.
+local function without_usage_event(text)
+  return (gsub(text, "data: [^\n]*\n\n", function(event)
+    if find(event, '"choices":[]', 1, true) and find(event, '"usage":{', 1, true) then return "" end
+  end))
+end
+
+local function drops_usage_event(handle)
+  local kind = handle:headers():get("content-type")
+  if not kind or sub(kind, 1, 17) ~= "text/event-stream" then return false end
+  return not handle:streamInfo():dynamicMetadata():get("mixserve.client")
+end
+
 function envoy_on_response(handle)
   if handle:headers():get(":status") ~= "200" then return end
+  local drops = drops_usage_event(handle)
   local rest = ""
   for chunk in handle:bodyChunks() do
-    local text = rest .. chunk:getBytes(0, chunk:length())
+    local bytes = chunk:getBytes(0, chunk:length())
+    if drops and find(bytes, '"choices":[]', 1, true) then chunk:setBytes(without_usage_event(bytes)) end
+    local text = rest .. bytes
     local usage, incomplete = usage_of(text)
     -- For each chunk: nothing is called when a client leaves.
     if usage then handle:streamInfo():dynamicMetadata():set("mixserve", "usage", usage) end

@@ -32,7 +32,7 @@ _MODELS_PATH = "/v1/models"
 _POST = [{"name": ":method", "string_match": {"exact": "POST"}}]
 _GET = [{"name": ":method", "string_match": {"exact": "GET"}}]
 _OPTIONS = [{"name": ":method", "string_match": {"exact": "OPTIONS"}}]
-_DECIDED = ("policy", "tier", "complexity", "cause", "reason")
+_DECIDED = ("policy", "tier", "complexity", "cause")
 _POOL = header("x-mixserve-pool", "%UPSTREAM_CLUSTER%")
 _JSON = header("content-type", "application/json")
 
@@ -172,8 +172,8 @@ def _preflight() -> Iterator[Resource]:
 
 
 def _models(table: RoutingTable) -> Iterator[Resource]:
-    entries: list[PoolEntry | PolicyEntry] = [*table.pools, *table.policies]
-    names = [name for entry in entries for name in entry.served_names]
+    names = [name for pool in table.pools for name in pool.served_names]
+    names += [name for policy in table.policies for name in policy.served_names]
     models = {name: {"id": name, "object": "model", "created": 0, "owned_by": "mixserve"} for name in sorted(names)}
     everything = {"object": "list", "data": list(models.values())}
     yield _json_answer({"path": _MODELS_PATH, "headers": _GET}, everything)
