@@ -30,9 +30,9 @@ FIELDS = {
 }
 """Name of each field, and where Envoy has its value from. A value that there is not is null, numbers are numbers.
 
-`seen` is an object of texts: model; where it has been decided, chain, endpoints, policy, tier, complexity, cause; and
-usage, itself JSON, as the answer had it last. `flags` is "-" for a complete answer, DC for one that the client left,
-UPE and UC for one whose engine failed; usage is then what was seen until then.
+`seen` is an object of texts: model; where it has been decided, chain, endpoints, policy, tier, complexity, cause and
+reason; and usage, itself JSON, as the answer had it last. `flags` is "-" for a complete answer, DC for one that the
+client left, UPE and UC for one whose engine failed; usage is then what was seen until then.
 """
 
 
