@@ -81,10 +81,6 @@ bench-plan: .venv/.installed ## How long `mixserve plan` takes for 100 pools, it
 bench-routing: .venv/.installed ## How well classifiers tell hard prompts from easy ones, on subjects that they have not seen
 	@$(BIN)/python tests/benchmarks/routing $(BENCH_ARGS)
 
-.PHONY: bench-picking
-bench-picking: .venv/.installed ## Prefix-cache hits and time to first token by how endpoints are picked, on simulated engines
-	@$(BIN)/python tests/benchmarks/picking $(if $(TRACE),--trace "$(TRACE)") $(BENCH_ARGS)
-
 ##@ Check it
 .PHONY: verify
 verify: verify-format lint types layers generated chart ## Everything that must hold besides the tests
