@@ -101,6 +101,12 @@ def _sweep() -> Policies:
     }
     shares = {
         "key: the first 256 bytes": replace(TUNING, largest_share=math.inf),
+        "the same with bounds 2 + 2": replace(
+            TUNING,
+            largest_share=math.inf,
+            kept_bound=LoadBound(times=2, slack=2),
+            new_bound=LoadBound(times=2, slack=2),
+        ),
         **{f"largest share of a key {share:g}": replace(TUNING, largest_share=share) for share in (0.25, 1, 2)},
     }
     loads = {

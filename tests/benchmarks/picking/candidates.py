@@ -23,7 +23,7 @@ class LeastLoaded:
     """The endpoint with the least load as the product reckons it: what `PrefixAware` does without any affinity."""
 
     def __init__(self, replica: int) -> None:
-        self._rng = random.Random(replica)
+        self._rng = random.Random(replica)  # noqa: S311 - a workload, not a secret
         self._loads = Loads()
         self._addresses: list[str] = []
 
@@ -48,7 +48,7 @@ class PrefixIndex:
     """
 
     def __init__(self, replica: int) -> None:
-        self._rng = random.Random(replica)
+        self._rng = random.Random(replica)  # noqa: S311 - a workload, not a secret
         self._samples: list[EngineSample] = []
         self._addresses: list[str] = []
         self._newest: dict[int, int] = {}

@@ -41,7 +41,7 @@ class LeastRequest:
     """What Envoy does with equal weights: of two random endpoints the one with fewer active requests of its own."""
 
     def __init__(self, addresses: Sequence[str], replica: int) -> None:
-        self.rng = random.Random(replica)
+        self.rng = random.Random(replica)  # noqa: S311 - a workload, not a secret
         self.active = dict.fromkeys(addresses, 0)
 
     def scraped(self, endpoints: Sequence[Endpoint], now_s: float) -> None:
