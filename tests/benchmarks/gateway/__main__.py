@@ -28,7 +28,7 @@ _KINDS = ("plain", "streamed")
 async def _run(chosen: list[Arm], loads: list[Load], arguments: argparse.Namespace) -> tuple[list[list[Sample]], dict[str, list[float]]]:
     measuring = Measuring(chosen)
     _say("warming up")
-    await measuring.warm_up([load for load in loads if load.connections <= 16])
+    await measuring.warm_up(list({load.stream: load for load in reversed(loads)}.values()))
     await measuring.rest()
     repetitions = []
     for number in range(1, arguments.repetitions + 1):

@@ -67,7 +67,8 @@ def _install(home: Path) -> None:
     uv = shutil.which("uv")
     if uv is None:
         raise FileNotFoundError("uv is not on PATH; `make bench-gateway` puts it there")
-    with ProgressLine(f"installing LiteLLM {VERSION} (600 MB, once, it is cached)"), tempfile.NamedTemporaryFile("w") as out:
+    line = ProgressLine(f"installing LiteLLM {VERSION} (600 MB, once, it is cached)")
+    with line, tempfile.NamedTemporaryFile("w") as out:
         out.writelines(f"{name} ; sys_platform == 'never'\n" for name in _LEFT_OUT)
         out.flush()
         python = str(home / "bin" / "python")
