@@ -6,9 +6,9 @@ from aiohttp.test_utils import TestServer
 
 from mixserve.api.engine import EngineType
 from mixserve.engines.registry import adapter_for
-from mixserve_devcluster.demo.watching import Target, Watcher, WatchError
+from mixserve_devcluster.demo.watching import Target, WatchedPool, Watcher, WatchError
 
-TARGET = Target("default", "small", adapter_for(EngineType.VLLM), "0.33.0")
+TARGET = Target("default", (WatchedPool("small", adapter_for(EngineType.VLLM), "0.33.0"),))
 GROUP = {"name": "mixserve.dev", "versions": [{"groupVersion": "mixserve.dev/v1alpha1", "version": "v1alpha1"}]}
 POOLS = {"name": "llmservingpools", "kind": "LLMServingPool", "namespaced": True, "verbs": ["get"]}
 
@@ -64,9 +64,11 @@ async def test_a_refusal_is_an_error_in_one_line(kubeconfig, api_server):
     async with aiohttp.ClientSession() as session:
         watcher = await Watcher.connect(kubeconfig=kubeconfig(api_server), session=session, target=TARGET)
         try:
-            with pytest.raises(WatchError, match=r"^the API server refuses LLMServingPool small: 403 Forbidden$"):
-                await watcher.pool()
-            with pytest.raises(WatchError, match="does not give Pods of small: ResourceNotFoundError"):
-                await watcher._owned("v1", "Pod")
+            with pytest.raises(
+                WatchError, match=r"^the API server refuses LLMServingPool objects in default: 403 Forbidden$"
+            ):
+                await watcher.pools()
+            with pytest.raises(WatchError, match="does not give Pod objects in default: ResourceNotFoundError"):
+                await watcher.not_ready()
         finally:
             await watcher.connection.close()
