@@ -20,7 +20,7 @@ class Result:
     Attributes:
         sent_at_s: seconds since the load began.
         ttft_s: seconds to the first token, None if none came.
-        pod: of the gateway, or of the engine where there is none.
+        pod: that was asked: the engine's name, or the gateway's address.
         pool: that answered, as the gateway says; empty without one.
         tier: of the policy, likewise.
         error: what went wrong, empty if all went well.
@@ -42,7 +42,7 @@ class Client:
 
     Attributes:
         model: the served model name.
-        endpoints: pod name to base URL, kept up to date by the recorder.
+        endpoints: name to base URL, kept up to date by the recorder.
         results: finished requests in the order in which they ended.
     """
 

@@ -55,12 +55,12 @@ class Profile:
         )
 
 
-def _ramp(peak_rps: float) -> tuple[Phase, ...]:
+def _ramp(peak_rps: float, *, up_s: float, peak_s: float) -> tuple[Phase, ...]:
     quiet_rps = peak_rps / 12
     return (
         Phase(name="quiet", duration_s=6, from_rps=quiet_rps, to_rps=quiet_rps),
-        Phase(name="up", duration_s=34, from_rps=quiet_rps, to_rps=peak_rps),
-        Phase(name="peak", duration_s=12, from_rps=peak_rps, to_rps=peak_rps),
+        Phase(name="up", duration_s=up_s, from_rps=quiet_rps, to_rps=peak_rps),
+        Phase(name="peak", duration_s=peak_s, from_rps=peak_rps, to_rps=peak_rps),
         Phase(name="down", duration_s=6, from_rps=peak_rps, to_rps=quiet_rps),
     )
 
@@ -71,7 +71,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             title="simulated vLLM on simulated L4s and H100s",
             example=Path("examples/routing"),
             images=lambda: simulated_images(cold_start_s=8.0),
-            phases=_ramp(peak_rps=6.0),
+            phases=_ramp(peak_rps=4.0, up_s=20.0, peak_s=44.0),
             most=Lengths(prompt_tokens=4096, answer_tokens=600),
             start_note="simulated engines load for 8 s",
             ready_deadline_s=120.0,
@@ -83,7 +83,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             # One pool without a gateway: two cores are too few for three engines and a gateway.
             example=Path("examples/quickstart"),
             images=lambda: real_vllm_images(real_vllm.find()),
-            phases=_ramp(peak_rps=5.0),
+            phases=_ramp(peak_rps=5.0, up_s=34.0, peak_s=12.0),
             most=Lengths(prompt_tokens=256, answer_tokens=128),
             start_note="vLLM starts in half a minute to two minutes on a CPU",
             ready_deadline_s=300.0,

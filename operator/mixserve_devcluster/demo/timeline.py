@@ -12,6 +12,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from mixserve_devcluster.demo.recording import Recording
+from mixserve_devcluster.demo.spending import total
 from mixserve_devcluster.demo.summary import Summary, summary_rows
 
 # Okabe and Ito's palette: told apart by colour-blind readers too. From the cheapest pool to the ablest.
@@ -36,8 +37,15 @@ def draw(recording: Recording) -> Figure:
         if panel.get_legend_handles_labels()[0]:
             panel.legend(loc="upper left", frameon=False)
         panel.set_ylim(bottom=0)
-    figure.suptitle(f"Mixserve demo: {recording.engine}\n{recording.workload}", fontsize="medium")
+    figure.suptitle(f"Mixserve demo: {recording.engine}\n{recording.workload}{_saved(recording)}", fontsize="medium")
     return figure
+
+
+def _saved(recording: Recording) -> str:
+    saved = total(recording.spending.values()).saved_percent
+    if saved is None:
+        return ""
+    return f"\nby the prices of tokens {saved:.0f} % cheaper than always {list(recording.spending)[-1]}"
 
 
 def _requests(panel: Any, recording: Recording) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = Path(__file__).parents[4] / "examples"
 POOL = EXAMPLES / "quickstart/pool.yaml"
-POLICY = EXAMPLES / "routing/policy.yaml"
+POLICY = EXAMPLES / "routing/routing.yaml"
 
 
 def read_shortly(path: Path) -> Manifests:
