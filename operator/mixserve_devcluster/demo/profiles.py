@@ -71,7 +71,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             title="simulated vLLM on simulated L4s and H100s",
             example=Path("examples/routing"),
             images=lambda: simulated_images(cold_start_s=8.0),
-            phases=_ramp(peak_rps=4.0, up_s=20.0, peak_s=44.0),
+            phases=_ramp(peak_rps=4.5, up_s=20.0, peak_s=44.0),
             most=Lengths(prompt_tokens=4096, answer_tokens=600),
             start_note="simulated engines load for 8 s",
             ready_deadline_s=120.0,

@@ -162,11 +162,10 @@ class _Run:
         self._in_order_of_tiers()
 
     def _in_order_of_tiers(self) -> None:
-        """All tiers of the policy from the cheapest, those without requests too."""
-        if self.manifests.policy:
-            counted = dict(self.recording.spending)
-            ordered = {tier.name: counted.pop(tier.name, Spending()) for tier in self.manifests.policy.spec.tiers}
-            self.recording.spending = ordered | counted
+        """All tiers of the policy from the cheapest, those without requests too; what no tier got is left out."""
+        if policy := self.manifests.policy:
+            counted = self.recording.spending
+            self.recording.spending = {tier.name: counted.get(tier.name, Spending()) for tier in policy.spec.tiers}
 
 
 def _run_on_cluster(run: _Run, logs: Path, console: Console) -> Path | None:
