@@ -116,7 +116,8 @@ class _Connection(asyncio.Protocol):
         handler = self._handler_of(request.path)
         try:
             answer = _NOT_FOUND if handler is None else handler(request)
-        except Exception:
+        except Exception:  # noqa: BLE001
+            # Whatever it was: Envoy has to have an answer, and the next request another try.
             _log.exception("request_failed", path=request.path)
             answer = _FAILED
         if isinstance(answer, bytes):
@@ -127,6 +128,6 @@ class _Connection(asyncio.Protocol):
     async def _answer_later(self, answer: Awaitable[bytes], path: str) -> None:
         try:
             self._transport.write(await answer)
-        except Exception:
+        except Exception:  # noqa: BLE001 - as above
             _log.exception("request_failed", path=path)
             self._transport.write(_FAILED)
