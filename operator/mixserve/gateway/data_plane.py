@@ -9,7 +9,6 @@ from mixserve.api.pool import RoutingStrategy
 from mixserve.plan.envoy.clusters import endpoints
 from mixserve.route.picking.endpoint import Endpoint
 from mixserve.route.picking.weights import LoadWeights, load_weights
-from mixserve.route.table import RoutingTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from mixserve.gateway.discovery import EndpointDiscovery
     from mixserve.gateway.envoy_files import EnvoyFiles
     from mixserve.gateway.routing import Router
-    from mixserve.route.table import PoolEntry
+    from mixserve.route.table import PoolEntry, RoutingTable
 
 
 class DataPlane:
@@ -47,7 +46,7 @@ class DataPlane:
         self._router = router
         self._ledger = ledger
         self._sample = sample
-        self._table = RoutingTable(namespace="")
+        self._table: RoutingTable | None = None
         self._weights: dict[str, LoadWeights] = {}
 
     async def apply(self, table: RoutingTable) -> None:
@@ -60,6 +59,8 @@ class DataPlane:
 
     def see(self) -> None:
         """Take the newest signals of all engines."""
+        if self._table is None:  # as long as nothing is known, Envoy keeps the endpoints that it has
+            return
         now_s = time.time()
         self._router.see(self._sample, now_s=now_s)
         self._discovery.update({pool.name: endpoints(pool, self._weigh(pool, now_s)) for pool in self._table.pools})

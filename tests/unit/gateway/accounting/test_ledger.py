@@ -75,8 +75,10 @@ def test_a_pool_without_prices_costs_nothing() -> None:
     assert "cost_usd_total['', '', 'free']" not in metrics
 
 
-def test_an_answer_without_usage_is_told_of_and_a_refusal_needs_none() -> None:
-    metrics = shown(ledger({"status": 200, "pool": "large"}, {"status": 404}, {"status": 0, "pool": "large"}))
+def test_an_answer_without_usage_is_told_of_and_a_refusal_needs_none_nor_does_the_list_of_models() -> None:
+    metrics = shown(
+        ledger({"status": 200, "pool": "large"}, {"status": 404}, {"status": 200}, {"status": 0, "pool": "large"})
+    )
     assert metrics["requests_without_usage_total['', '', 'large']"] == 1
     assert metrics["requests_total['', '', '', '404']"] == 1
     assert "requests_without_usage_total['', '', '']" not in metrics
