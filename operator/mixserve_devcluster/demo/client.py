@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
 
@@ -124,11 +125,17 @@ class _Answer:
         async for line in response.content:
             if line.startswith(b"data: [DONE]"):
                 self.error = ""
-            elif line.startswith(b"data: ") and _has_text(line):
-                self.first_token_at_s = self.first_token_at_s or time.monotonic()
-                self.tokens += 1
+            elif line.startswith(b"data: "):
+                self._take(json.loads(line[6:]))
+
+    def _take(self, event: dict[str, Any]) -> None:
+        if _has_text(event):
+            self.first_token_at_s = self.first_token_at_s or time.monotonic()
+            self.tokens += 1
+        # One event may carry several tokens, so what the engine says counts, where it does.
+        self.tokens = (event.get("usage") or {}).get("completion_tokens", self.tokens)
 
 
-def _has_text(line: bytes) -> bool:
-    choices = json.loads(line[6:]).get("choices") or [{}]
+def _has_text(event: dict[str, Any]) -> bool:
+    choices = event.get("choices") or [{}]
     return bool(choices[0].get("delta", {}).get("content"))

@@ -23,6 +23,12 @@ async def answer(request: web.Request) -> web.StreamResponse:
     if body["model"] == "endless":
         await response.write(CHUNK)
         await asyncio.Event().wait()
+    if body["model"] == "counting":
+        await response.write(
+            b'data: {"choices":[{"delta":{"content":"two words"}}],"usage":{"completion_tokens":2}}\n\n'
+        )
+        await response.write(b'data: {"choices":[],"usage":{"completion_tokens":9}}\n\n')
+        body["max_tokens"] = 0
     if body["model"] == "garbled":
         await response.write(b"data: {\n\n")
     await response.write(ROLE + CHUNK * body["max_tokens"] + (b"" if body["model"] == "cut" else DONE))
@@ -48,6 +54,11 @@ async def test_a_finished_stream_counts_its_tokens_and_its_time_to_first_token(e
     client = await send("small", {"pod-a": endpoint})
     assert [result.answer_tokens for result in client.results] == [7, 7, 7]
     assert all(not result.error and 0 < result.ttft_s <= result.duration_s for result in client.results)
+
+
+async def test_where_the_engine_says_how_many_tokens_there_are_that_counts(endpoint):
+    client = await send("counting", {"pod-a": endpoint}, count=1)
+    assert (client.results[0].answer_tokens, client.results[0].error) == (9, "")
 
 
 async def test_a_stream_without_its_end_is_an_error(endpoint):

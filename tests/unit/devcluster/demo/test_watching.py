@@ -156,7 +156,10 @@ async def test_a_pool_without_a_policy_needs_no_gateway(session):
 
 async def test_requests_go_to_all_gateways_that_are_ready_and_pools_are_seen_beside(session):
     client = Client(model="auto", session=session, endpoints={"gone": "http://gone"})
-    client.results += [Result(0.0, 0.1, 0.2, 3, "gate", pool="small"), Result(0.0, None, 0.2, 0, "gate", error="cut")]
+    client.results += [
+        Result(0.0, 0.1, 0.2, 3, "gate", pool="small"),
+        Result(0.0, None, 0.2, 0, "gate", pool="small", error="cut"),
+    ]
     sample = await Cluster(session, THROUGH_GATEWAY, **COMPLETE).look(client, 0.0)
     assert client.endpoints == {"127.0.9.4": "http://127.0.9.4:8080", "127.0.9.7": "http://127.0.9.7:8080"}
     small = sample.pools["small"]
