@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import sys
 import tempfile
@@ -25,7 +24,9 @@ if TYPE_CHECKING:
 _KINDS = ("plain", "streamed")
 
 
-async def _run(chosen: list[Arm], loads: list[Load], arguments: argparse.Namespace) -> tuple[list[list[Sample]], dict[str, list[float]]]:
+async def _run(
+    chosen: list[Arm], loads: list[Load], arguments: argparse.Namespace
+) -> tuple[list[list[Sample]], dict[str, list[float]]]:
     measuring = Measuring(chosen)
     _say("warming up")
     await measuring.warm_up(list({load.stream: load for load in reversed(loads)}.values()))
@@ -90,7 +91,10 @@ def main() -> int:
     report = Report(repetitions)
     print(*report.tables(), sep="\n")
     print("\nCPU ms per second of each process when nothing is sent:")
-    print(*(f"  {name:12} {' + '.join(f'{1000 * each:.1f}' for each in cost) or '-'}" for name, cost in idle.items()), sep="\n")
+    print(
+        *(f"  {name:12} {' + '.join(f'{1000 * each:.1f}' for each in cost) or '-'}" for name, cost in idle.items()),
+        sep="\n",
+    )
     goals = list(report.goals())
     print("", *goals, sep="\n")
     _write(arguments.output, report, repetitions)

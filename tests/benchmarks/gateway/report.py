@@ -85,12 +85,20 @@ class Report:
 
     def _latency_cell(self, arm: str, load: Load) -> str:
         direct = "direct" in self._arms and arm != "direct"
-        parts = [self.latency_ms(arm, load, at) - (self.latency_ms("direct", load, at) if direct else 0) for at in (0.5, 0.99)]
+        parts = [
+            self.latency_ms(arm, load, at) - (self.latency_ms("direct", load, at) if direct else 0)
+            for at in (0.5, 0.99)
+        ]
         return " / ".join(f"{part:.2f}" for part in parts)
 
     def goals(self) -> Iterator[Goal]:
         """Those whose arms were measured; each ratio is the median over numbers of connections."""
-        for stream, arm, most in ((False, "pool", 1.5), (False, "policy", 6.0), (True, "pool", 1.35), (True, "policy", 1.35)):
+        for stream, arm, most in (
+            (False, "pool", 1.5),
+            (False, "policy", 6.0),
+            (True, "pool", 1.35),
+            (True, "policy", 1.35),
+        ):
             for name, loads in self._by_body(stream=stream):
                 if {arm, _BASE} <= {*self._arms}:
                     value = median(self.ratio(arm, _BASE, load) for load in loads)
@@ -107,12 +115,16 @@ class Report:
 
     def _plateau(self) -> Iterator[Goal]:
         """A proxy that can't keep up with long prompts gets through fewer of them the more there are."""
-        name, loads = list(self._by_body(stream=False))[-1:][0] if any(not load.stream for load in self._loads) else ("", [])
+        name, loads = (
+            list(self._by_body(stream=False))[-1:][0] if any(not load.stream for load in self._loads) else ("", [])
+        )
         for arm in ("pool", "policy"):
             if arm in self._arms and len(loads) > 1:
                 most = max(self.per_second(arm, load) for load in loads)
                 value = self.per_second(arm, loads[-1]) / most
-                yield Goal(f"{arm}, {name}: answers per second, most connections to best", value, ">= 0.9", value >= 0.9)
+                yield Goal(
+                    f"{arm}, {name}: answers per second, most connections to best", value, ">= 0.9", value >= 0.9
+                )
 
     def _by_body(self, *, stream: bool) -> Iterator[tuple[str, list[Load]]]:
         loads = [load for load in self._loads if load.stream is stream]
