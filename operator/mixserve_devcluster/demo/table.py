@@ -12,7 +12,7 @@ from mixserve_devcluster.demo.recording import Recording, Sample
 
 # Off a terminal: often enough to see that it goes on, seldom enough to read afterwards.
 _LINE_EVERY_S = 10.0
-_COLUMNS = ("ready", "starting", "draining", "running", "waiting", "KV cache", "answered", "share")
+_COLUMNS = ("ready", "starting", "draining", "running", "waiting", "KV cache", "share")
 
 
 def render(sample: Sample, decision: str) -> Group:
