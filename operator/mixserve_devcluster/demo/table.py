@@ -26,7 +26,6 @@ def render(sample: Sample, decision: str) -> Group:
             f"{pool.ready}/{pool.replicas}",
             *map(str, counts),
             _percent(pool.kv_cache_usage),
-            str(pool.answered),
             _percent(sample.share(name)),
         )
         table.add_row(name, *cells)
