@@ -12,7 +12,7 @@ from mixserve_devcluster.demo.recording import Recording, Sample
 
 # Off a terminal: often enough to see that it goes on, seldom enough to read afterwards.
 _LINE_EVERY_S = 10.0
-_COLUMNS = ("replicas", "ready", "starting", "draining", "running", "waiting", "KV cache", "answered", "share")
+_COLUMNS = ("ready", "starting", "draining", "running", "waiting", "KV cache", "share")
 
 
 def render(sample: Sample, decision: str) -> Group:
@@ -21,8 +21,13 @@ def render(sample: Sample, decision: str) -> Group:
     for name in _COLUMNS:
         table.add_column(name, justify="right")
     for name, pool in sample.pools.items():
-        counts = (pool.replicas, pool.ready, pool.starting, pool.draining, pool.running, pool.waiting)
-        cells = (*map(str, counts), _percent(pool.kv_cache_usage), str(pool.answered), _percent(sample.share(name)))
+        counts = (pool.starting, pool.draining, pool.running, pool.waiting)
+        cells = (
+            f"{pool.ready}/{pool.replicas}",
+            *map(str, counts),
+            _percent(pool.kv_cache_usage),
+            _percent(sample.share(name)),
+        )
         table.add_row(name, *cells)
     return Group(table, Text(f"last decision: {decision}"))
 
