@@ -42,9 +42,10 @@ class Load:
 
 @dataclass
 class Outcome:
-    """What came of a load: its requests, and how long it all took."""
+    """What came of a load: its answers, how many of them were errors, and how long it all took."""
 
     latencies: list[Latency] = field(default_factory=list)
+    errors: int = 0
     seconds: float = 0.0
 
 
@@ -74,6 +75,7 @@ class _Client(asyncio.Protocol):
         self._until_s = until_s
         self._head = b""
         self.latencies: list[Latency] = []
+        self.errors = 0
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -108,14 +110,16 @@ class _Client(asyncio.Protocol):
         self._is_chunked = b"transfer-encoding: chunked" in lowered
         length = _LENGTH.search(lowered)
         self._missing = int(length[1]) if length else 0
-        if not head.startswith(b"HTTP/1.1 200") or self._load.stream is not self._is_chunked:
+        self._is_error = not head.startswith(b"HTTP/1.1 200")
+        if not self._is_error and self._load.stream is not self._is_chunked:
             self._fail(head)
 
     def _end(self) -> None:
-        if self._load.stream and b"[DONE]" not in self._tail:
+        if self._load.stream and not self._is_error and b"[DONE]" not in self._tail:
             self._fail(self._tail)
         if self.done.done():
             return
+        self.errors += self._is_error
         self.latencies.append(Latency(self._first_byte_s, time.perf_counter() - self._began_s))
         if time.perf_counter() < self._until_s:
             self.send()
@@ -133,7 +137,7 @@ async def send(port: int, model: str, load: Load, *, seconds: float) -> Outcome:
     """Send for so long, at least one request over each connection, and wait for all answers.
 
     Raises:
-        AssertionError: an answer is no whole 200.
+        AssertionError: an answer is not whole, or of the wrong kind.
         ConnectionError: a connection was closed.
     """
     loop = asyncio.get_running_loop()
@@ -145,4 +149,4 @@ async def send(port: int, model: str, load: Load, *, seconds: float) -> Outcome:
         client.send()
     await asyncio.gather(*(client.done for client in clients))
     latencies = [latency for client in clients for latency in client.latencies]
-    return Outcome(latencies, time.perf_counter() - began_s)
+    return Outcome(latencies, sum(client.errors for client in clients), time.perf_counter() - began_s)

@@ -55,22 +55,34 @@ class Report:
         for load in self._loads:
             yield f"  {load!s:34}" + "".join(f"{cell(arm, load):>18}" for arm in self._arms)
 
+    def errors(self) -> Iterator[str]:
+        """Answers that were errors: of those the figures are worth little."""
+        for arm in self._arms:
+            outcomes = [sample.outcome for load in self._loads for sample in self._of(arm, load)]
+            count = sum(outcome.errors for outcome in outcomes)
+            if count:
+                yield f"{arm}: {count} of {sum(len(outcome.latencies) for outcome in outcomes)} answers were errors"
+
+    def _of(self, arm: str, load: Load) -> list[Sample]:
+        return [found[arm, load] for found in self._found if (arm, load) in found]
+
     def cpu_ms(self, arm: str, load: Load) -> float:
         """CPU time per request, median of the repetitions."""
-        return median(sum(found[arm, load].cpu_ms) for found in self._found)
+        return median(sum(sample.cpu_ms) for sample in self._of(arm, load))
 
     def ratio(self, arm: str, base: str, load: Load) -> float:
         """How many times as much CPU time, median of the repetitions."""
-        return median(sum(found[arm, load].cpu_ms) / sum(found[base, load].cpu_ms) for found in self._found)
+        pairs = zip(self._of(arm, load), self._of(base, load), strict=False)  # LiteLLM has the first one only
+        return median(sum(one.cpu_ms) / sum(other.cpu_ms) for one, other in pairs)
 
     def latency_ms(self, arm: str, load: Load, share: float) -> float:
         """Until the whole answer, or the beginning of a streamed one; of the answers of all repetitions."""
-        answers = [answer for found in self._found for answer in found[arm, load].outcome.latencies]
+        answers = [answer for sample in self._of(arm, load) for answer in sample.outcome.latencies]
         return 1000 * percentile([each.first_byte_s if load.stream else each.whole_s for each in answers], share)
 
     def per_second(self, arm: str, load: Load) -> float:
         """Answers, median of the repetitions."""
-        return median(found[arm, load].per_second for found in self._found)
+        return median(sample.per_second for sample in self._of(arm, load))
 
     def _cpu_cell(self, arm: str, load: Load) -> str:
         if arm == "direct":
@@ -81,7 +93,7 @@ class Report:
     def _python_cell(self, arm: str, load: Load) -> str:
         if arm not in {"pool", "policy"}:
             return "-"
-        return f"{median(found[arm, load].cpu_ms[-1] for found in self._found):.3f}"
+        return f"{median(sample.cpu_ms[-1] for sample in self._of(arm, load)):.3f}"
 
     def _latency_cell(self, arm: str, load: Load) -> str:
         direct = "direct" in self._arms and arm != "direct"
