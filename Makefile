@@ -81,6 +81,10 @@ bench-plan: .venv/.installed ## How long `mixserve plan` takes for 100 pools, it
 bench-routing: .venv/.installed ## How well classifiers tell hard prompts from easy ones, on subjects that they have not seen
 	@$(BIN)/python tests/benchmarks/routing $(BENCH_ARGS)
 
+.PHONY: bench-gateway
+bench-gateway: .venv/.installed uv ## What the gateway costs per request, beside Envoy alone and LiteLLM (600 MB into the cache)
+	@$(BIN)/python tests/benchmarks/gateway $(BENCH_ARGS)
+
 ##@ Check it
 .PHONY: verify
 verify: verify-format lint types layers generated chart ## Everything that must hold besides the tests
