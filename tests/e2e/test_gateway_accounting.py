@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ import pytest
 
 from support.engine_counters import engine_url, total
 from support.gateway_processes import kill, python_of
-from support.gateway_scenes import engines, gateway_cluster, gateway_pods, small_pool, web_url
+from support.gateway_scenes import engines, gateway_cluster, gateway_pods, logged_requests, small_pool, web_url
 from support.gateways import client_of, gateway_urls, wait_for_policy
 from support.mixed_load import Told, mixed_load
 from support.policies import policy_manifest
@@ -210,9 +209,5 @@ def tokens_until_left(url: str, chunks: int) -> int:
 
 def left(sandbox: PoolSandbox) -> list[dict[str, Any]]:
     """The lines of the access logs about requests that their clients left."""
-    logs = [
-        sandbox.cluster.paths.container_logs / f"{sandbox.namespace}_{pod['metadata']['name']}" / "envoy.log"
-        for pod in gateway_pods(sandbox)
-    ]
-    lines = [line for log in logs for line in log.read_text().splitlines() if '"flags":"DC"' in line]
-    return [json.loads(line) for line in lines]
+    lines = [line for pod in gateway_pods(sandbox) for line in logged_requests(sandbox, pod)]
+    return [line for line in lines if line["flags"] == "DC"]

@@ -8,14 +8,22 @@ import shutil
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import openai
 import pytest
 
 from support.engine_counters import engine_url, total
 from support.gateway_processes import engine_of, envoy_of, kill, python_of
-from support.gateway_scenes import engines, gateway_cluster, gateway_pods, small_pool, web_url
+from support.gateway_scenes import (
+    client_url,
+    engines,
+    gateway_cluster,
+    gateway_pods,
+    logged_requests,
+    small_pool,
+    web_url,
+)
 from support.gateways import client_of, gateway_urls, wait_for_policy
 from support.policies import policy_manifest
 from support.steady_load import steady_load
@@ -32,6 +40,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 REPLICAS = {"small": 2, "plain": 2, "large": 1}
 HI: Any = [{"role": "user", "content": "Hi"}]
 # Some 5 ms for each token.
+# Envoy's words for a connection that an engine ended, and for one that ended within an answer.
+BROKEN_OFF = {"UC", "UPE"}
 HALF_A_SECOND, FOUR_SECONDS = 100, 800
 
 
@@ -54,19 +64,15 @@ def whole(sandbox: PoolSandbox) -> None:
     for pool, replicas in REPLICAS.items():
         engines(sandbox, pool, replicas=replicas)
     pods = eventually(lambda: both(sandbox), "both pods of the gateway with all their processes", 180.0)
-    for pod in pods:
+    for url in map(client_url, pods):
         for model in (*REPLICAS, "auto"):
-            eventually(lambda url=url_of(pod), model=model: serves(url, model), f"answer of {model}", 120.0)
+            eventually(lambda url=url, model=model: serves(url, model), f"answer of {model}", 120.0)
 
 
 def both(sandbox: PoolSandbox) -> list[dict[str, Any]]:
     pods = gateway_pods(sandbox)
     urls = gateway_urls(sandbox)
     return pods if len(urls) == len(pods) == 2 and all(python_of(pod) and envoy_of(pod) for pod in pods) else []
-
-
-def url_of(pod: Mapping[str, Any]) -> str:
-    return f"http://{pod['status']['podIP']}:8080"
 
 
 def serves(url: str, model: str) -> bool:
@@ -85,8 +91,8 @@ async def test_without_the_process_named_pools_are_served_and_policies_are_refus
 ) -> None:
     pod, other = gateway_pods(sandbox)
     async with (
-        steady_load(lambda: [url_of(pod)], "plain", "small", "auto", max_tokens=2) as load,
-        steady_load(lambda: [url_of(other)], "auto", max_tokens=2) as elsewhere,
+        steady_load(lambda: [client_url(pod)], "plain", "small", "auto", max_tokens=2) as load,
+        steady_load(lambda: [client_url(other)], "auto", max_tokens=2) as elsewhere,
     ):
         for _ in range(2):
             await load.seen("auto", 200, 20)
@@ -115,7 +121,7 @@ async def test_clients_that_try_the_other_pod_do_not_notice(sandbox: PoolSandbox
     def ask(number: int) -> None:
         for attempt in range(2):
             try:
-                client_of(url_of(pods[(number + attempt) % 2])).chat.completions.create(
+                client_of(client_url(pods[(number + attempt) % 2])).chat.completions.create(
                     model="auto", messages=HI, max_tokens=2
                 )
             except openai.InternalServerError:
@@ -134,11 +140,9 @@ async def test_clients_that_try_the_other_pod_do_not_notice(sandbox: PoolSandbox
 @pytest.mark.parametrize("model", ["plain", "small", "auto"])
 async def test_an_engine_that_dies_before_its_answer_is_replaced_by_another(sandbox: PoolSandbox, model: str) -> None:
     pool = "plain" if model == "plain" else "small"
-    before = retries(sandbox)
+    before, urls = retries(sandbox), gateway_urls(sandbox)
     [victim, _] = engines(sandbox, pool, replicas=2)
-    async with steady_load(
-        lambda: gateway_urls_of(sandbox), model, clients=8, max_tokens=HALF_A_SECOND, ignore_eos=True
-    ) as load:
+    async with steady_load(lambda: urls, model, clients=8, max_tokens=HALF_A_SECOND, ignore_eos=True) as load:
         await load.seen(model, 200, 8)
         await asyncio.to_thread(
             eventually, lambda: total(engine_url(victim), "vllm:num_requests_running") > 0, "busy victim"
@@ -150,18 +154,13 @@ async def test_an_engine_that_dies_before_its_answer_is_replaced_by_another(sand
     report(f"engine of {model} killed before its answers", load.outcomes, load.slowest_s, again)
 
 
-def gateway_urls_of(sandbox: PoolSandbox) -> list[str]:
-    """Of the two pods that a test began with."""
-    return [url_of(pod) for pod in gateway_pods(sandbox)]
-
-
 @pytest.mark.parametrize("model", ["large", "auto"])
 def test_clients_are_told_that_a_stream_broke_off_and_what_they_had_is_accounted(
     sandbox: PoolSandbox, model: str
 ) -> None:
     [victim] = engines(sandbox, "large", replicas=1)
     [pod, _] = gateway_pods(sandbox)
-    stream = client_of(url_of(pod)).chat.completions.create(
+    stream = client_of(client_url(pod)).chat.completions.create(
         model=model,
         messages=HI,
         max_tokens=FOUR_SECONDS,
@@ -181,11 +180,9 @@ def test_clients_are_told_that_a_stream_broke_off_and_what_they_had_is_accounted
 
 
 def broken_off(sandbox: PoolSandbox, pod: Mapping[str, Any], model: str) -> list[dict[str, Any]]:
-    """The lines of the access log about answers that their engine did not finish."""
-    name = f"{sandbox.namespace}_{pod['metadata']['name']}"
-    log = sandbox.cluster.paths.container_logs / name / "envoy.log"
-    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
-    return [line for line in lines if line["status"] == 200 and line["flags"] in {"UC", "UPE"} and line["model"] == model]
+    """The log's lines about answers that their engine did not finish."""
+    lines = logged_requests(sandbox, pod)
+    return [line for line in lines if line["model"] == model and line["flags"] in BROKEN_OFF]
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
@@ -194,7 +191,7 @@ def test_so_is_curl(sandbox: PoolSandbox, version: str, code: int) -> None:
     [victim] = engines(sandbox, "large", replicas=1)
     [pod, _] = gateway_pods(sandbox)
     body = {"model": "large", "messages": HI, "max_tokens": FOUR_SECONDS, "stream": True, "ignore_eos": True}
-    command = ["curl", "--silent", "--no-buffer", version, f"{url_of(pod)}/v1/chat/completions"]
+    command = ["curl", "--silent", "--no-buffer", version, f"{client_url(pod)}/v1/chat/completions"]
     with subprocess.Popen([*command, "--data", json.dumps(body)], stdout=subprocess.PIPE) as asked:
         assert asked.stdout is not None
         assert asked.stdout.readline().startswith(b"data: ")
@@ -206,11 +203,12 @@ def test_so_is_curl(sandbox: PoolSandbox, version: str, code: int) -> None:
 
 async def test_a_pod_of_the_gateway_that_is_deleted_finishes_what_it_carries(sandbox: PoolSandbox) -> None:
     pod, _ = gateway_pods(sandbox)
-    there = Ready(sandbox)
-    with there.followed(), ThreadPoolExecutor(10) as threads:
+    with Ready(sandbox) as there, ThreadPoolExecutor(10) as threads:
         loop = asyncio.get_running_loop()
         async with steady_load(lambda: there.urls, "plain", "small", "auto", max_tokens=2) as load:
-            streams = [loop.run_in_executor(threads, tokens_of_stream, url_of(pod), FOUR_SECONDS) for _ in range(10)]
+            streams = [
+                loop.run_in_executor(threads, tokens_of_stream, client_url(pod), FOUR_SECONDS) for _ in range(10)
+            ]
             await load.seen("auto", 200, 20)
             await asyncio.to_thread(sandbox.kubectl, "delete", "pod", pod["metadata"]["name"], "--wait=false")
             finished = await asyncio.gather(*streams)
@@ -222,25 +220,24 @@ async def test_a_pod_of_the_gateway_that_is_deleted_finishes_what_it_carries(san
 
 
 class Ready:
-    """The gateway's pods that a Service would send clients to, as they are now."""
+    """The gateway's pods that a Service would send clients to, kept up to date while the context lasts."""
 
     def __init__(self, sandbox: PoolSandbox) -> None:
         self._sandbox = sandbox
         self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._follow)
         self.urls = gateway_urls(sandbox)
 
-    def followed(self) -> Ready:
-        return self
-
-    def __enter__(self) -> None:
-        self._thread = threading.Thread(target=self._follow)
+    def __enter__(self) -> Self:
         self._thread.start()
+        return self
 
     def __exit__(self, *_: object) -> None:
         self._is_over.set()
         self._thread.join()
 
     def _follow(self) -> None:
+        # About as late as a node learns of it.
         while not self._is_over.wait(0.2):
             self.urls = gateway_urls(self._sandbox)
 
@@ -259,13 +256,14 @@ def tokens_of_stream(url: str, tokens: int) -> int:
 
 
 async def test_a_policy_may_be_edited_under_load(sandbox: PoolSandbox) -> None:
-    async with steady_load(lambda: gateway_urls_of(sandbox), "auto", "plain", max_tokens=2) as load:
+    urls = gateway_urls(sandbox)
+    async with steady_load(lambda: urls, "auto", "plain", max_tokens=2) as load:
         for edit in range(20):
             target = ("plain", "small")[edit % 2]
             await asyncio.to_thread(sandbox.apply, [policy_manifest(small=target)])
-            for pod in gateway_pods(sandbox):
+            for url in urls:
                 await asyncio.to_thread(
-                    eventually, lambda pod=pod, target=target: answered_by(url_of(pod)) == target, "edited policy", 60.0
+                    eventually, lambda url=url, target=target: answered_by(url) == target, "edited policy", 60.0
                 )
     assert (load.failed, load.errors) == (0, set())
     report("policy edited 20 times", load.outcomes, load.slowest_s)
@@ -280,8 +278,8 @@ def answered_by(url: str) -> str:
 async def test_an_envoy_that_dies_is_started_again_and_the_other_pod_serves(sandbox: PoolSandbox) -> None:
     pod, other = gateway_pods(sandbox)
     async with (
-        steady_load(lambda: [url_of(pod)], "plain", "auto", max_tokens=2) as load,
-        steady_load(lambda: [url_of(other)], "plain", "auto", max_tokens=2) as elsewhere,
+        steady_load(lambda: [client_url(pod)], "plain", "auto", max_tokens=2) as load,
+        steady_load(lambda: [client_url(other)], "plain", "auto", max_tokens=2) as elsewhere,
     ):
         await load.seen("auto", 200, 20)
         await asyncio.to_thread(kill, envoy_of(pod))
