@@ -65,6 +65,10 @@ contract-engines: .venv/.installed ## Every command line through the real vLLM's
 	@$(BIN)/python -m mixserve_devcluster.real_vllm install
 	@$(BIN)/pytest tests/contract_engines -m engines $(PYTEST_ARGS)
 
+.PHONY: bench-picking
+bench-picking: .venv/.installed ## Prefix-cache hits and time to first token by how endpoints are picked, on simulated engines
+	@$(BIN)/python tests/benchmarks/picking $(if $(TRACE),--trace "$(TRACE)") $(BENCH_ARGS)
+
 .PHONY: bench-reconcile
 bench-reconcile: .venv/.installed binaries ## Reaction time, 500 pools against 500 bare Deployments, cost of an idle fleet
 	@$(BIN)/python tests/benchmarks/reconcile $(BENCH_ARGS)

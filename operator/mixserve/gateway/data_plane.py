@@ -58,8 +58,12 @@ class DataPlane:
         await self._files.apply(table)
 
     def see(self) -> None:
-        """Take the newest signals of all engines."""
-        if self._table is None:  # as long as nothing is known, Envoy keeps the endpoints that it has
+        """Take the newest signals of all engines.
+
+        Before there is a table nothing is told to Envoy, which may have been serving since before this process was
+        started anew: "no endpoints" would end that.
+        """
+        if self._table is None:
             return
         now_s = time.time()
         self._router.see(self._sample, now_s=now_s)

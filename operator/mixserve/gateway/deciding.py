@@ -1,4 +1,4 @@
-"""Envoy's question where a request goes, and the answer: the two sides of request.lua."""
+"""Envoy's question where a request goes, and the answer: the two sides of gateway.lua."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ async def _later(decided: Awaitable[Decided]) -> bytes:
 
 
 def question_of(request: Request) -> Question:
-    """Read what request.lua sends: /decide/policy/NAME or /decide/pool/NAME."""
+    """Read what gateway.lua sends: /decide/policy/NAME or /decide/pool/NAME."""
     kind, _, name = request.path.removeprefix(PATH).partition("/")
     return Question(
         policy=name if kind == "policy" else None,
@@ -105,7 +105,7 @@ def question_of(request: Request) -> Question:
 
 
 def encode(decided: Decided) -> bytes:
-    """What request.lua reads."""
+    """What gateway.lua reads."""
     return _refusal(decided) if isinstance(decided, Refusal) else response(200, _headers(decided))
 
 

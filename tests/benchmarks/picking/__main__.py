@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Policies = Mapping[str, Callable[[int], Policy]]
 
-_DURATION_S, _WARM_UP_S = 240.0, 60.0
+_DURATION_S, _WARM_UP_S = 180.0, 45.0
 _SECTIONS = ("policies", "sweep", "staleness", "cost")
 
 
@@ -94,13 +94,19 @@ def _sweep() -> Policies:
         for kept, slack, new, new_slack in (
             (1.1, 0.5, 1.1, 0.5),
             (1.25, 1, 1.25, 1),
-            (1.25, 1, 1.1, 0.5),
             (1.5, 1, 1.5, 1),
+            (1.5, 1, 1, 0),
             (2, 2, 2, 2),
         )
     }
     shares = {
         "key: the first 256 bytes": replace(TUNING, largest_share=math.inf),
+        "the same with bounds 2 + 2": replace(
+            TUNING,
+            largest_share=math.inf,
+            kept_bound=LoadBound(times=2, slack=2),
+            new_bound=LoadBound(times=2, slack=2),
+        ),
         **{f"largest share of a key {share:g}": replace(TUNING, largest_share=share) for share in (0.25, 1, 2)},
     }
     loads = {
@@ -125,7 +131,7 @@ class Table:
 
     def print(self, title: str, policies: Policies, setting: Setting) -> None:
         print(
-            f"\n{title}: {setting.engines} engines, {setting.replicas} replicas, scrapes every {setting.scrape_s:g} s"
+            f"\n{title}: {setting.engines} engines, {setting.replicas} replica(s), scrapes every {setting.scrape_s:g} s"
         )
         print(f"| {'hits, TTFT p50 / p95 in s':36} |", *(f"{workload.name:^19} |" for workload in self._workloads))
         print(f"|{'-' * 38}|", *(f"{'-' * 19} |" for _ in self._workloads))
@@ -144,7 +150,7 @@ class Table:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trace", type=Path, help="CSV with ContextTokens and GeneratedTokens; else generated lengths")
+    parser.add_argument("--trace", type=Path, help="CSV of lengths; generated ones without it")
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--sections", nargs="*", choices=_SECTIONS, default=_SECTIONS)
     parser.add_argument("--workloads", nargs="*", help="names; all by default")
@@ -157,7 +163,7 @@ def main() -> int:
     workloads = _workloads(arguments.trace)
     chosen = [workload for workload in workloads if not arguments.workloads or workload.name in arguments.workloads]
     print("Simulated engines, an 8B model in 4 bits on an L4; medians of", arguments.repetitions, "seeds.")
-    print('Lengths of "skewed":', arguments.trace.name if arguments.trace else "generated, like Azure's trace of 2023")
+    print("Lengths of skewed:", arguments.trace.name if arguments.trace else "generated, like Azure's trace of 2023")
     print(*(f"{workload.name}: {workload.about}" for workload in chosen), sep="\n")
     table, setting = Table(chosen, arguments.repetitions), Setting()
     if "policies" in arguments.sections:

@@ -23,7 +23,7 @@ class LeastLoaded:
     """The endpoint with the least load as the product reckons it: what `PrefixAware` does without any affinity."""
 
     def __init__(self, replica: int) -> None:
-        self._rng = random.Random(replica)
+        self._rng = random.Random(replica)  # noqa: S311 - a workload, not a secret
         self._loads = Loads()
         self._addresses: list[str] = []
 
@@ -34,7 +34,7 @@ class LeastLoaded:
     def choose(self, turn: Turn, session: str) -> str:
         least = min(self._loads.requests)
         chosen = self._rng.choice([place for place, load in enumerate(self._loads.requests) if load == least])
-        self._loads.add(chosen, prompt_bytes=len(turn.prompt))
+        self._loads.add(chosen, prompt_length=len(turn.prompt))
         return self._addresses[chosen]
 
     def ended(self, address: str) -> None:
@@ -48,7 +48,7 @@ class PrefixIndex:
     """
 
     def __init__(self, replica: int) -> None:
-        self._rng = random.Random(replica)
+        self._rng = random.Random(replica)  # noqa: S311 - a workload, not a secret
         self._samples: list[EngineSample] = []
         self._addresses: list[str] = []
         self._newest: dict[int, int] = {}

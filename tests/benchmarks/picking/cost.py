@@ -30,7 +30,7 @@ def _us_per_call(call: Callable[[Affinity], object], arguments: Sequence[Affinit
 
 
 def _picker(engines: int) -> PrefixAwarePicker:
-    rng, picker = random.Random(1), PrefixAwarePicker()
+    rng, picker = random.Random(1), PrefixAwarePicker()  # noqa: S311 - a workload, not a secret
     picker.update(
         [
             Endpoint(
@@ -47,7 +47,7 @@ def _picker(engines: int) -> PrefixAwarePicker:
 
 def _affinities(size: int, **words: str) -> list[Affinity]:
     """Of prompts in 100 groups, whose last half is their own."""
-    rng = random.Random(2)
+    rng = random.Random(2)  # noqa: S311 - a workload, not a secret
     groups = [rng.randbytes(size // 2) for _ in range(100)]
     return [affinity_of(rng.choice(groups) + rng.randbytes(size // 2), pool="a/b", **words) for _ in range(_CALLS)]
 
@@ -56,7 +56,7 @@ def cost_lines() -> Iterator[str]:
     """A line for each prompt length and each number of endpoints."""
     yield f"\nCPU time per request in us, medians of {_ROUNDS} rounds"
     for size in (1_000, 10_000, 64_000, 200_000, 10_000_000):
-        prompt = random.Random(3).randbytes(size)
+        prompt = random.Random(3).randbytes(size)  # noqa: S311 - a workload, not a secret
         cost_us = _us_per_call(lambda _, text=prompt: affinity_of(text, pool="a/b"), [Affinity()] * _CALLS)
         yield f"hashes of a prompt of {size:>10,} bytes: {cost_us:6.1f}"
     for engines in (16, 200):

@@ -88,7 +88,7 @@ class Fleet:
         self._engines = {address: SimulatedEngineCore(ENGINE) for address in ADDRESSES[: setting.engines]}
         self._policies = [policy(replica) for replica in range(setting.replicas)]
         self._stepping: set[str] = set()
-        self._rng = random.Random(seed)
+        self._rng = random.Random(seed)  # noqa: S311 - a workload, not a secret
         self._events: list[tuple[float, int, Callable[[float], None]]] = []
         self._order = count()
         self._after: dict[str, Callable[[float], None]] = {}

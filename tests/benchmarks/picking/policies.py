@@ -41,7 +41,7 @@ class LeastRequest:
     """What Envoy does with equal weights: of two random endpoints the one with fewer active requests of its own."""
 
     def __init__(self, addresses: Sequence[str], replica: int) -> None:
-        self.rng = random.Random(replica)
+        self.rng = random.Random(replica)  # noqa: S311 - a workload, not a secret
         self.active = dict.fromkeys(addresses, 0)
 
     def scraped(self, endpoints: Sequence[Endpoint], now_s: float) -> None:
@@ -94,7 +94,7 @@ class LeastLoad:
 
 
 class PrefixAware:
-    """The product's picker, which sees what the gateway sees: the prompt's bytes, and the session if clients name it."""
+    """The product's picker: it sees the prompt's bytes, and the session if clients name it."""
 
     def __init__(
         self,

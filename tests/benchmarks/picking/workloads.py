@@ -95,7 +95,7 @@ def shared_prompts(
     """Single requests, each with the system prompt of one of many applications; all may begin with the same tokens."""
 
     def make(seed: int) -> list[Conversation]:
-        rng = random.Random(seed)
+        rng = random.Random(seed)  # noqa: S311 - a workload, not a secret
         head = _tokens(rng, head_tokens)
         prompts = [head + _tokens(rng, _around(rng, system_tokens, 0.4)) for _ in range(groups)]
         shares = [1 / (rank + 1) ** zipf for rank in range(groups)]
@@ -130,7 +130,7 @@ def chats(
     """Conversations that grow, under a few system prompts."""
 
     def make(seed: int) -> list[Conversation]:
-        rng = random.Random(seed)
+        rng = random.Random(seed)  # noqa: S311 - a workload, not a secret
         prompts = [_tokens(rng, _around(rng, system_tokens, 0.4)) for _ in range(groups)]
         shares = [1 / (rank + 1) for rank in range(groups)]
         return [
@@ -163,7 +163,7 @@ def unshared(
     """Single requests that have nothing in common, with these lengths in random order."""
 
     def make(seed: int) -> list[Conversation]:
-        rng = random.Random(seed)
+        rng = random.Random(seed)  # noqa: S311 - a workload, not a secret
         found = []
         for number, at_s in enumerate(_begins(rng, per_s=per_s, until_s=until_s)):
             length = rng.choice(lengths)

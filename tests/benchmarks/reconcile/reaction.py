@@ -57,7 +57,7 @@ async def measure(
     Raises:
         TimeoutError: replicas did not follow.
     """
-    rng = random.Random(seed)  # noqa: S311 - a phase against the scrape loop, not a secret
+    rng = random.Random(seed)  # noqa: S311 - a sample, not a secret
     reactions = []
     for number in range(1, rounds + 1):
         await asyncio.sleep(rng.uniform(0.0, 5.0))

@@ -56,7 +56,7 @@ def read_labels(path: Path) -> Labels:
 
 def sample_labels(seed: int = 0) -> Labels:
     """Made-up questions of four kinds, two subjects each, with made-up results: enough to run everything once."""
-    dice = random.Random(seed)  # noqa: S311 (no secret is drawn)
+    dice = random.Random(seed)  # noqa: S311 - a sample, not a secret
     rows = [
         (f"{kind}-{number}", *question)
         for kind, questions in (("sum", _sums), ("story", _stories), ("word", _words), ("rule", _rules))

@@ -30,7 +30,7 @@ def chat(model: str = "auto", **more) -> dict:
 @pytest.fixture
 def tables(small, large):
     """A table with the two pools and a policy over both."""
-    return lambda auto=AUTO, **kw: table(pool("small", small), pool("large", large), auto)
+    return lambda auto=AUTO: table(pool("small", small), pool("large", large), auto)
 
 
 async def test_a_decision_is_asked_for_followed_and_told(tables, small, http):
@@ -45,7 +45,8 @@ async def test_a_decision_is_asked_for_followed_and_told(tables, small, http):
         assert (question.policy, question.pool, question.tier, question.session) == ("auto", None, "t1", "s")
         assert json.loads(question.body) == chat()
         line = await gateway.log_line()
-        assert {name: line[name] for name in (*LABELS, "pool", "model")} == {**LABELS, "pool": "small", "model": "auto"}
+        assert {name: line["seen"][name] for name in (*LABELS, "model")} == {**LABELS, "model": "auto"}
+        assert line["pool"] == "small"
         assert small.seen[0].json() == chat(model="")
         assert not [name for name in small.seen[0].headers if name.startswith("x-mixserve-c")]
 
@@ -58,14 +59,14 @@ async def test_a_decision_is_asked_for_followed_and_told(tables, small, http):
 @pytest.mark.parametrize("stream", [False, True])
 async def test_the_next_pool_of_the_chain_answers(tables, small, http, script, stream):
     small.always = script
-    async with running_gateway(tables(), deciding_for(TO_SMALL)) as gateway:
-        async with http.post(gateway.url + CHAT, json=chat(stream=stream)) as response:
-            text = await response.read()
-            assert response.headers["x-mixserve-pool"] == "large"
+    gateway_ = running_gateway(tables(), deciding_for(TO_SMALL))
+    async with gateway_ as gateway, http.post(gateway.url + CHAT, json=chat(stream=stream)) as response:
+        text = await response.read()
+        assert response.headers["x-mixserve-pool"] == "large"
 
         assert text == whole_stream("large") if stream else json.loads(text)["model"] == "large"
         line = await gateway.log_line()
-        assert (line["pool"], line["tier"], line["attempts"]) == ("large", "t1", 2)
+        assert (line["pool"], line["seen"]["tier"], line["attempts"]) == ("large", "t1", 2)
 
 
 async def test_a_stream_that_does_not_begin_in_time_begins_elsewhere(tables, small, http):
@@ -92,26 +93,26 @@ async def test_a_stream_that_has_begun_in_time_may_take_longer(tables, small, ht
 async def test_no_fallback_for_reasons_that_the_policy_does_not_name(tables, small, large, http):
     small.always = Script(status=503)
     auto = policy("auto", ("small",), ("large",), fallback_when=frozenset({FallbackReason.UNAVAILABLE}))
-    async with running_gateway(tables(auto), deciding_for(TO_SMALL)) as gateway:
-        async with http.post(gateway.url + CHAT, json=chat()) as response:
-            assert response.status == 503
-            assert (await response.json())["error"]["message"] == "small says 503"
+    gateway_ = running_gateway(tables(auto), deciding_for(TO_SMALL))
+    async with gateway_ as gateway, http.post(gateway.url + CHAT, json=chat()) as response:
+        assert response.status == 503
+        assert (await response.json())["error"]["message"] == "small says 503"
     assert not large.seen
 
 
 async def test_what_no_pool_answers_is_told_in_the_last_ones_words(tables, small, large, http):
     small.always = Script(status=429)
     large.always = Script(status=429)
-    async with running_gateway(tables(), deciding_for(TO_SMALL)) as gateway:
-        async with http.post(gateway.url + CHAT, json=chat()) as response:
-            assert (response.status, (await response.json())["error"]["message"]) == (429, "large says 429")
+    gateway_ = running_gateway(tables(), deciding_for(TO_SMALL))
+    async with gateway_ as gateway, http.post(gateway.url + CHAT, json=chat()) as response:
+        assert (response.status, (await response.json())["error"]["message"]) == (429, "large says 429")
 
 
 async def test_an_error_of_the_model_is_no_reason_to_ask_another(tables, small, large, http):
     small.always = Script(status=500)
-    async with running_gateway(tables(), deciding_for(TO_SMALL)) as gateway:
-        async with http.post(gateway.url + CHAT, json=chat()) as response:
-            assert response.status == 500
+    gateway_ = running_gateway(tables(), deciding_for(TO_SMALL))
+    async with gateway_ as gateway, http.post(gateway.url + CHAT, json=chat()) as response:
+        assert response.status == 500
     assert not large.seen
 
 
@@ -151,23 +152,26 @@ async def test_the_endpoints_of_a_decision_are_tried_in_their_order(small, large
 async def test_a_long_request_is_sent_again_whole(tables, small, large, http):
     small.always = Script(status=503)
     body = chat(extra="x" * 9_000_000)
-    async with running_gateway(tables(), deciding_for(TO_SMALL)) as gateway:
-        async with http.post(gateway.url + CHAT, data=io.BytesIO(json.dumps(body).encode())) as response:
-            assert (await response.json())["model"] == "large"
+    gateway_ = running_gateway(tables(), deciding_for(TO_SMALL))
+    async with (
+        gateway_ as gateway,
+        http.post(gateway.url + CHAT, data=io.BytesIO(json.dumps(body).encode())) as response,
+    ):
+        assert (await response.json())["model"] == "large"
     assert large.seen[0].json() == {**body, "model": ""}
 
 
 async def test_the_gateway_may_answer_itself(tables, small, http):
     refusal = Refusal(status=429, message="Later.", kind="rate_limit_error", code="budget", retry_after_s=7)
-    async with running_gateway(tables(), lambda _question: refusal) as gateway:
-        async with http.post(gateway.url + CHAT, json=chat()) as response:
-            assert (response.status, response.headers["retry-after"]) == (429, "7")
-            assert (await response.json())["error"] == {
-                "message": "Later.",
-                "type": "rate_limit_error",
-                "param": None,
-                "code": "budget",
-            }
+    gateway_ = running_gateway(tables(), lambda _question: refusal)
+    async with gateway_ as gateway, http.post(gateway.url + CHAT, json=chat()) as response:
+        assert (response.status, response.headers["retry-after"]) == (429, "7")
+        assert (await response.json())["error"] == {
+            "message": "Later.",
+            "type": "rate_limit_error",
+            "param": None,
+            "code": "budget",
+        }
     assert not small.seen
 
 

@@ -62,8 +62,11 @@ def routed(sandbox: PoolSandbox) -> PoolSandbox:
 
 
 def test_the_gateway_comes_with_the_first_policy_and_goes_with_the_last(sandbox: PoolSandbox) -> None:
+    # Its pods are such as the strictest of Kubernetes' standards lets in.
+    sandbox.kubectl("label", "namespace", sandbox.namespace, "pod-security.kubernetes.io/enforce=restricted")
     sandbox.apply([policy_manifest("first")])
     eventually(lambda: {each["kind"] for each in gateway(sandbox)} == KINDS, "gateway")
+    eventually(lambda: len(gateway(sandbox, "pods")) == 2, "pods")
     sandbox.apply([policy_manifest("second", servedNames=["other"])])
 
     def owners() -> set[str]:

@@ -1,58 +1,96 @@
-"""That all parts of the data plane have the same news."""
+"""All parts of the data plane are at the same news."""
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
-from mixserve.api.observation import Missing, MissingReason
+from mixserve.api.observation import EngineSample, Missing, MissingReason
 from mixserve.api.pool import RoutingStrategy
 from mixserve.gateway.accounting.ledger import Ledger
 from mixserve.gateway.accounting.totals import Totals
 from mixserve.gateway.data_plane import DataPlane
-from mixserve.gateway.discovery import EndpointDiscovery
-from mixserve.gateway.envoy_files import EnvoyFiles
-from mixserve.gateway.routing import Router
-from mixserve.gateway.unix_server import Request
-from mixserve.plan.envoy.settings import EnvoySettings
-from mixserve.route.complexity.llm import NoAnswer
 from mixserve.route.table import PoolEntry, RoutingTable
 
 if TYPE_CHECKING:
-    from pathlib import Path
-    from typing import Any
+    from collections.abc import Mapping
 
-CHAT = PoolEntry(name="chat", served_names=("chat",), strategy=RoutingStrategy.LEAST_LOAD, endpoints=("10.0.0.1:8000",))
-TABLE = RoutingTable(namespace="llm", pools=(CHAT,))
+LOADS = {"10.0.0.1:8000": 0, "10.0.0.2:8000": 40}
 
 
-def data_plane(directory: Path, discovery: EndpointDiscovery) -> DataPlane:
-    async def ask(*_: Any) -> NoAnswer:
-        return NoAnswer.UNAVAILABLE
+class Parts:
+    """Stands for Envoy's files, its endpoints and the router."""
 
-    return DataPlane(
-        files=EnvoyFiles(EnvoySettings(directory=str(directory))),
-        discovery=discovery,
-        router=Router(classifiers={}, ask=ask),
-        ledger=Ledger(Totals()),
-        sample=lambda _: Missing(MissingReason.NOT_SCRAPED),
+    def __init__(self) -> None:
+        self.applied: list[RoutingTable] = []
+        self.known: list[RoutingTable] = []
+        self.updates: list[Mapping[str, Any]] = []
+        self.seen = 0
+
+    async def apply(self, table: RoutingTable) -> None:
+        self.applied.append(table)
+
+    def update(self, assignments: Mapping[str, Any]) -> None:
+        self.updates.append(assignments)
+
+    def know(self, table: RoutingTable) -> None:
+        self.known.append(table)
+
+    def see(self, sample: Any, *, now_s: float) -> None:
+        assert callable(sample)
+        assert now_s > 0
+        self.seen += 1
+
+
+def sample(address: str) -> EngineSample:
+    return EngineSample(
+        scraped_at_s=time.time(),
+        running=LOADS[address],
+        waiting=0,
+        kv_cache_usage=0.1,
+        speculation=Missing(MissingReason.METRIC_ABSENT),
     )
 
 
-async def told(discovery: EndpointDiscovery) -> tuple[bytes, Any]:
-    """Status line and endpoints of an answer to a question for those of the pool."""
-    question = {"version_info": "", "resource_names": ["chat"]}
-    answer = await discovery.handle(Request("/v3/discovery:endpoints", {}, json.dumps(question).encode()))
-    head, _, body = answer.partition(b"\r\n\r\n")
-    return head.split(b" ")[1], json.loads(body)["resources"][0]["endpoints"] if body else None
+def plane(parts: Parts) -> DataPlane:
+    stand_in: Any = parts
+    return DataPlane(files=stand_in, discovery=stand_in, router=stand_in, ledger=Ledger(Totals()), sample=sample)
 
 
-async def test_a_look_at_the_engines_before_there_is_a_table_takes_no_endpoints_from_envoy(tmp_path: Path) -> None:
-    discovery = EndpointDiscovery(hold_s=0.01)
-    plane = data_plane(tmp_path, discovery)
-    plane.see()
-    assert await told(discovery) == (b"503", None)
-    await plane.apply(TABLE)
-    status, [locality] = await told(discovery)
-    assert status == b"200"
-    assert len(locality["lb_endpoints"]) == 1
+def table(strategy: RoutingStrategy) -> RoutingTable:
+    pool = PoolEntry(name="chat", served_names=("chat",), strategy=strategy, endpoints=tuple(LOADS))
+    return RoutingTable(namespace="llm", pools=(pool,))
+
+
+def weights(update: Mapping[str, Any]) -> list[int]:
+    [locality] = update["chat"]["endpoints"]
+    return [each["load_balancing_weight"] for each in locality["lb_endpoints"]]
+
+
+async def test_a_table_reaches_every_part() -> None:
+    parts, given = Parts(), table(RoutingStrategy.PREFIX_AWARE)
+    await plane(parts).apply(given)
+    assert (parts.applied, parts.known, parts.seen) == ([given], [given], 1)
+    assert list(parts.updates[0]) == ["chat"]
+
+
+async def test_before_there_is_a_table_envoy_keeps_the_endpoints_that_it_has() -> None:
+    parts = Parts()
+    plane(parts).see()
+    assert parts.updates == []
+
+
+async def test_the_busier_endpoint_gets_the_smaller_weight_where_envoy_spreads() -> None:
+    parts = Parts()
+    made = plane(parts)
+    await made.apply(table(RoutingStrategy.LEAST_LOAD))
+    for _ in range(5):
+        made.see()
+    idle, busy = weights(parts.updates[-1])
+    assert idle > busy > 0
+
+
+async def test_where_picks_decide_envoy_falls_back_to_all_endpoints_alike() -> None:
+    parts = Parts()
+    await plane(parts).apply(table(RoutingStrategy.PREFIX_AWARE))
+    assert len(set(weights(parts.updates[-1]))) == 1

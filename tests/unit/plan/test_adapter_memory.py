@@ -6,6 +6,7 @@ from mixserve.api.engine import Engine
 from mixserve.api.model import Adapter
 from mixserve.plan.adapter_memory import AdapterSlots, adapter_bytes, adapter_slots
 from mixserve.plan.memory import memory_plan
+from mixserve.plan.placement import placement_of
 from support.manifests import LLAMA_8B, placement, pool, subjects
 
 # 41,943,040 weights in the layers, as PEFT counts them for all seven projections at rank 16, and those of the
@@ -51,7 +52,9 @@ def test_the_room_is_missing_from_the_cache():
 
 def test_a_variant_is_placed_with_its_pools_adapters():
     adapters = [{"name": "law", "source": "pvc://a", "rank": 8}]
-    (subject,) = subjects(pool(model={"source": "pvc://m", "adapters": adapters}))
+    manifest = pool(model={"source": "pvc://m", "adapters": adapters})
+    (one,) = manifest.spec.variants
+    (subject,) = subjects(manifest)
 
-    assert subject.own_placement is not None
+    assert placement_of(manifest, variant=one, catalog=subject.catalog) == subject.own_placement
     assert subject.own_placement.adapters == AdapterSlots(count=1, rank=8)

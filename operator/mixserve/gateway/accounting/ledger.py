@@ -64,12 +64,12 @@ class Ledger:
         )
 
     def _add(self, record: Record) -> None:
-        policy = record.policy or ""
-        where = Where(policy, record.tier or "", record.pool or "")
+        found, policy = record.found, record.found.policy
+        where = Where(policy, found.tier, record.pool or "")
         sums = self._sums.get(where)
         if sums is None:
             sums = self._sums[where] = Sums()
         sums.add(record, prices=self._prices.get(where.pool), dearest=self._dearest.get(policy))
         if policy:
-            kind = Decisions(policy, where.tier, record.cause or "", record.complexity or "")
+            kind = Decisions(policy, where.tier, found.cause, found.complexity)
             self._decisions[kind] = self._decisions.get(kind, 0) + 1

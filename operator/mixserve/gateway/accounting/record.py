@@ -5,6 +5,46 @@ from __future__ import annotations
 import msgspec
 
 
+class PromptTokensDetails(msgspec.Struct, frozen=True):
+    """Of the prompt's tokens, those from the prefix cache."""
+
+    cached_tokens: int | None = None
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Tokens, as the engine's answer has them; of a broken-off stream those that the last chunk told of."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: PromptTokensDetails | None = None
+
+    @property
+    def cached_tokens(self) -> int:
+        """Of the prompt's tokens, those from the prefix cache; 0 where the engine did not say."""
+        return 0 if self.prompt_tokens_details is None else self.prompt_tokens_details.cached_tokens or 0
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What was found out on the way.
+
+    Attributes:
+        policy: the policy that decided.
+        tier: the tier that was chosen.
+        cause: why it was (`route.decision.Cause`).
+        complexity: 1 to 5, as text.
+        usage: a `Usage`, as JSON.
+    """
+
+    policy: str = ""
+    tier: str = ""
+    cause: str = ""
+    complexity: str = ""
+    usage: str = ""
+
+
+_NOTHING = Seen()
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """What Envoy has seen of a request (`plan.envoy.request_log`), as far as it counts; None where there is nothing.
 
@@ -12,39 +52,43 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         status: HTTP status of the answer; 0 where the client went before there was one.
         duration_ms: from the first byte of the request to the last one of the answer.
         first_byte_us: from the first byte of the request to the first one of the answer's body, of any try.
-        policy: the policy that decided.
-        tier: the tier that was chosen.
-        cause: why it was (`route.decision.Cause`).
-        complexity: 1 to 5, as text.
         pool: the pool that answered, or was tried last.
         attempts: how often the request was sent to an engine.
-        prompt_tokens: of the prompt, those from the prefix cache among them.
-        cached_tokens: of these, those from the prefix cache.
-        completion_tokens: of the answer; of a broken-off stream those that the last chunk told of.
         content_type: of the answer.
+        seen: what was found out on the way.
     """
 
     status: int = 0
     duration_ms: int | None = None
     first_byte_us: int | None = None
-    policy: str | None = None
-    tier: str | None = None
-    cause: str | None = None
-    complexity: str | None = None
     pool: str | None = None
     attempts: int | None = None
-    prompt_tokens: int | None = None
-    cached_tokens: int | None = None
-    completion_tokens: int | None = None
     content_type: str | None = None
+    seen: Seen | None = None
 
     @property
     def is_stream(self) -> bool:
         """Whether the answer came as events."""
         return (self.content_type or "").startswith("text/event-stream")
 
+    @property
+    def found(self) -> Seen:
+        """What was found out on the way; empty where nothing was."""
+        return self.seen or _NOTHING
 
-_DECODER = msgspec.json.Decoder(Record, strict=False)
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens, or None where the answer had none that can be read."""
+        if not self.found.usage:
+            return None
+        try:
+            return _USAGE.decode(self.found.usage)
+        except msgspec.MsgspecError:
+            return None
+
+
+_DECODER = msgspec.json.Decoder(Record)
+_USAGE = msgspec.json.Decoder(Usage)
 
 
 def read_record(line: bytes) -> Record | None:

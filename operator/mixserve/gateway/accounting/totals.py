@@ -55,7 +55,7 @@ class Sums(msgspec.Struct):
         dearest_cost_usd: what the same tokens would have cost from the policy's largest tier; as `cost_usd` where no
             policy decided.
         retries: tries beyond the first.
-        without_usage: requests that a pool answered and of which no tokens are known.
+        without_usage: answered requests of which no tokens are known.
         duration: of all answers, in seconds.
         first_byte: until streamed answers began, in seconds.
     """
@@ -86,11 +86,13 @@ class Sums(msgspec.Struct):
             self.duration.add(record.duration_ms / 1000, DURATION_BUCKETS_S)
         if record.is_stream and record.first_byte_us is not None:
             self.first_byte.add(record.first_byte_us / 1_000_000, FIRST_BYTE_BUCKETS_S)
-        if record.prompt_tokens is None:
+        usage = record.usage
+        if usage is None or usage.prompt_tokens is None:
+            # What Envoy answers itself, such as the list of models, has no pool.
             self.without_usage += record.status == 200 and record.pool is not None  # noqa: PLR2004 - OK
             return
-        cached, completion = record.cached_tokens or 0, record.completion_tokens or 0
-        prompt = max(0, record.prompt_tokens - cached)
+        cached, completion = usage.cached_tokens, usage.completion_tokens or 0
+        prompt = max(0, usage.prompt_tokens - cached)
         self.prompt_tokens += prompt
         self.cached_tokens += cached
         self.completion_tokens += completion

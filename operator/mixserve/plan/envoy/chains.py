@@ -44,11 +44,15 @@ def chains(table: RoutingTable) -> Iterator[Chain]:
                 yield Chain(
                     name=chain_name(policy.name, tier.name, target.pool),
                     policy=policy,
-                    attempts=_attempts(table, chain(policy, tier.name, target.pool)),
+                    attempts=_attempts(
+                        table,
+                        chain(policy, tier.name, target.pool),
+                        per_pool=_ATTEMPTS_PER_POOL if policy.fallback_when else 1,
+                    ),
                 )
 
 
-def _attempts(table: RoutingTable, pools: tuple[str, ...]) -> tuple[str, ...]:
+def _attempts(table: RoutingTable, pools: tuple[str, ...], *, per_pool: int) -> tuple[str, ...]:
     """Envoy gives up at a pool without endpoints, so it is left out."""
     entries = [entry for name in pools if (entry := table.pool(name)) is not None]
-    return tuple(entry.name for entry in entries for _ in range(min(_ATTEMPTS_PER_POOL, len(entry.endpoints))))
+    return tuple(entry.name for entry in entries for _ in range(min(per_pool, len(entry.endpoints))))

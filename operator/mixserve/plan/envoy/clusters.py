@@ -78,8 +78,8 @@ def _pool_cluster(pool: PoolEntry) -> Resource:
 def _endpoint_source() -> Resource:
     """Asked for at the gateway's process, which answers when something has changed.
 
-    Not from files: each cluster would take an inotify instance, of which a user has 128 on a node, and without one Envoy
-    ends.
+    Not from files: each cluster would take an inotify instance, of which a user has 128 on a node, and without one
+    Envoy ends.
     """
     return {
         "resource_api_version": "V3",
@@ -139,7 +139,7 @@ def _static_cluster(name: str, endpoint: Resource) -> Resource:
     return {
         "name": name,
         "type": "STATIC",
-        "connect_timeout": "1s",
+        "connect_timeout": "5s",
         "load_assignment": {"cluster_name": name, "endpoints": localities},
         # Each question for endpoints keeps a connection until it is answered.
         "circuit_breakers": _circuit_breakers(),

@@ -9,7 +9,6 @@ from mixserve.plan.envoy.openai_errors import local_replies
 from mixserve.plan.envoy.request_log import request_log
 from mixserve.plan.envoy.resources import Resource, extension, tcp, typed
 from mixserve.plan.envoy.routes import NAME as ROUTES
-from mixserve.plan.envoy.usage import usage_filters
 
 if TYPE_CHECKING:
     from mixserve.plan.envoy.settings import EnvoySettings
@@ -78,7 +77,6 @@ def _filters(settings: EnvoySettings) -> list[Resource]:
             max_request_bytes=settings.largest_request_bytes,
         ),
         lua_filter(decision_timeout_s=settings.decision_timeout_s),
-        *usage_filters(),
         router(),
     ]
 

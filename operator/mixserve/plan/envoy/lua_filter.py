@@ -1,4 +1,4 @@
-"""The filter that reads the model's name and asks for decisions; its program is request.lua."""
+"""The filter that reads models' names and used tokens, and asks for decisions; its program is gateway.lua."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NAME = "envoy.filters.http.lua"
 
 @cache
 def _program() -> str:
-    return (resources.files(__package__) / "request.lua").read_text()
+    return (resources.files(__package__) / "gateway.lua").read_text()
 
 
 def lua_filter(*, decision_timeout_s: float) -> Resource:

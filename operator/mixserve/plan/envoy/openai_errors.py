@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mixserve.plan.envoy.resources import Resource, from_metadata, header, metadata_is
+from mixserve.plan.envoy.resources import Resource, from_metadata, header, metadata_has, metadata_is
 
 CORS_HEADERS = (header("access-control-allow-origin", "*"), header("access-control-expose-headers", "*"))
 """Answers are for any page: what protects them is a key, which browsers send only where a script says so."""
@@ -59,7 +59,7 @@ def _error(
     if flags:
         filters.append({"response_flag_filter": {"flags": list(flags)}})
     if known_model:
-        filters.append(_metadata_filter("state", "named"))
+        filters.append({"metadata_filter": {"matcher": metadata_has("model"), "match_if_key_not_found": False}})
     error = {"message": message, "type": kind, "param": None, "code": code}
     return _mapper({"and_filter": {"filters": filters}}, body={"json_format": {"error": error}})
 

@@ -33,9 +33,14 @@ def metadata_is(key: str, value: str) -> Resource:
     return {"filter": NAMESPACE, "path": [{"key": key}], "value": {"string_match": {"exact": value}}}
 
 
+def metadata_has(key: str) -> Resource:
+    """A condition of a route or filter: the request's metadata has a value under this key."""
+    return {"filter": NAMESPACE, "path": [{"key": key}], "value": {"present_match": True}}
+
+
 def metadata_lacks(key: str) -> Resource:
-    """A condition of a route: the request's metadata has no such key."""
-    return {"filter": NAMESPACE, "path": [{"key": key}], "value": {"present_match": True}, "invert": True}
+    """The opposite."""
+    return {**metadata_has(key), "invert": True}
 
 
 def from_metadata(key: str) -> str:

@@ -25,23 +25,27 @@ NAME = "routes"
 ENGINE_PATHS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
 """What engines are asked at."""
 
+_LONGEST_ANSWER_BYTES = 2**20
+"""The list of models is an answer of Envoy's own, which may have 4 KiB by default."""
+
 _MODELS_PATH = "/v1/models"
 _POST = [{"name": ":method", "string_match": {"exact": "POST"}}]
 _GET = [{"name": ":method", "string_match": {"exact": "GET"}}]
 _OPTIONS = [{"name": ":method", "string_match": {"exact": "OPTIONS"}}]
-_DECIDED = ("policy", "tier", "complexity", "cause", "reason")
+_DECIDED = ("policy", "tier", "complexity", "cause")
 _POOL = header("x-mixserve-pool", "%UPSTREAM_CLUSTER%")
 _JSON = header("content-type", "application/json")
 
 
 def route_configuration(table: RoutingTable, settings: EnvoySettings) -> Resource:
-    """All routes of a namespace. Envoy takes the first that fits; within them a request is looked up up to three times:
+    """All routes of a namespace, of which Envoy takes the first that fits.
 
-    before its body is read, when the model's name is known, and when a decision has been made.
+    It looks up to three times: before the body is read, when the model's name is known, and when a decision is made.
     """
     return {
         "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
         "name": NAME,
+        "max_direct_response_body_size_bytes": _LONGEST_ANSWER_BYTES,
         "virtual_hosts": [
             {
                 "name": "models",
@@ -66,7 +70,7 @@ def _before_the_body(table: RoutingTable) -> Iterator[Resource]:
 
 def _unread(path: str) -> Resource:
     """Where a request stands until its body has been read."""
-    match = {"path": path, "dynamic_metadata": [metadata_lacks("state")]}
+    match = {"path": path, "dynamic_metadata": [metadata_lacks("model")]}
     return {"match": match, "direct_response": _text(400, _NO_OBJECT)}
 
 
@@ -168,8 +172,8 @@ def _preflight() -> Iterator[Resource]:
 
 
 def _models(table: RoutingTable) -> Iterator[Resource]:
-    entries: list[PoolEntry | PolicyEntry] = [*table.pools, *table.policies]
-    names = [name for entry in entries for name in entry.served_names]
+    names = [name for pool in table.pools for name in pool.served_names]
+    names += [name for policy in table.policies for name in policy.served_names]
     models = {name: {"id": name, "object": "model", "created": 0, "owned_by": "mixserve"} for name in sorted(names)}
     everything = {"object": "list", "data": list(models.values())}
     yield _json_answer({"path": _MODELS_PATH, "headers": _GET}, everything)

@@ -40,17 +40,17 @@ class Affinity:
         blocks: hashes of the prompt's beginnings, one for each of `BLOCK_ENDS` that it reaches; 0 to 2**32 - 1.
         session: hash of the client's session, or None where it named none.
         adapter: LoRA adapter that the request needs, empty for the model itself.
-        prompt_bytes: length of the prompt, >= 0: what others will wait for.
+        prompt_length: of the prompt, bytes or characters, >= 0: what others will wait for.
     """
 
     blocks: tuple[int, ...] = ()
     session: int | None = None
     adapter: str = ""
-    prompt_bytes: int = 0
+    prompt_length: int = 0
 
 
 def affinity_of(
-    prompt: bytes,
+    prompt: str | bytes,
     *,
     pool: str,
     adapter: str = "",
@@ -60,20 +60,25 @@ def affinity_of(
     """Hash a prompt's beginnings, within bounded work.
 
     Args:
-        prompt: the prompt in the order in which the engine reads it (tools, system prompt, messages), for example the
-            JSON text of `messages`; only its first `HASHED_BYTES` are looked at.
+        prompt: the prompt in the order in which the engine reads it: system prompt, then messages, oldest first. Only
+            its first `HASHED_BYTES` are looked at.
         pool: name of the pool; engines of different pools share nothing.
         adapter: LoRA adapter; its keys and values differ from those of the model itself.
         salt: the request's `cache_salt`: engines share no prefix between different ones.
         session: what the client calls its session (`x-mixserve-session`); empty for none.
     """
-    seed = crc32("\0".join((pool, adapter, salt)).encode())
+    seed = crc32(f"{pool}\0{adapter}\0{salt}".encode())
     return Affinity(
-        blocks=_blocks(prompt, seed),
+        blocks=_blocks(_bytes(prompt), seed),
         session=crc32(session.encode(), seed) if session else None,
         adapter=adapter,
-        prompt_bytes=len(prompt),
+        prompt_length=len(prompt),
     )
+
+
+def _bytes(prompt: str | bytes) -> bytes:
+    """As many as are hashed; JSON may hold halves of surrogate pairs, which are no valid UTF-8."""
+    return prompt if isinstance(prompt, bytes) else prompt[:HASHED_BYTES].encode("utf-8", "surrogatepass")
 
 
 def _blocks(prompt: bytes, seed: int) -> tuple[int, ...]:

@@ -29,7 +29,7 @@ FULL_KV_CACHE = 0.95
 _LONGEST = 5.0
 # Of the mean length of prompts, by the newest.
 _MEAN_STEP = 0.02
-_FIRST_MEAN_BYTES = 4000.0
+_FIRST_MEAN_LENGTH = 4000.0
 
 
 def sample_load(sample: EngineSample, running_weight: float = TUNING.running_weight) -> float:
@@ -51,7 +51,7 @@ class Loads:
         self.requests: list[float] = []
         self.total = 0.0
         self.blind = True
-        self._mean_bytes = _FIRST_MEAN_BYTES
+        self._mean_length = _FIRST_MEAN_LENGTH
         self._known: list[_Known] = []
 
     def update(self, endpoints: Sequence[Endpoint], *, now_s: float) -> None:
@@ -70,10 +70,10 @@ class Loads:
         self.total = sum(self.requests)
         self.blind = all(sample is None for sample in samples)
 
-    def add(self, position: int, *, prompt_bytes: int) -> None:
+    def add(self, position: int, *, prompt_length: int) -> None:
         """Count a pick."""
-        self._mean_bytes += _MEAN_STEP * (prompt_bytes - self._mean_bytes)
-        length = min(_LONGEST, prompt_bytes / max(1.0, self._mean_bytes))
+        self._mean_length += _MEAN_STEP * (prompt_length - self._mean_length)
+        length = min(_LONGEST, prompt_length / max(1.0, self._mean_length))
         load = 1 + self._tuning.length_share * (length - 1)
         self._known[position].newest += load
         self.requests[position] += load

@@ -1,4 +1,4 @@
-"""`PrefixAware`: send a request where its prefix, session or adapter is, as long as that carries no more than its share.
+"""`PrefixAware`: send a request where its prefix, session or adapter is, unless that carries more than its share.
 
 Consistent hashing with bounded loads (Mirrokni, Thorup and Zadimoghaddam, 2018): the key of a request orders the
 endpoints, and the first one whose load is within a bound gets it. Keys and orders are the same in every replica of the
@@ -65,7 +65,7 @@ class PrefixAwarePicker:
             return None
         order, bound, reason = self._preference(affinity)
         first, reason = self._first(order, bound, reason)
-        self._loads.add(first, prompt_bytes=affinity.prompt_bytes)
+        self._loads.add(first, prompt_length=affinity.prompt_length)
         if affinity.adapter:
             self._adapters[first].add(affinity.adapter)
         others = [position for position in order if position != first][: TRIES - 1]

@@ -1,10 +1,10 @@
-"""How far into a prompt the key of a request reaches: as far as the beginning is too popular for one endpoint.
+"""How far into a prompt the key of a request reaches: as far as its beginning is too popular for one endpoint.
 
-Requests with the same beginning belong together, and the first block would do as their key, were it not that all
-requests may begin alike: one application's system prompt, or a sentence that every one of them has. So each replica
-counts the beginnings it has seen of late, and the key is the first block that no more than a share
-(`Tuning.largest_share`) of one endpoint's requests have: a rare system prompt has one home, a popular one is spread by what follows it, conversation
-by conversation. Replicas see about the same shares, so they mostly agree.
+Requests that begin alike belong together, and the first block would do as their key, were it not that all requests may
+begin alike: one application's system prompt, or a sentence that every prompt has. So each replica counts the beginnings
+that it has seen of late, and the key is the first block that brings no more than a share (`Tuning.largest_share`) of
+one endpoint's requests. A rare system prompt has one home; a popular one is spread by what follows it, conversation by
+conversation. Replicas see about the same shares, so they mostly agree.
 """
 
 from __future__ import annotations
@@ -34,19 +34,21 @@ class Popularity:
             blocks: hashes of the prompt's beginnings, at least one.
             endpoints: of the pool, >= 1.
         """
-        self._begin(endpoints)
+        window = min(_LARGEST_WINDOW, max(_SMALLEST_WINDOW, _WINDOW_PER_ENDPOINT * endpoints))
+        self._begin(window)
         newest, older = self._newest, self._older
         for block in blocks:
             newest[block] = newest.get(block, 0) + 1
-        limit = max(2.0, self._largest_share * (self._newest_requests + self._older_requests) / endpoints)
+        # The first few requests say nothing about shares, so they are taken for part of a whole window.
+        requests = max(window, self._newest_requests + self._older_requests)
+        limit = self._largest_share * requests / endpoints
         for block in blocks:
             count = newest[block] + older.get(block, 0)
             if count <= limit:
                 break
         return block, count > 1
 
-    def _begin(self, endpoints: int) -> None:
-        window = min(_LARGEST_WINDOW, max(_SMALLEST_WINDOW, _WINDOW_PER_ENDPOINT * endpoints))
+    def _begin(self, window: int) -> None:
         if self._newest_requests >= window:
             self._older, self._older_requests = self._newest, self._newest_requests
             self._newest, self._newest_requests = {}, 0

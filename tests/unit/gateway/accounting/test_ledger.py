@@ -4,6 +4,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -38,8 +39,17 @@ TABLE = RoutingTable(
 def ledger(*records: dict[str, Any]) -> Ledger:
     made = Ledger(Totals())
     made.know(TABLE)
-    made.take(json.dumps(record).encode() for record in records)
+    made.take(line(record) for record in records)
     return made
+
+
+def line(record: dict[str, Any]) -> bytes:
+    """A line of the log: what was found out stands in an object of its own, and the usage in there is JSON again."""
+    seen = {name: record.pop(name) for name in ("policy", "tier", "cause", "complexity") if name in record}
+    if "usage" in record:
+        usage = record.pop("usage")
+        seen["usage"] = usage if isinstance(usage, str) else json.dumps(usage)
+    return json.dumps({**record, "seen": seen or None}).encode()
 
 
 def shown(made: Ledger) -> dict[str, float]:
@@ -55,7 +65,7 @@ def shown(made: Ledger) -> dict[str, float]:
 
 
 DECIDED = {"policy": "auto", "tier": "small", "pool": "small", "cause": "Complexity", "complexity": "2"}
-USAGE = {"prompt_tokens": 1000, "cached_tokens": 400, "completion_tokens": 50}
+USAGE = {"usage": {"prompt_tokens": 1000, "completion_tokens": 50, "prompt_tokens_details": {"cached_tokens": 400}}}
 
 
 def test_tokens_and_money_are_counted_where_they_fell_due() -> None:
@@ -75,13 +85,25 @@ def test_a_pool_without_prices_costs_nothing() -> None:
     assert "cost_usd_total['', '', 'free']" not in metrics
 
 
-def test_an_answer_without_usage_is_told_of_and_a_refusal_needs_none_nor_does_the_list_of_models() -> None:
+def test_an_answer_without_usage_is_told_of_and_a_refusal_needs_none() -> None:
     metrics = shown(
-        ledger({"status": 200, "pool": "large"}, {"status": 404}, {"status": 200}, {"status": 0, "pool": "large"})
+        ledger({"status": 200, "pool": "large"}, {"status": 200}, {"status": 404}, {"status": 0, "pool": "large"})
     )
     assert metrics["requests_without_usage_total['', '', 'large']"] == 1
     assert metrics["requests_total['', '', '', '404']"] == 1
     assert "requests_without_usage_total['', '', '']" not in metrics
+
+
+@pytest.mark.parametrize("usage", ['{"prompt_tokens": "many"}', "{", '{"completion_tokens": 3}'])
+def test_usage_that_can_not_be_read_is_as_none(usage: str) -> None:
+    metrics = shown(ledger({"status": 200, "pool": "large", "usage": usage}))
+    assert metrics["requests_without_usage_total['', '', 'large']"] == 1
+
+
+def test_an_engine_that_says_nothing_of_its_cache_has_used_none() -> None:
+    usage = {"prompt_tokens": 10, "completion_tokens": 1, "prompt_tokens_details": None}
+    metrics = shown(ledger({"status": 200, "pool": "large", "usage": usage}))
+    assert metrics["tokens_total['', '', 'large', 'prompt']"] == 10
 
 
 def test_times_fall_into_buckets_and_only_streams_have_a_first_token() -> None:
@@ -116,5 +138,5 @@ def test_sums_survive_being_kept() -> None:
     again = Ledger(made.totals(inode=7, offset=9))
     assert shown(again) == shown(made)
     again.know(TABLE)
-    again.take([json.dumps({"status": 200, **DECIDED, **USAGE}).encode()])
+    again.take([line({"status": 200, **DECIDED, **USAGE})])
     assert shown(again)["tokens_total['auto', 'completion', 'small', 'small']"] == 100

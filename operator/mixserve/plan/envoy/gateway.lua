@@ -1,11 +1,19 @@
--- Runs inside Envoy for each request that may go to an engine. Reads the model's name from the body; where the route of
--- that name says so, asks the gateway's process where the request goes, and writes the answer into the request's
--- metadata, from which the route is then chosen again. The variables in capitals come before this text.
+-- Runs inside Envoy for each request that may go to an engine.
+--
+-- On the way there it reads the model's name from the body; where the route of that name says so, it asks the gateway's
+-- process where the request goes, and writes the answer into the request's metadata, from which the route is then chosen
+-- again. On the way back it keeps what the answer says about the tokens that it took, for the request log.
+--
+-- TIMEOUT_MS is set before this text. Both ways look at quotes and brackets only: parsing all JSON, as Envoy's own filters
+-- do, costs several times what Envoy needs for everything else.
 
 local find, byte, sub, gsub = string.find, string.byte, string.sub, string.gsub
 
 -- Longer than any name of a model: a stranger's text must not fill the log.
 local LONGEST_NAME = 256
+
+-- What is kept of a "usage" that is not complete.
+local LONGEST_USAGE = 8192
 
 -- The position after the string that begins with the quote at `from`; nil if it does not end.
 local function string_end(text, from)
@@ -101,6 +109,12 @@ local function forget_model(handle, text, first, last)
   handle:headers():replace("content-length", tostring(length))
 end
 
+-- Whether the client wants a stream's last event, which has the usage and no choices.
+local function wants_usage(text)
+  local key = find(text, '"include_usage"', 1, true)
+  return key and find(text, "^%s*:%s*true", key + 15)
+end
+
 function envoy_on_request(handle)
   local body = handle:body()
   local text = body and body:getBytes(0, body:length())
@@ -108,14 +122,16 @@ function envoy_on_request(handle)
   if text then first, last = model_of(text) end
   local name = first and first > 0 and plain(sub(text, first, last)) or ""
   local metadata = handle:streamInfo():dynamicMetadata()
-  metadata:set("mixserve", "state", first == nil and "broken" or name == "" and "nameless" or "named")
   metadata:set("mixserve", "model", name)
+  if text and wants_usage(text) then metadata:set("mixserve.client", "wants_usage", true) end
+  if name == "" then metadata:set("mixserve", "state", first and "nameless" or "broken") end
   handle:clearRouteCache()
 
   local route = handle:metadata()
-  local kind, asked_name = route:get("ask"), route:get("name")
+  local kind = route:get("ask")
   if not kind then return end
-  local answer, said = handle:httpCall("@gateway", question(handle, kind, asked_name), text, TIMEOUT_MS)
+  local asked = question(handle, kind, route:get("name"))
+  local answer, said = handle:httpCall("@gateway", asked, text, TIMEOUT_MS)
   if answer["x-mixserve-decided"] then
     follow(handle, answer)
     if answer["x-mixserve-chain"] then forget_model(handle, text, first, last) end
@@ -124,4 +140,56 @@ function envoy_on_request(handle)
     refuse(handle, answer, said)
   end
   -- Otherwise the process is gone or late: the route that there is says what becomes of the request.
+end
+
+-- The text of the last complete "usage" object, and where an incomplete one begins. A text of the model cannot look like
+-- one: its quotes are escaped.
+local function usage_of(text)
+  local found
+  local at = 1
+  while true do
+    local key = find(text, '"usage"', at, true)
+    if not key then return found end
+    local _, before = find(text, "^%s*:%s*", key + 7)
+    local brace = before and before + 1
+    if not brace or brace > #text then return found, key end
+    at = brace
+    if byte(text, brace) == 123 then
+      local _, last = find(text, "^%b{}", brace)
+      if not last then return found, key end
+      found, at = sub(text, brace, last), last + 1
+    end
+  end
+end
+
+-- Engines are told to say what streams use, so they end each with an event without choices. Who has not asked for that
+-- does not get it: many programs read the first choice of every event.
+local function without_usage_event(text)
+  return (gsub(text, "data: [^\n]*\n\n", function(event)
+    if find(event, '"choices":[]', 1, true) and find(event, '"usage":{', 1, true) then return "" end
+  end))
+end
+
+local function drops_usage_event(handle)
+  local kind = handle:headers():get("content-type")
+  if not kind or sub(kind, 1, 17) ~= "text/event-stream" then return false end
+  return not handle:streamInfo():dynamicMetadata():get("mixserve.client")
+end
+
+function envoy_on_response(handle)
+  if handle:headers():get(":status") ~= "200" then return end
+  local drops = drops_usage_event(handle)
+  local rest = ""
+  for chunk in handle:bodyChunks() do
+    local bytes = chunk:getBytes(0, chunk:length())
+    if drops and find(bytes, '"choices":[]', 1, true) then chunk:setBytes(without_usage_event(bytes)) end
+    local text = rest .. bytes
+    local usage, incomplete = usage_of(text)
+    -- For each chunk: nothing is called when a client leaves.
+    if usage then handle:streamInfo():dynamicMetadata():set("mixserve", "usage", usage) end
+    if incomplete then rest = sub(text, incomplete, incomplete + LONGEST_USAGE)
+    elseif byte(text, -1) == 10 then rest = ""
+    else rest = sub(text, -6)
+    end
+  end
 end

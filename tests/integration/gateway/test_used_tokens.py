@@ -1,0 +1,104 @@
+"""What Envoy's program takes for the tokens that an answer used, whatever the pieces are that it comes in."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from support.envoy import running_gateway
+from support.scripted_engine import CHUNKS, chunk, usage, whole_stream
+from support.tables import pool, table
+
+CHAT = "/v1/chat/completions"
+
+
+class RawEngine:
+    """Answers with these bytes, one write per piece."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self.content_type = "text/event-stream"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            await reader.readexactly(length)
+            writer.write(
+                b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-type: %b\r\n\r\n"
+                % self.content_type.encode()
+            )
+            for piece in self.pieces:
+                writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                await writer.drain()
+                await asyncio.sleep(0.002)  # so that the pieces arrive one by one
+            writer.write(b"0\r\n\r\n")
+
+
+@pytest.fixture
+async def asked(http):
+    """Ask for an answer of these pieces; its body, and what the log says of its tokens."""
+    engine = RawEngine()
+    server = await asyncio.start_server(engine.serve, "127.0.0.1", 0)
+    endpoint = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    number = 0
+    async with running_gateway(table(pool("p", endpoint))) as gateway:
+
+        async def ask(pieces: list[bytes], content_type: str = "text/event-stream") -> tuple[bytes, object]:
+            nonlocal number
+            engine.pieces, engine.content_type = pieces, content_type
+            async with http.post(gateway.url + CHAT, json={"model": "p"}) as response:
+                body = await response.read()
+            used = (await gateway.log_line(number))["seen"].get("usage")
+            number += 1
+            return body, used and json.loads(used)
+
+        yield ask
+    server.close()
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 333, 4000, 10**6])
+async def test_pieces_of_any_size(asked, size):
+    whole = whole_stream("p")
+    pieces = (
+        [whole[start : start + size] for start in range(0, len(whole), size)]
+        if size > 1
+        else _around_the_last_usage(whole)
+    )
+    assert await asked(pieces) == (whole, usage(CHUNKS))
+
+
+def _around_the_last_usage(whole: bytes) -> list[bytes]:
+    """Byte by byte where the last usage stands, in one piece before it."""
+    start = whole.rindex(b'"usage"') - 3
+    return [whole[:start], *(bytes([byte]) for byte in whole[start:])]
+
+
+async def test_the_last_one_counts_and_null_is_none(asked):
+    last = b'data: {"choices":[],"usage":{"prompt_tokens":3,"x":{"y":{}}}}\n\n'
+    none = b'data: {"usage":null,"choices":[]}\n\n'
+    assert (await asked([chunk("p", 0), none, last, none, b"data: [DONE]\n\n"]))[1] == {
+        "prompt_tokens": 3,
+        "x": {"y": {}},
+    }
+    assert (await asked([none]))[1] is None
+
+
+async def test_a_text_of_the_model_is_no_usage(asked):
+    text = json.dumps({"choices": [{"text": 'so {"usage": {"prompt_tokens": 9}} is JSON'}], "usage": usage(1)}).encode()
+    assert await asked([text], "application/json") == (text, usage(1))
+
+
+async def test_a_long_answer_has_it_anywhere(asked):
+    used = json.dumps(usage(5))
+    for before, after in ((2_000_000, 0), (0, 2_000_000), (300_000, 300_000)):
+        text = f'{{"a":"{"x" * before}","usage":{used},"z":"{"y" * after}"}}'.encode()
+        pieces = [text[start : start + 50_000] for start in range(0, len(text), 50_000)]
+        assert await asked(pieces, "application/json") == (text, usage(5))
+
+
+async def test_a_usage_that_never_ends_is_given_up(asked):
+    text = b'{"usage":{' + b'"x":{' * 20_000
+    body, used = await asked([text[start : start + 1000] for start in range(0, len(text), 1000)], "application/json")
+    assert (len(body), used) == (len(text), None)
