@@ -94,6 +94,11 @@ def logged_requests(sandbox: PoolSandbox, pod: Mapping[str, Any]) -> list[dict[s
     return [json.loads(line) for line in lines]
 
 
+def completion_tokens(line: Mapping[str, Any]) -> int:
+    """The tokens of an answer that were seen until it ended, by its line in the access log."""
+    return int(json.loads(line["seen"]["usage"])["completion_tokens"])
+
+
 def client_url(pod: Mapping[str, Any]) -> str:
     """Where clients reach a gateway's pod."""
     return f"http://{pod['status']['podIP']}:{HTTP_PORT}"
