@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,15 @@ import pytest
 
 from support.engine_counters import engine_url, total
 from support.gateway_processes import kill, python_of
-from support.gateway_scenes import engines, gateway_cluster, gateway_pods, small_pool, web_url
+from support.gateway_scenes import (
+    completion_tokens,
+    engines,
+    gateway_cluster,
+    gateway_pods,
+    logged_requests,
+    small_pool,
+    web_url,
+)
 from support.gateways import client_of, gateway_urls, wait_for_policy
 from support.mixed_load import Told, mixed_load
 from support.policies import policy_manifest
@@ -190,8 +197,8 @@ def test_of_streams_that_were_left_the_tokens_seen_until_then_are_accounted(stor
     more = accounted(sandbox, "tokens_total", policy="auto", kind="completion") - tokens
     # What was on its way to the client counts as well, what the engine made after it left does not.
     assert seen <= more <= made_by_policy(sandbox) - made
-    assert [entry for entry in left(sandbox) if entry["completion_tokens"] is None] == []
-    assert sum(entry["completion_tokens"] for entry in left(sandbox)) == more
+    assert sum(map(completion_tokens, left(sandbox))) == more
+    assert len(left(sandbox)) == LEFT
 
 
 def made_by_policy(sandbox: PoolSandbox) -> float:
@@ -210,9 +217,5 @@ def tokens_until_left(url: str, chunks: int) -> int:
 
 def left(sandbox: PoolSandbox) -> list[dict[str, Any]]:
     """The lines of the access logs about requests that their clients left."""
-    logs = [
-        sandbox.cluster.paths.container_logs / f"{sandbox.namespace}_{pod['metadata']['name']}" / "envoy.log"
-        for pod in gateway_pods(sandbox)
-    ]
-    lines = [line for log in logs for line in log.read_text().splitlines() if '"flags":"DC"' in line]
-    return [json.loads(line) for line in lines]
+    lines = [line for pod in gateway_pods(sandbox) for line in logged_requests(sandbox, pod)]
+    return [line for line in lines if line["flags"] == "DC"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mixserve.api.gateway_names import WEB_PORT
+from mixserve.api.gateway_names import HTTP_PORT, WEB_PORT
 from mixserve.api.names import LABEL_GATEWAY, LABEL_ROUTABLE
 from mixserve_devcluster.cluster import Cluster
 from mixserve_devcluster.gpu_nodes import l4_nodes
@@ -84,6 +84,24 @@ def gateway_pods(sandbox: PoolSandbox) -> list[dict[str, Any]]:
 def web_url(pod: Mapping[str, Any]) -> str:
     """Where the gateway's process of a pod has its metrics."""
     return f"http://{pod['status']['podIP']}:{WEB_PORT}"
+
+
+def logged_requests(sandbox: PoolSandbox, pod: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The lines of a gateway pod's access log, from the file that accounting reads."""
+    volumes = sandbox.cluster.paths.directory / "node" / "pods" / pod["metadata"]["uid"] / "volumes"
+    # Envoy writes whole lines, but perhaps just now.
+    *lines, _ = (volumes / "shared" / "requests.log").read_text().split("\n")
+    return [json.loads(line) for line in lines]
+
+
+def completion_tokens(line: Mapping[str, Any]) -> int:
+    """The tokens of an answer that were seen until it ended, by its line in the access log."""
+    return int(json.loads(line["seen"]["usage"])["completion_tokens"])
+
+
+def client_url(pod: Mapping[str, Any]) -> str:
+    """Where clients reach a gateway's pod."""
+    return f"http://{pod['status']['podIP']}:{HTTP_PORT}"
 
 
 def _takes_requests(pod: Mapping[str, Any]) -> bool:

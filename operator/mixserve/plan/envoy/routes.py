@@ -81,6 +81,7 @@ def _by_model(table: RoutingTable) -> Iterator[Resource]:
     for one in chains(table):
         yield _chain_route(one, table)
     for policy in table.policies:
+        yield from _unknown_chain(policy, table)
         for name in policy.served_names:
             yield _undecided(name, policy)
 
@@ -93,6 +94,14 @@ def _pool_route(name: str, pool: PoolEntry) -> Resource:
     }
     # If nobody decides, the load balancer does.
     return route | ({"metadata": asks("pool", pool.name)} if pool.strategy is RoutingStrategy.PREFIX_AWARE else {})
+
+
+def _unknown_chain(policy: PolicyEntry, table: RoutingTable) -> Iterator[Resource]:
+    """For a decision that names a chain which Envoy does not have yet, or no more: it learns of edits a bit later."""
+    usable = [one for one in chains(table) if one.policy is policy and one.attempts]
+    for one in usable[-1:]:  # of the ablest tier, which is good enough for whatever was decided
+        route = _chain_route(one, table)
+        yield route | {"match": {"prefix": "/", "dynamic_metadata": [metadata_is("policy", policy.name)]}}
 
 
 def _chain_route(one: Chain, table: RoutingTable) -> Resource:
