@@ -150,14 +150,17 @@ local function usage_of(text)
   while true do
     local key = find(text, '"usage"', at, true)
     if not key then return found end
-    local _, before = find(text, "^%s*:%s*", key + 7)
-    local brace = before and before + 1
-    if not brace or brace > #text then return found, key end
-    at = brace
-    if byte(text, brace) == 123 then
-      local _, last = find(text, "^%b{}", brace)
-      if not last then return found, key end
-      found, at = sub(text, brace, last), last + 1
+    at = find(text, "%S", key + 7)
+    if not at then return found, key end
+    -- Without a colon it is a value: a tool's name, or all that the model says.
+    if byte(text, at) == 58 then
+      at = find(text, "%S", at + 1)
+      if not at then return found, key end
+      if byte(text, at) == 123 then
+        local _, last = find(text, "^%b{}", at)
+        if not last then return found, key end
+        found, at = sub(text, at, last), last + 1
+      end
     end
   end
 end
