@@ -27,8 +27,8 @@ _KEEP_ALIVE_S = 4
 
 _POLL_PAUSE_S = 0.2
 """Between two questions, or up to twice as long, so that pools do not ask all at once. A change that comes right after
-another waits for it. While the gateway's process is gone each pool asks in vain as often: a millisecond and a line of log.
-"""
+another waits for it. While the gateway's process is gone each pool asks in vain as often, for a millisecond and a line
+of log."""
 
 _POLL_TIMEOUT_S = 60
 """Longer than the gateway's process holds a question for endpoints that have not changed."""
