@@ -91,16 +91,16 @@ class Gateway:
         self.discovery.update({pool.name: endpoints(pool, weights or {}) for pool in table.pools})
         await self.files.apply(table)
         if self.process is not None:
-            await self._knows(table)
+            await self._knows(table, weights or {})
 
-    async def _knows(self, table: RoutingTable) -> None:
-        wanted = sorted(f"{pool.name} {endpoint}" for pool in table.pools for endpoint in pool.endpoints)
+    async def _knows(self, table: RoutingTable, weights: Mapping[str, int]) -> None:
+        wanted = sorted(f"{pool.name} {one} {weights.get(one, 1)}" for pool in table.pools for one in pool.endpoints)
         names = {model["id"] for model in _models_in(self.settings.routes_path)}
 
         async def known() -> bool:
             status = await self.admin("clusters?format=json")
             hosts = sorted(
-                f"{cluster['name']} {address['address']}:{address['port_value']}"
+                f"{cluster['name']} {address['address']}:{address['port_value']} {host['weight']}"
                 for cluster in json.loads(status).get("cluster_statuses", [])
                 for host in cluster.get("host_statuses", [])
                 if not cluster["name"].startswith("@")

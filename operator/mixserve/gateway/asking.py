@@ -41,8 +41,16 @@ class Asker:
             async with self._session.post(self._url, data=body, headers=headers, timeout=timeout) as response:
                 if response.status != 200:  # noqa: PLR2004 - OK
                     return NoAnswer.UNAVAILABLE
-                return read_answer(await response.content.read(_LONGEST_ANSWER_BYTES))
+                return read_answer(await _whole(response.content))
         except TimeoutError:
             return NoAnswer.TIMED_OUT
         except (aiohttp.ClientError, OSError):
             return NoAnswer.UNAVAILABLE
+
+
+async def _whole(content: aiohttp.StreamReader) -> bytes:
+    """The answer, in however many pieces it comes; of one that is too long, its beginning."""
+    body = b""
+    while len(body) < _LONGEST_ANSWER_BYTES and (piece := await content.read(_LONGEST_ANSWER_BYTES)):
+        body += piece
+    return body

@@ -52,6 +52,7 @@ class DataPlane:
     async def apply(self, table: RoutingTable) -> None:
         """Serve by this table from now on."""
         self._table = table
+        self._weights = {pool.name: self._weights.get(pool.name, LoadWeights()) for pool in table.pools}
         self._router.know(table)
         self._ledger.know(table)
         self.see()
@@ -74,6 +75,6 @@ class DataPlane:
         if pool.strategy is not RoutingStrategy.LEAST_LOAD:
             return {}
         seen = [Endpoint(address=each, sample=self._sample(each)) for each in pool.endpoints]
-        found = load_weights(seen, before=self._weights.get(pool.name, LoadWeights()), now_s=now_s)
+        found = load_weights(seen, before=self._weights[pool.name], now_s=now_s)
         self._weights[pool.name] = found
         return found.weights

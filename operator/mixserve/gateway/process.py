@@ -101,7 +101,7 @@ class Gateway:
         self._envoy = envoy
         self._informed = asyncio.Event()
         self._follower = LogFollower(settings.directory)
-        asker = Asker(questions, f"http://{settings.host}:{settings.http_port}")
+        asker = Asker(questions, settings.envoy_url)
         router = Router(
             classifiers={ClassifierType.HEURISTIC: Heuristic(), ClassifierType.EMBEDDING: Embedding()},
             ask=asker.ask,

@@ -50,6 +50,12 @@ class GatewaySettings(BaseSettings):
     log_format: LogFormat = "auto"
     """auto: for people on a terminal, else one JSON object per line."""
 
+    @property
+    def envoy_url(self) -> str:
+        """Where this process asks Envoy as clients do, without a path."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.http_port}"
+
     def envoy(self) -> EnvoySettings:
         """How the pod's Envoy is configured."""
         return EnvoySettings(

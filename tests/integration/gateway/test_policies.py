@@ -69,6 +69,25 @@ async def test_the_next_pool_of_the_chain_answers(tables, small, http, script, s
         assert (line["pool"], line["seen"]["tier"], line["attempts"]) == ("large", "t1", 2)
 
 
+@pytest.mark.parametrize(
+    "script", [Script(status=429), Script(die_after_chunks=-1)], ids=["busy", "dies before the first byte"]
+)
+async def test_the_next_pool_answers_all_that_come_at_once(tables, small, large, http, script):
+    small.always = script
+    there = asyncio.Event()
+    large.always = Script(first_byte_after=there)
+    async with running_gateway(tables(), deciding_for(TO_SMALL)) as gateway:
+
+        async def ask() -> int:
+            async with http.post(gateway.url + CHAT, json=chat()) as response:
+                return response.status
+
+        asked = [asyncio.ensure_future(ask()) for _ in range(60)]
+        await until(lambda: len(large.seen) == len(asked) or any(each.done() for each in asked))
+        there.set()
+        assert await asyncio.gather(*asked) == [200] * len(asked)
+
+
 async def test_a_stream_that_does_not_begin_in_time_begins_elsewhere(tables, small, http):
     small.always = Script(first_byte_after=asyncio.Event())
     verdict = Verdict(chain="auto/t1/small", labels=LABELS, first_byte_timeout_s=0.2)

@@ -90,6 +90,26 @@ async def test_a_text_of_the_model_is_no_usage(asked):
     assert await asked([text], "application/json") == (text, usage(1))
 
 
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"message": {"content": "usage"}},
+        {"message": {"tool_calls": [{"function": {"name": "usage", "arguments": "{}"}}]}},
+        {"logprobs": {"top_logprobs": [{"usage": -0.1, "use": -2}]}},
+    ],
+    ids=["text", "tool", "token"],
+)
+async def test_the_word_itself_is_no_usage(asked, choice):
+    text = json.dumps({"choices": [choice], "usage": usage(2)}).encode()
+    assert await asked([text], "application/json") == (text, usage(2))
+
+
+async def test_a_stream_that_says_the_word_is_counted_on(asked):
+    word = chunk("p", 1).replace(b'" 1"', b'"usage"')
+    whole = [chunk("p", 0), word, *(chunk("p", number) for number in range(2, CHUNKS))]
+    assert await asked(whole) == (b"".join(whole), usage(CHUNKS))
+
+
 async def test_a_long_answer_has_it_anywhere(asked):
     used = json.dumps(usage(5))
     for before, after in ((2_000_000, 0), (0, 2_000_000), (300_000, 300_000)):

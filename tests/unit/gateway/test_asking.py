@@ -32,13 +32,24 @@ class Engine:
         self.status = 200
         self.asked: list[dict[str, Any]] = []
         self.silent = False
+        self.in_pieces = False
         self.url = ""
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(json.loads(await request.text()))
         if self.silent:
             await asyncio.Event().wait()
+        if self.in_pieces:
+            return await self._in_pieces(request)
         return web.json_response({"choices": [{"message": {"content": self.text}}]}, status=self.status)
+
+    async def _in_pieces(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for piece in (b'{"choices":[{"message":', b'{"content":"4"}}]}'):
+            await response.write(piece)
+            await asyncio.sleep(0.01)  # else both may arrive at once, and nothing is tried
+        return response
 
 
 @pytest.fixture
@@ -74,6 +85,11 @@ async def test_the_pools_digit_is_the_score(engine: Engine) -> None:
     assert isinstance(found, Complexity)
     assert found.score == 4
     assert (engine.asked[0]["model"], "structured_outputs" in engine.asked[0]) == ("judge-name", True)
+
+
+async def test_an_answer_may_come_in_pieces(engine: Engine) -> None:
+    engine.in_pieces = True
+    assert isinstance(await asked(engine.url), Complexity)
 
 
 async def test_only_vllm_is_told_which_answers_there_are(engine: Engine) -> None:

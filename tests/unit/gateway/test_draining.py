@@ -87,6 +87,12 @@ async def test_an_envoy_that_has_gone_is_not_waited_for(envoy: Envoy) -> None:
     assert await drained(envoy) == ["drain_ended"]
 
 
+async def test_an_envoy_that_does_not_answer_for_a_moment_still_carries_requests(envoy: Envoy) -> None:
+    envoy.active = [1, -1, -1, -1, 1, -1, 0]
+    assert await drained(envoy) == ["gateway_drained"]
+    assert envoy.active == [0]
+
+
 async def test_what_is_no_number_is_an_error(envoy: Envoy) -> None:
     envoy.active = [-1]
     async with EnvoyAdmin(envoy.path) as admin:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+
+# What is less, or far more than any model reads or writes, is no count of tokens; a counter would never be right again.
+_Tokens = Annotated[int, msgspec.Meta(ge=0, le=10**9)]
+
+# `msgspec` raises the last two as they are; one line or answer that is odd must not end the accounting.
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class PromptTokensDetails(msgspec.Struct, frozen=True):
     """Of the prompt's tokens, those from the prefix cache."""
 
-    cached_tokens: int | None = None
+    cached_tokens: _Tokens | None = None
 
 
 class Usage(msgspec.Struct, frozen=True):
     """Tokens, as the engine's answer has them; of a broken-off stream those that the last chunk told of."""
 
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    prompt_tokens: _Tokens | None = None
+    completion_tokens: _Tokens | None = None
     prompt_tokens_details: PromptTokensDetails | None = None
 
     @property
@@ -83,7 +91,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
             return None
         try:
             return _USAGE.decode(self.found.usage)
-        except msgspec.MsgspecError:
+        except _UNREADABLE:
             return None
 
 
@@ -95,5 +103,5 @@ def read_record(line: bytes) -> Record | None:
     """The record of a line, or None for one that is none."""
     try:
         return _DECODER.decode(line)
-    except msgspec.MsgspecError:
+    except _UNREADABLE:
         return None

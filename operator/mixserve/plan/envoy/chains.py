@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mixserve.api.routing_policy import FallbackReason
 from mixserve.route.decision import chain
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ class Chain:
     Attributes:
         name: by which a decision names it.
         policy: whose chain it is.
-        attempts: names of pools that take requests; empty where none does.
+        attempts: names of pools that take requests; empty where none does, or where the first does not and the policy
+            has no fallback for that.
     """
 
     name: str
@@ -44,15 +46,14 @@ def chains(table: RoutingTable) -> Iterator[Chain]:
                 yield Chain(
                     name=chain_name(policy.name, tier.name, target.pool),
                     policy=policy,
-                    attempts=_attempts(
-                        table,
-                        chain(policy, tier.name, target.pool),
-                        per_pool=_ATTEMPTS_PER_POOL if policy.fallback_when else 1,
-                    ),
+                    attempts=_attempts(table, policy, chain(policy, tier.name, target.pool)),
                 )
 
 
-def _attempts(table: RoutingTable, pools: tuple[str, ...], *, per_pool: int) -> tuple[str, ...]:
-    """Envoy gives up at a pool without endpoints, so it is left out."""
-    entries = [entry for name in pools if (entry := table.pool(name)) is not None]
-    return tuple(entry.name for entry in entries for _ in range(min(per_pool, len(entry.endpoints))))
+def _attempts(table: RoutingTable, policy: PolicyEntry, pools: tuple[str, ...]) -> tuple[str, ...]:
+    """Envoy gives up at a pool without endpoints, so it is left out; the policy may want it to end there."""
+    per_pool = _ATTEMPTS_PER_POOL if policy.fallback_when else 1
+    replicas = {name: len(entry.endpoints) for name in pools if (entry := table.pool(name)) is not None}
+    if FallbackReason.UNAVAILABLE not in policy.fallback_when and not replicas.get(pools[0]):
+        return ()
+    return tuple(name for name, count in replicas.items() for _ in range(min(per_pool, count)))

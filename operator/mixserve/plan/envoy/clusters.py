@@ -25,6 +25,11 @@ _UNLIMITED = 1_000_000
 _KEEP_ALIVE_S = 4
 """vLLM's server ends connections that were idle for 5 seconds; a request must not meet that."""
 
+_POLL_PAUSE_S = 0.2
+"""Between two questions, or up to twice as long, so that pools do not ask all at once. A change that comes right after
+another waits for it. While the gateway's process is gone each pool asks in vain as often, for a millisecond and a line
+of log."""
+
 _POLL_TIMEOUT_S = 60
 """Longer than the gateway's process holds a question for endpoints that have not changed."""
 
@@ -88,7 +93,7 @@ def _endpoint_source() -> Resource:
             "api_type": "REST",
             "transport_api_version": "V3",
             "cluster_names": [GATEWAY],
-            "refresh_delay": "0.02s",
+            "refresh_delay": f"{_POLL_PAUSE_S}s",
             "request_timeout": f"{_POLL_TIMEOUT_S}s",
         },
     }
@@ -114,10 +119,13 @@ def _policies(policy: Resource) -> Resource:
 
 
 def _circuit_breakers() -> Resource:
+    """Limits for requests that name the pool, and for those of chains, whose routes have the priority HIGH."""
     limits = {f"max_{what}": _UNLIMITED for what in ("connections", "pending_requests", "requests")}
     # A pool that fails as a whole must not be asked several times for everything.
     budget = {"budget_percent": {"value": 25.0}, "min_retry_concurrency": 10}
-    return {"thresholds": [{**limits, "retry_budget": budget}]}
+    # In a chain the next try is another pool's, and there have to be as many as the first pool does not take.
+    chains = {"priority": "HIGH", **limits, "max_retries": _UNLIMITED}
+    return {"thresholds": [{**limits, "retry_budget": budget}, chains]}
 
 
 def _outlier_detection() -> Resource:

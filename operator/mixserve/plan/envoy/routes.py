@@ -130,6 +130,8 @@ def _attempts(one: Chain, table: RoutingTable) -> Resource:
     return {
         "inline_cluster_specifier_plugin": {"extension": plugin},
         "timeout": "0s",
+        # Whose limits count (`clusters`).
+        "priority": "HIGH",
         **({"retry_policy": retries} if one.policy.fallback_when else {}),
         **_shadow(one.policy, table),
     }

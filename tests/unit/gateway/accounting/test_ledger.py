@@ -94,7 +94,18 @@ def test_an_answer_without_usage_is_told_of_and_a_refusal_needs_none() -> None:
     assert "requests_without_usage_total['', '', '']" not in metrics
 
 
-@pytest.mark.parametrize("usage", ['{"prompt_tokens": "many"}', "{", '{"completion_tokens": 3}'])
+@pytest.mark.parametrize(
+    "usage",
+    [
+        '{"prompt_tokens": "many"}',
+        "{",
+        '{"completion_tokens": 3}',
+        '{"prompt_tokens": 3, "completion_tokens": -1}',
+        '{"prompt_tokens": 1000000001}',
+        '{"x":' * 2000 + "1" + "}" * 2000,
+    ],
+    ids=["text", "broken", "only the answer's", "negative", "too many", "nested"],
+)
 def test_usage_that_can_not_be_read_is_as_none(usage: str) -> None:
     metrics = shown(ledger({"status": 200, "pool": "large", "usage": usage}))
     assert metrics["requests_without_usage_total['', '', 'large']"] == 1

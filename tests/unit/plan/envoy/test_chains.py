@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mixserve.api.routing_policy import FallbackReason
 from mixserve.plan.envoy.chains import Chain, chain_name, chains
 from support.tables import policy, pool, table
 
@@ -36,6 +37,14 @@ def test_pools_without_replicas_and_pools_that_do_not_exist_are_left_out():
 def test_without_fallback_only_the_first_pool_is_tried_and_only_once():
     auto = policy("auto", ("a",), ("b",), fallback_when=frozenset())
     assert chains_of(pool("a", ONE, TWO), pool("b", ONE), auto)["auto/t1/a"] == ("a",)
+
+
+def test_without_fallback_for_it_a_pool_without_replicas_ends_the_chain():
+    auto = policy("auto", ("a",), ("b",), ("c",), fallback_when={FallbackReason.OVERLOADED})
+    pools = [pool("b", ONE), pool("c", ONE)]
+    assert chains_of(pool("a"), *pools, auto)["auto/t1/a"] == ()
+    assert chains_of(*pools, auto)["auto/t1/a"] == ()
+    assert chains_of(pool("a", ONE), pool("b"), pool("c", ONE), auto)["auto/t1/a"] == ("a", "c")
 
 
 def test_a_chain_is_named_after_where_it_begins():
