@@ -43,7 +43,7 @@ class Verdict:
         chain: name of the chain of pools (`plan.envoy.chains`); None if the request named its pool.
         endpoints: ip:port in the order in which they are tried, of whichever pool of the chain; those that Envoy does
             not know are passed over, and after the last one the load balancer chooses.
-        labels: policy, tier, complexity, cause: what response headers and the request log say.
+        labels: policy, tier, complexity, cause, reason: what response headers and the request log say.
         first_byte_timeout_s: how long an attempt may take to begin its answer; None: as long as it takes.
     """
 
@@ -62,6 +62,7 @@ class Refusal:
         message: for people.
         kind: the error's type, for example invalid_request_error.
         code: for programs.
+        param: the field of the request that is wrong.
         retry_after_s: when it is worth trying again.
     """
 
@@ -69,6 +70,7 @@ class Refusal:
     message: str
     kind: str
     code: str | None = None
+    param: str | None = None
     retry_after_s: int | None = None
 
 
@@ -121,7 +123,7 @@ def _headers(verdict: Verdict) -> dict[str, str]:
 
 
 def _refusal(refusal: Refusal) -> bytes:
-    error = {"message": refusal.message, "type": refusal.kind, "param": None, "code": refusal.code}
+    error = {"message": refusal.message, "type": refusal.kind, "param": refusal.param, "code": refusal.code}
     headers = {"x-mixserve-refused": "1"}
     if refusal.retry_after_s is not None:
         headers["retry-after"] = str(refusal.retry_after_s)

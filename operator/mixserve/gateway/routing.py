@@ -156,7 +156,8 @@ class Router:
 
 
 def _malformed(request: Malformed) -> Refusal:
-    return Refusal(status=HTTPStatus.BAD_REQUEST, message=request.message, kind="invalid_request_error")
+    status = HTTPStatus.BAD_REQUEST
+    return Refusal(status=status, message=request.message, kind="invalid_request_error", param=request.param)
 
 
 def _judged(prompt: Prompt, session: str | None) -> Prompt:

@@ -18,7 +18,7 @@ from support.tables import policy, pool, table
 from support.waiting_in_loop import eventually, until
 
 CHAT = "/v1/chat/completions"
-LABELS = {"policy": "auto", "tier": "t1", "complexity": "2", "cause": "Complexity"}
+LABELS = {"policy": "auto", "tier": "t1", "complexity": "2", "cause": "Complexity", "reason": "-0.95: digits -0.23"}
 TO_SMALL = Verdict(chain="auto/t1/small", labels=LABELS)
 AUTO = policy("auto", ("small",), ("large",))
 
@@ -191,6 +191,14 @@ async def test_the_gateway_may_answer_itself(tables, small, http):
             "param": None,
             "code": "budget",
         }
+    assert not small.seen
+
+
+async def test_the_field_that_is_wrong_is_named(tables, small, http):
+    refusal = Refusal(status=400, message="No.", kind="invalid_request_error", param="messages[0].content")
+    gateway_ = running_gateway(tables(), lambda _question: refusal)
+    async with gateway_ as gateway, http.post(gateway.url + CHAT, json=chat()) as response:
+        assert (await response.json())["error"]["param"] == "messages[0].content"
     assert not small.seen
 
 

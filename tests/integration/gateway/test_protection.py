@@ -55,8 +55,25 @@ async def test_what_could_be_read_differently_is_refused_and_the_connection_clos
         for what, data in SMUGGLED.items():
             answer = await raw(gateway.settings.port, data)
             assert answer.split()[1] in (b"400", b"501"), what
-            assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["type"], what
+            error = json.loads(answer.partition(b"\r\n\r\n")[2])["error"]
+            assert error["type"], what
+            assert error["message"], what
     assert not small.seen
+
+
+async def test_the_old_version_of_http_is_refused_with_what_to_do(small):
+    async with running_gateway(table(pool("small", small))) as gateway:
+        answer = await raw(gateway.settings.port, b"GET /v1/models HTTP/1.0\r\nhost: x\r\n\r\n")
+    assert answer.split()[1] == b"426"
+    assert b"HTTP/1.1" in answer.partition(b"\r\n\r\n")[2]
+
+
+async def test_the_request_log_has_no_query_which_could_hold_a_key(small, http):
+    async with running_gateway(table(pool("small", small))) as gateway:
+        async with http.post(gateway.url + CHAT + "?api_key=secret", data=BODY) as response:
+            assert response.status == 200
+        assert (await gateway.log_line())["path"] == CHAT
+    assert small.seen
 
 
 async def test_too_many_and_too_large_headers_are_refused(small, http):

@@ -128,6 +128,12 @@ async def test_what_can_not_be_read_is_refused(sent: bytes) -> None:
     assert (found.status, found.kind) == (400, "invalid_request_error")
 
 
+async def test_a_field_that_can_not_be_read_is_named() -> None:
+    found = await World().decided(b'{"model": "auto", "messages": [{"role": "user", "content": 5}]}')
+    assert isinstance(found, Refusal)
+    assert found.param == "messages[0].content"
+
+
 async def test_a_request_may_choose_its_tier_and_pool() -> None:
     world = World()
     assert (await world.verdict(body(), tier="large")).chain == "auto/large/large"

@@ -21,12 +21,14 @@ def local_replies() -> Resource:
     return {
         "mappers": [
             _mapper(_metadata_filter("state", ANSWERED), body={"text_format_source": {"inline_string": _TEXT}}),
-            _error(400, kind="invalid_request_error", flags=("DPE", "IH")),
+            _error(400, kind="invalid_request_error", flags=("DPE", "IH"), message=_NO_HTTP),
+            _error(400, kind="invalid_request_error", no_host=True, message=_NO_HOST),
             _error(404, kind="invalid_request_error", code="model_not_found", known_model=True),
             _error(404, kind="invalid_request_error", code="unknown_url"),
             _error(405, kind="invalid_request_error", code="method_not_supported"),
             _error(408, kind="invalid_request_error", message="The request did not arrive in time."),
             _error(413, kind="invalid_request_error", code="request_too_large", message="The request is too large."),
+            _error(426, kind="invalid_request_error", message=_OLD_HTTP),
             _error(431, kind="invalid_request_error", message="The request has too many or too large headers."),
             _error(503, kind="service_unavailable_error", code="no_replica", flags=("UH", "NC"), message=_NO_REPLICA),
             _error(503, kind="service_unavailable_error", code="overloaded", flags=("UO", "OM"), message=_OVERLOADED),
@@ -39,6 +41,10 @@ def local_replies() -> Resource:
     }
 
 
+_NO_HTTP = "The request is not valid HTTP."
+_NO_HOST = "The request has no Host header."
+# An answer of HTTP/1.0 ends with its connection: a client could not tell a broken stream from a complete one.
+_OLD_HTTP = "Ask with HTTP/1.1 or HTTP/2; of nginx this is the setting `proxy_http_version 1.1`."
 _FAILED = ("UF", "UC", "UR", "LR", "URX", "UPE", "DF")
 _NO_REPLICA = "No replica of the model takes requests at the moment."
 _OVERLOADED = "There are too many requests at the moment."
@@ -54,12 +60,15 @@ def _error(
     message: str = _TEXT,
     flags: tuple[str, ...] = (),
     known_model: bool = False,
+    no_host: bool = False,
 ) -> Resource:
     filters = [_status_filter("GE", status), _status_filter("LE", to or status)]
     if flags:
         filters.append({"response_flag_filter": {"flags": list(flags)}})
     if known_model:
         filters.append({"metadata_filter": {"matcher": metadata_has("model"), "match_if_key_not_found": False}})
+    if no_host:
+        filters.append({"header_filter": {"header": {"name": ":authority", "present_match": False}}})
     error = {"message": message, "type": kind, "param": None, "code": code}
     return _mapper({"and_filter": {"filters": filters}}, body={"json_format": {"error": error}})
 

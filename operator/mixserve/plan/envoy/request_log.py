@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 FIELDS = {
     "time": "%START_TIME(%Y-%m-%dT%H:%M:%S.%6fZ)%",
     "request_id": "%REQ(x-request-id)%",
-    "path": "%REQ(:path)%",
+    # Without the query, in which some clients send their key.
+    "path": "%PATH(NQ)%",
     "status": "%RESPONSE_CODE%",
     "flags": "%RESPONSE_FLAGS%",
     "details": "%RESPONSE_CODE_DETAILS%",

@@ -32,7 +32,7 @@ _MODELS_PATH = "/v1/models"
 _POST = [{"name": ":method", "string_match": {"exact": "POST"}}]
 _GET = [{"name": ":method", "string_match": {"exact": "GET"}}]
 _OPTIONS = [{"name": ":method", "string_match": {"exact": "OPTIONS"}}]
-_DECIDED = ("policy", "tier", "complexity", "cause")
+_DECIDED = ("policy", "tier", "complexity", "cause", "reason")
 _POOL = header("x-mixserve-pool", "%UPSTREAM_CLUSTER%")
 _JSON = header("content-type", "application/json")
 
@@ -161,9 +161,10 @@ def _unknown() -> Iterator[Resource]:
         yield {"match": match, "direct_response": _text(400, message)}
     for path in ENGINE_PATHS:
         yield {"match": {"path": path}, "direct_response": _text(404, UNKNOWN_MODEL)}
-    yield _own_answer({"prefix": "/"}, 404, "There is nothing at this address.")
+    yield _own_answer({"prefix": "/"}, 404, _NO_SUCH_ADDRESS)
 
 
+_NO_SUCH_ADDRESS = f"There is nothing at this address, only {', '.join(ENGINE_PATHS)} and {_MODELS_PATH}."
 _NO_OBJECT = "The body of the request is no JSON object."
 _UNREADABLE = {
     "broken": _NO_OBJECT,
