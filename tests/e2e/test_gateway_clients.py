@@ -270,7 +270,9 @@ def test_so_does_an_answer_that_is_not_waited_for(scene: Scene) -> None:
 
 def stream_of(url: str, model: str, *, path: str, prompt: Mapping[str, Any]) -> bytes:
     # One token: more of them come in one event or in two, as the engine has time.
-    body = {"model": model, "max_tokens": 1, "stream": True, **prompt}
+    # The engine ends each stream with what it used; the gateway keeps that for those who ask for it.
+    options = {"stream_options": {"include_usage": True}}
+    body = {"model": model, "max_tokens": 1, "stream": True, **options, **prompt}
     answer = httpx2.post(f"{url}{path}", json=body, timeout=60)
     return re.sub(rb'"id":"[^"]+","object":"([^"]+)","created":\d+', rb'"object":"\1"', answer.content)
 
@@ -296,9 +298,7 @@ def test_headers_say_what_was_decided(scene: Scene) -> None:
         "x-mixserve-pool": "small",
         "x-mixserve-complexity": "1",
         "x-mixserve-cause": "Complexity",
-        "x-mixserve-reason": headers["x-mixserve-reason"],
     }
-    assert headers["x-mixserve-reason"]
 
 
 def test_a_pool_that_is_named_needs_no_decision(scene: Scene) -> None:
