@@ -26,7 +26,7 @@ space := $(empty) $(empty)
 
 ##@ Use it
 .PHONY: demo
-demo: ## Run the main job on the embedded cluster: a pool that follows its load (ENGINE=vllm: real vLLM on the CPU)
+demo: ## The main job on the embedded cluster: three models behind a gateway (ENGINE=vllm: one pool of real vLLM)
 	@test "$$(uname -s)" = Linux || { echo "The embedded cluster needs Linux, this is $$(uname -s). Here Mixserve runs on kind, with an" \
 		"image that \`make image\` builds: docs/install.md has the steps." >&2; exit 1; }
 	@$(MAKE) .venv/.installed

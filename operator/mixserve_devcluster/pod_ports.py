@@ -27,7 +27,7 @@ def require_free(port: int) -> None:
             if error.errno != errno.EADDRINUSE:
                 raise
             raise PortError(
-                f"something on this machine listens on all addresses at port {port}, where engines listen at their "
-                f"pods' own addresses. `ss -Hltnp 'sport = :{port}'` shows what it is (as root, anybody's): end it, "
+                f"something on this machine listens on all addresses at port {port}, where pods listen at "
+                f"addresses of their own. `ss -Hltnp 'sport = :{port}'` shows what it is (as root, anybody's): end it, "
                 "or let it listen on 127.0.0.1 alone."
             ) from error

@@ -18,7 +18,10 @@ pytestmark = pytest.mark.e2e
 
 # The script that the distribution installs, beside the interpreter.
 MIXSERVE = Path(sys.executable).with_name("mixserve")
-QUICKSTART = Path(__file__).parents[2] / "examples/quickstart/pool.yaml"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+QUICKSTART = EXAMPLES / "quickstart/pool.yaml"
+TIERS = ("small", "mid", "large")
+SAVED_PERCENT = 60
 
 
 @dataclass(frozen=True)
@@ -57,29 +60,44 @@ def demo(directory: Path, *options: str) -> Demo:
     return Demo(done.returncode, done.stdout, done.stderr, directory)
 
 
-def test_a_pool_grows_and_shrinks_and_the_pictures_show_it(tmp_path: Path) -> None:
-    run = demo(tmp_path, "--pool", str(QUICKSTART))
+def test_the_gateway_saves_a_pool_grows_and_shrinks_and_the_pictures_show_it(tmp_path: Path) -> None:
+    run = demo(tmp_path, "--example", str(EXAMPLES / "routing"))
 
     assert run.exit_code == 0, run.said + run.complaint
     assert {path.name for path in run.output.iterdir()} == {"timeline.png", "timeline.html", "recording.json"}
     assert all(f"  out/demo/{path.name}\n" in run.said for path in run.output.iterdir())
-    assert re.search(r"^  Requests +3\d\d, 0 failed$", run.said, re.MULTILINE)
-    assert re.search(r"^  Replicas +1 to [2-4], 1 at the end$", run.said, re.MULTILINE)
+    assert re.search(r"^  Requests +2\d\d, 0 failed$", run.said, re.MULTILINE)
+    assert re.search(r"^  Replicas +small 1 to [2-4], 1 at the end; mid ", run.said, re.MULTILINE)
     assert re.search(r"^  TTFT +median \d+\.\d\d s, p95 \d+\.\d\d s$", run.said, re.MULTILINE)
-    assert re.search(r"^ +\d+ s  ScaleUp 1 -> \d bf16-l4: ", run.said, re.MULTILINE)
-    assert re.search(r"^ +\d+ s  ScaleDown \d -> \d bf16-l4: ", run.said, re.MULTILINE)
+    assert re.search(r"^ +\d+ s  small: ScaleUp 1 -> \d awq-l4: ", run.said, re.MULTILINE)
+    assert re.search(r"^ +\d+ s  small: ScaleDown \d -> \d awq-l4: ", run.said, re.MULTILINE)
+    assert re.search(r"^ +predicted for full replicas, from the prices of GPUs", run.said, re.MULTILINE)
+    saved = re.search(r"^  Cost +\d\.\d+ USD; always large: \d\.\d+ USD; saved (\d+) %$", run.said, re.MULTILINE)
+    assert saved
+    assert int(saved[1]) > SAVED_PERCENT
     assert "\nWhat next\n" in run.said
-    assert run.recording["samples"][-1]["replicas"] == 1
+    check_accounts(run.recording)
+
+
+def check_accounts(recording: dict[str, Any]) -> None:
+    """The gateways have counted by tier what the clients have got, and both of them have worked."""
+    results = recording["results"]
+    assert list(recording["spending"]) == list(TIERS)
+    for tier, spent in recording["spending"].items():
+        answered = [result for result in results if result["tier"] == tier]
+        assert spent["requests"] == len(answered)
+        assert spent["completion_tokens"] == sum(result["answer_tokens"] for result in answered)
+    assert len({result["pod"] for result in results}) == 2
 
 
 def test_a_pool_that_may_not_grow_is_a_failure_with_the_reason_and_the_logs(tmp_path: Path) -> None:
     pool = yaml.safe_load(QUICKSTART.read_text())
     pool["spec"]["variants"][0]["replicas"]["max"] = 1
     (tmp_path / "pool.yaml").write_text(yaml.safe_dump(pool))
-    run = demo(tmp_path, "--pool", "pool.yaml")
+    run = demo(tmp_path, "--example", "pool.yaml")
 
     assert run.exit_code == 1, run.said + run.complaint
-    assert "the demo failed: the pool did not scale up: it stayed at 1" in run.complaint
+    assert "the demo failed: no pool scaled up: qwen-small stayed at 1" in run.complaint
     assert "What next" not in run.said
     assert run.recording["results"]
     [logs] = (run.output / "logs").iterdir()

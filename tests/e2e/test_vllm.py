@@ -17,7 +17,7 @@ from mixserve.engines.registry import adapter_for
 from mixserve_devcluster.cluster import Cluster
 from mixserve_devcluster.demo.drive import drive, wait_until_ready
 from mixserve_devcluster.demo.recording import Recording
-from mixserve_devcluster.demo.watching import Target
+from mixserve_devcluster.demo.watching import Target, WatchedPool
 from mixserve_devcluster.demo.workload import Arrival, Lengths
 from mixserve_devcluster.gpu_nodes import l4_nodes
 from mixserve_devcluster.images import real_vllm_images
@@ -78,7 +78,7 @@ def arrivals(recording: Recording) -> Iterator[Arrival]:
 def recording(vllm_cluster: Cluster, pool: dict[str, Any]) -> Recording:
     """What happened to the pool and to its requests, from a burst until the pool was small again."""
     name = pool["metadata"]["name"]
-    target = Target("default", name, adapter_for(EngineType.VLLM), "0.32.0")
+    target = Target("default", (WatchedPool(name, adapter_for(EngineType.VLLM), "0.32.0"),))
     recording = Recording(engine="real vLLM on the CPU", workload="a burst")
 
     async def burst() -> None:
@@ -98,11 +98,13 @@ def recording(vllm_cluster: Cluster, pool: dict[str, Any]) -> Recording:
 
 
 def test_the_burst_makes_requests_wait(recording: Recording) -> None:
-    assert max(sample.waiting for sample in recording.samples) > BURST / 2
+    [waiting] = recording.of_pools("waiting").values()
+    assert max(waiting) > BURST / 2
 
 
 def test_the_pool_goes_from_one_to_two_and_back(recording: Recording) -> None:
-    assert [size for size, _ in groupby(sample.replicas for sample in recording.samples)] == [1, 2, 1]
+    [replicas] = recording.of_pools("replicas").values()
+    assert [size for size, _ in groupby(replicas)] == [1, 2, 1]
 
 
 def test_both_replicas_answer_and_no_request_fails(recording: Recording) -> None:

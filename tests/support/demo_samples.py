@@ -1,9 +1,8 @@
-"""A recording's sample to start from."""
+"""Samples of a recording to start from."""
 
-from mixserve_devcluster.demo.recording import Sample
+from mixserve_devcluster.demo.recording import PoolSample, Sample
 
-QUIET = Sample(
-    at_s=0.0,
+QUIET_POOL = PoolSample(
     replicas=1,
     ready=1,
     starting=0,
@@ -11,6 +10,11 @@ QUIET = Sample(
     running=0,
     waiting=0,
     kv_cache_usage=None,
-    ttft_p95_s=None,
+    answered=0,
     decision="",
 )
+
+
+def sample_of(at_s: float, **pools: PoolSample) -> Sample:
+    """All pools at one time."""
+    return Sample(at_s=at_s, pools=pools, ttft_p95_s=None)

@@ -19,9 +19,14 @@ class Engine(StrEnum):
 
 def demo(
     engine: Annotated[Engine, typer.Option(help="simulated, or vllm: the real one on the CPU.")] = Engine.SIMULATED,
-    pool: Annotated[Path, typer.Option(help="Manifest of an LLMServingPool.", exists=True, dir_okay=False)] = Path(
-        "examples/quickstart/pool.yaml"
-    ),
+    example: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML file or directory of them: an LLMServingPool, or several and a RoutingPolicy in front of them; "
+            "without it examples/routing, or examples/quickstart for vllm.",
+            exists=True,
+        ),
+    ] = None,
     trace: Annotated[
         Path | None,
         typer.Option(
@@ -32,7 +37,7 @@ def demo(
     ] = None,
     output: Annotated[Path, typer.Option(help="Directory for the timeline.")] = Path("out/demo"),
 ) -> None:
-    """Send a ramp of requests to a pool on the embedded cluster; fails if the pool does not grow and shrink again."""
+    """Send a ramp of requests through the gateway to pools on the embedded cluster; fails if none grows and shrinks."""
     with clear_errors():
         from mixserve_devcluster.processes import require_linux
 
@@ -44,7 +49,9 @@ def demo(
         from mixserve_devcluster.demo.run import run_demo
 
         profile = PROFILES[engine.value]
-        result = run_demo(profile=profile, manifest=pool, trace=trace, output=output, console=Console())
+        result = run_demo(
+            profile=profile, example=example or profile.example, trace=trace, output=output, console=Console()
+        )
     typer.echo("Files")
     for path in result.files:
         typer.echo(f"  {path}")
@@ -56,7 +63,8 @@ def demo(
 
 NEXT = """What next
   timeline.html                       in a browser: every decision with its reason
-  examples/quickstart/README.md       the same by hand, on a cluster that stays
+  examples/routing/README.md          the same by hand, on a cluster that stays
+  examples/quickstart/README.md       one pool without a gateway
   examples/mixed-precision/README.md  FP8 on H100 beside INT4 AWQ on L4
-  make demo ENGINE=vllm               the same with real vLLM on the CPU
+  make demo ENGINE=vllm               one pool of real vLLM on the CPU
   docs/install.md                     Mixserve on your own cluster, with Helm"""

@@ -13,6 +13,12 @@ def gateway(
     ] = False,
 ) -> None:
     """Configure the pod's Envoy and decide for it until SIGTERM; settings are variables (MIXSERVE_GATEWAY_...)."""
+    import signal
+    import sys
+
+    # Before the rest is imported, which takes seconds: the first process of a container has no handler of its own, so a
+    # pod that is deleted that early would stay until its grace period is over.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     import uvloop
 
     from mixserve.controller.logs import configure_logs

@@ -182,7 +182,9 @@ def owner_of(obj: RawObject) -> WorkKey | None:
 
 def names_in(raw: RawObject) -> frozenset[str]:
     """The model names that a raw pool or policy answers for."""
-    return frozenset(raw.get("spec", {}).get("servedNames") or (raw["metadata"]["name"],))
+    spec = raw.get("spec", {})
+    adapters = (adapter.get("name") for adapter in (spec.get("model") or {}).get("adapters") or ())
+    return frozenset((*(spec.get("servedNames") or (raw["metadata"]["name"],)), *adapters))
 
 
 def pool_of(obj: RawObject) -> PoolKey | None:

@@ -153,7 +153,7 @@ def _pools_names(pools: Iterable[KnownPool], taken: Collection[str]) -> dict[str
     found = {}
     for each in sorted(pools, key=lambda known: (known.refused, *age(known.pool))):
         name = each.pool.metadata.name
-        found[name] = tuple(wanted for wanted in each.pool.served_names if owners.setdefault(wanted, name) == name)
+        found[name] = tuple(wanted for wanted in each.pool.model_names if owners.setdefault(wanted, name) == name)
     return found
 
 

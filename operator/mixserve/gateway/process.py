@@ -99,6 +99,7 @@ class Gateway:
         self._settings = settings
         self._view = view
         self._envoy = envoy
+        self._informed = asyncio.Event()
         self._follower = LogFollower(settings.directory)
         asker = Asker(questions, f"http://{settings.host}:{settings.http_port}")
         router = Router(
@@ -131,7 +132,7 @@ class Gateway:
             *(asyncio.create_task(feed, name="watch") for feed in self._view.feeds()),
             asyncio.create_task(self._follow(), name="follow news"),
             asyncio.create_task(self._scraper.run(), name="scrape"),
-            asyncio.create_task(keep_books(self._follower, self._envoy), name="account"),
+            asyncio.create_task(self._account(), name="account"),
         ]
         end = asyncio.create_task(stopped.wait(), name="stop signal")
         try:
@@ -159,7 +160,13 @@ class Gateway:
             table = self._view.table()
             if table is not None:
                 await self._plane.apply(table)
+                self._informed.set()
                 _log.info("table_applied", pools=len(table.pools), policies=len(table.policies))
+
+    async def _account(self) -> None:
+        """What came before this process knew prices waits for them in the log."""
+        await self._informed.wait()
+        await keep_books(self._follower, self._envoy)
 
     def _see(self) -> None:
         self._plane.see()

@@ -83,7 +83,8 @@ class Router:
         policy = self._policies.get(question.policy or "")
         pool = self._pools.get(question.pool or "")
         if policy is None and pool is None:
-            return _UNKNOWN
+            # Without a policy there is nothing to decide: the load balancer knows endpoints of the pool.
+            return _UNKNOWN if question.pool is None else Verdict()
         request = read_request(question.body)
         if isinstance(request, Malformed):
             return _malformed(request)

@@ -53,21 +53,25 @@ class UnixServer:
         self._path = Path(path)
         self._handlers = dict(handlers)
         self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Transport] = set()
 
     async def start(self) -> None:
         """Listen; a socket that an earlier process left behind is replaced."""
         self._path.unlink(missing_ok=True)
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(
-            lambda: _Connection(self._handler_of), str(self._path), backlog=1024
-        )
+        self._server = await loop.create_unix_server(self._connection, str(self._path), backlog=1024)
 
     async def stop(self) -> None:
         """Listen no more, end the connections, and remove the socket."""
         if self._server is not None:
             self._server.close()
             self._server = None
+        for connection in tuple(self._connections):
+            connection.close()
         self._path.unlink(missing_ok=True)
+
+    def _connection(self) -> _Connection:
+        return _Connection(self._handler_of, self._connections)
 
     def _handler_of(self, path: str) -> Handler | None:
         return next((handler for start, handler in self._handlers.items() if path.startswith(start)), None)
@@ -76,8 +80,13 @@ class UnixServer:
 class _Connection(asyncio.Protocol):
     """One of Envoy's connections: it sends the next request when it has the answer."""
 
-    def __init__(self, handler_of: Callable[[str], Handler | None]) -> None:
+    def __init__(
+        self,
+        handler_of: Callable[[str], Handler | None],
+        connections: set[asyncio.Transport],
+    ) -> None:
         self._handler_of = handler_of
+        self._connections = connections
         self._parser = httptools.HttpRequestParser(self)
         self._transport = cast("asyncio.Transport", None)
         self._answering: asyncio.Task[None] | None = None
@@ -85,8 +94,10 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._connections.add(self._transport)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - Envoy or its client has gone
+        self._connections.discard(self._transport)
         if self._answering is not None:
             self._answering.cancel()
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mixserve.validate.policy_checks import judge_policy
-from mixserve.validate.policy_names import age
+from mixserve.validate.policy_names import age, wanted_names
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -50,7 +50,7 @@ def policies_in_force(
     claimants: list[LLMServingPool | RoutingPolicy] = [*pools, *followed]
     owners: dict[str, LLMServingPool | RoutingPolicy] = {}
     for claimant in sorted(claimants, key=age):
-        for name in claimant.served_names:
+        for name in wanted_names(claimant):
             owners.setdefault(name, claimant)
     return tuple(
         PolicyInForce(

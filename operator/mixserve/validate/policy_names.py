@@ -25,6 +25,17 @@ def age(claimant: Claimant) -> tuple[str, str, str]:
     return claimant.metadata.creation_timestamp, claimant.kind, claimant.metadata.name
 
 
+def wanted_names(claimant: Claimant) -> dict[str, str]:
+    """The model names that a pool, its adapters or a policy want, each with the field that says so."""
+    own = claimant.spec.served_names is None
+    served = {
+        name: "metadata.name" if own else f"spec.servedNames[{index}]"
+        for index, name in enumerate(claimant.served_names)
+    }
+    adapters = () if isinstance(claimant, RoutingPolicy) else claimant.spec.model.adapters
+    return {adapter.name: f"spec.model.adapters[{index}].name" for index, adapter in enumerate(adapters)} | served
+
+
 def policy_names_taken(
     policy: RoutingPolicy,
     *,
@@ -42,10 +53,9 @@ def names_taken_by_policies(pool: LLMServingPool, policies: Iterable[RoutingPoli
 
 def _taken(claimant: Claimant, others: Sequence[Claimant]) -> Iterator[Violation]:
     older = sorted((other for other in others if age(other) < age(claimant)), key=age)
-    for index, name in enumerate(claimant.served_names):
-        owner = next((other for other in older if name in other.served_names), None)
+    for name, path in wanted_names(claimant).items():
+        owner = next((other for other in older if name in wanted_names(other)), None)
         if owner is not None:
-            path = "metadata.name" if claimant.spec.served_names is None else f"spec.servedNames[{index}]"
             yield _violation(claimant, name, path=path, owner=owner)
 
 
@@ -63,8 +73,12 @@ def _violation(
         Reason.SERVED_NAME_TAKEN,
         path,
         f"{who} answers for the model name {name}{', and is older' if is_older else ''}",
-        f"give this {_word(claimant)} another name in spec.servedNames, or take the name from {who}",
+        f"give this {_word(claimant)} another name in {_field_of(path)}, or take the name from {who}",
     )
+
+
+def _field_of(path: str) -> str:
+    return path if path.startswith("spec.model.adapters") else "spec.servedNames"
 
 
 def _word(claimant: Claimant) -> str:

@@ -1,8 +1,8 @@
-"""Sends the ramp to a pool that is Ready and records it until the pool is small again."""
+"""Sends the ramp to pools that are Ready and records them until they are small again."""
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import aiohttp
 from mixserve_devcluster import open_files
 from mixserve_devcluster.demo.client import Client
 from mixserve_devcluster.demo.recording import Recording, Sample
+from mixserve_devcluster.demo.spending import Spending, total
 from mixserve_devcluster.demo.watching import Target, Watcher
 from mixserve_devcluster.demo.workload import Arrival
 from mixserve_devcluster.errors import DevClusterError
@@ -18,10 +19,12 @@ from mixserve_devcluster.errors import DevClusterError
 # A request may wait in a queue for most of the ramp; nothing takes longer than this.
 _REQUEST_TIMEOUT_S = 240.0
 _LOOK_EVERY_S = 0.5
+# Envoy writes its access log once a second, and the gateway counts what it finds there.
+_COUNTED_WITHIN_S = 10.0
 
 
 class DriveError(DevClusterError):
-    """The pool did not get Ready; the message says what its conditions say."""
+    """Something did not get Ready; the message says what its conditions say."""
 
 
 async def drive(
@@ -34,19 +37,20 @@ async def drive(
     show: Callable[[Sample], None],
     settle_s: float,
 ) -> None:
-    """Send everything, record it into `recording`, and stay until the pool has its first size again.
+    """Send everything, record it into `recording`, and stay until all pools have their first sizes again.
 
     Args:
-        kubeconfig: of a user who may see pods, Deployments and pools.
-        target: the pool.
-        model: its served name.
+        kubeconfig: of a user who may see pods, Deployments, Services and our kinds.
+        target: the pools.
+        model: the name that is asked for.
         arrivals: what to send, in order.
-        recording: gets samples, decisions and results.
+        recording: gets samples, decisions, results and what they cost.
         show: called with every sample.
-        settle_s: how long the pool may take to shrink after the last request has ended, > 0.
+        settle_s: how long the pools may take to shrink after the last request has ended, > 0.
 
     Raises:
         WatchError: the API server does not answer, or refuses.
+        SpendingError: a gateway does not say what it has counted.
     """
     async with client_session() as session:
         client = Client(model=model, session=session, results=recording.results)
@@ -55,8 +59,10 @@ async def drive(
             first = await watcher.look(client, time.monotonic())
             recorder = asyncio.create_task(watcher.record(client=client, recording=recording, show=show))
             await _beside(recorder, client.run(arrivals))
-            await _beside(recorder, _shrunk(recording, first.replicas, settle_s))
+            await _beside(recorder, _shrunk(recording, first, settle_s))
             recorder.cancel()
+            recording.prices.update(await watcher.prices())
+            recording.spending.update(await _counted(watcher, len(recording.results)))
         finally:
             await watcher.connection.close()
 
@@ -79,13 +85,25 @@ async def _beside(recorder: asyncio.Task[None], work: Coroutine[Any, Any, None])
     task.result()
 
 
-async def _shrunk(recording: Recording, replicas: int, settle_s: float) -> None:
-    """Wait until the pool is small and nothing drains any more, or the time is over."""
+async def _shrunk(recording: Recording, first: Sample, settle_s: float) -> None:
+    """Wait until all pools are small and nothing drains any more, or the time is over."""
     deadline_s = time.monotonic() + settle_s
     while time.monotonic() < deadline_s:
-        newest = recording.samples[-1] if recording.samples else None
-        if newest and newest.replicas == replicas and not newest.draining:
+        newest = recording.samples[-1].pools if recording.samples else {}
+        if newest and all(
+            one.replicas == first.pools[name].replicas and not one.draining for name, one in newest.items()
+        ):
             return
+        await asyncio.sleep(_LOOK_EVERY_S)
+
+
+async def _counted(watcher: Watcher, requests: int) -> Mapping[str, Spending]:
+    """What the gateways have counted, once they have counted all requests, or the time is over."""
+    deadline_s = time.monotonic() + _COUNTED_WITHIN_S
+    while True:
+        found = await watcher.spending()
+        if not found or total(found.values()).requests >= requests or time.monotonic() > deadline_s:
+            return found
         await asyncio.sleep(_LOOK_EVERY_S)
 
 
@@ -95,7 +113,7 @@ async def wait_until_ready(
     target: Target,
     deadline_s: float,
 ) -> None:
-    """Wait for the pool's Ready condition.
+    """Wait for the Ready conditions of pools and policy, and for the pods of the gateway.
 
     Raises:
         DriveError: the deadline passed; the message has the conditions that are not True.
@@ -105,18 +123,9 @@ async def wait_until_ready(
     async with aiohttp.ClientSession() as session:
         watcher = await Watcher.connect(kubeconfig=kubeconfig, session=session, target=target)
         try:
-            while True:
-                conditions = ((await watcher.pool()).get("status") or {}).get("conditions") or []
-                if any(one["type"] == "Ready" and one["status"] == "True" for one in conditions):
-                    return
+            while missing := await watcher.not_ready():
                 if time.monotonic() > end_s:
-                    raise DriveError(f"the pool is not Ready after {deadline_s:.0f} s; {_not_true(conditions)}")
+                    raise DriveError(f"not Ready after {deadline_s:.0f} s; {'; '.join(missing)}")
                 await asyncio.sleep(_LOOK_EVERY_S)
         finally:
             await watcher.connection.close()
-
-
-def _not_true(conditions: Sequence[Mapping[str, str]]) -> str:
-    """The conditions that say what is wrong, in one line."""
-    wrong = [f"{one['type']}: {one['reason']}: {one['message']}" for one in conditions if one["status"] != "True"]
-    return "; ".join(wrong) or "it has no status yet: does the operator run?"

@@ -1,31 +1,28 @@
 """The demo from an empty machine to the last picture."""
 
 import asyncio
-import json
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-import yaml
-from pydantic import ValidationError
 from rich.console import Console
 
-from mixserve.api.pool import LLMServingPool
-from mixserve.api.problems import problems
+from mixserve.api.gateway_names import HTTP_PORT, READY_PORT, WEB_PORT
 from mixserve.api.scalars import format_duration
 from mixserve.engines.registry import adapter_for
 from mixserve_devcluster import binaries, kubectl, pod_ports
 from mixserve_devcluster.cluster import Cluster, ended_by_signals
 from mixserve_devcluster.demo import kept_logs
 from mixserve_devcluster.demo.drive import drive, wait_until_ready
+from mixserve_devcluster.demo.manifests import Manifests
+from mixserve_devcluster.demo.manifests import read as read_manifests
 from mixserve_devcluster.demo.profiles import Profile
-from mixserve_devcluster.demo.recording import Recording, failures, summarise
+from mixserve_devcluster.demo.recording import Recording
+from mixserve_devcluster.demo.spending import Spending
+from mixserve_devcluster.demo.summary import failures, summarise, summary_rows
 from mixserve_devcluster.demo.table import live_table
-from mixserve_devcluster.demo.timeline import summary_rows, write_html, write_png
-from mixserve_devcluster.demo.watching import Target
+from mixserve_devcluster.demo.timeline import write_html, write_png
+from mixserve_devcluster.demo.watching import Target, WatchedPool
 from mixserve_devcluster.demo.workload import Arrival, arrivals, generated_lengths, trace_lengths
 from mixserve_devcluster.errors import DevClusterError
 from mixserve_devcluster.installation import installed
@@ -37,10 +34,6 @@ CLUSTER = "demo"
 NAMESPACE = "default"
 # The same arrivals every time, so that two runs can be compared.
 _SEED = 20231116
-
-
-class ManifestError(DevClusterError):
-    """The manifest does not hold one good LLMServingPool."""
 
 
 class NotShownError(DevClusterError):
@@ -63,16 +56,16 @@ class DemoResult:
 def run_demo(
     *,
     profile: Profile,
-    manifest: Path,
+    example: Path,
     trace: Path | None,
     output: Path,
     console: Console,
 ) -> DemoResult:
-    """Start a cluster, install Mixserve, apply the pool, send the ramp, draw the timeline, clean up.
+    """Start a cluster, install Mixserve, apply the example, send the ramp, draw the timeline, clean up.
 
     Args:
         profile: the engine that serves, and the load that fits it.
-        manifest: YAML of one LLMServingPool.
+        example: YAML of one LLMServingPool, or of several and the RoutingPolicy in front of them; file or directory.
         trace: lengths to send; None: generated ones.
         output: directory for the pictures and the data, made if missing.
         console: where progress and the live table go.
@@ -83,9 +76,9 @@ def run_demo(
     require_linux()
     sample = _workload(profile, trace)
     recording = Recording(engine=profile.title, workload=sample.description)
-    pool = demo_pool(manifest, stabilization=profile.stabilization)
-    run = _Run(LLMServingPool.parse(pool), manifest, pool, profile, sample, recording)
-    pod_ports.require_free(run.target.adapter.port)
+    run = _Run(read_manifests(example, stabilization=profile.stabilization), profile, sample, recording)
+    for port in run.ports:
+        pod_ports.require_free(port)
     # Now, because one that can't be written would lose everything at the end.
     output.mkdir(parents=True, exist_ok=True)
     console.print(f"Workload: {sample.description}", highlight=False, soft_wrap=True)
@@ -108,74 +101,71 @@ def _workload(profile: Profile, trace: Path | None) -> _Sample:
     return _Sample(f"{len(planned)} requests, {source}, {most}", planned)
 
 
-def demo_pool(manifest: Path, *, stabilization: timedelta) -> dict[str, Any]:
-    """The example's pool with a short stabilization window, checked.
-
-    Raises:
-        ManifestError: the file does not hold one pool, or a field of it is wrong.
-    """
-    try:
-        pool: Any = yaml.safe_load(manifest.read_text(encoding="utf-8"))
-        LLMServingPool.parse(pool)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ManifestError(f"{manifest} can't be read as the YAML of one LLMServingPool: {error}") from error
-    except ValidationError as error:
-        raise ManifestError(f"{manifest} is no good LLMServingPool: {'; '.join(map(str, problems(error)))}") from error
-    autoscaling = pool["spec"].get("autoscaling") or {}
-    scale_down = {**(autoscaling.get("scaleDown") or {}), "stabilization": format_duration(stabilization)}
-    return {**pool, "spec": {**pool["spec"], "autoscaling": {**autoscaling, "scaleDown": scale_down}}}
-
-
 @dataclass(frozen=True)
 class _Run:
     """What is run, and what it is recorded into."""
 
-    pool: LLMServingPool
-    manifest: Path
-    applied: Mapping[str, Any]
+    manifests: Manifests
     profile: Profile
     sample: _Sample
     recording: Recording
 
     @property
     def target(self) -> Target:
-        """The pool as it is watched."""
-        engine = self.pool.spec.engine
-        return Target(NAMESPACE, self.pool.metadata.name, adapter_for(engine.type), engine.version)
+        """The pools as they are watched."""
+        engines = [(pool.metadata.name, pool.spec.engine) for pool in self.manifests.pools]
+        watched = tuple(WatchedPool(name, adapter_for(engine.type), engine.version) for name, engine in engines)
+        policy = self.manifests.policy
+        return Target(NAMESPACE, watched, policy.metadata.name if policy else None)
+
+    @property
+    def ports(self) -> set[int]:
+        """What pods listen on."""
+        gateway = {HTTP_PORT, READY_PORT, WEB_PORT} if self.manifests.policy else set()
+        return {pool.adapter.port for pool in self.target.pools} | gateway
 
     def on(self, cluster: Cluster, console: Console) -> None:
-        """Install Mixserve, apply the pool, send the ramp.
+        """Install Mixserve, apply the example, send the ramp.
 
         Raises:
-            NotShownError: the pool did not grow and shrink again, or requests failed.
+            NotShownError: no pool grew and shrank again, or requests failed.
         """
         what = "Installing CRDs, catalogue and RBAC of the chart; starting the operator under its ServiceAccount"
         console.print(what, soft_wrap=True)
         with installed(cluster.kubeconfig, webhook=True):
             window = format_duration(self.profile.stabilization)
-            command = f"kubectl apply -f {shlex.quote(str(self.manifest))}"
+            command = f"kubectl apply -f {shlex.quote(str(self.manifests.path))}"
             console.print(f"{command}  (with scaleDown.stabilization {window})", soft_wrap=True)
-            kubectl.apply(cluster.kubeconfig, [self.applied], namespace=NAMESPACE)
+            kubectl.apply(cluster.kubeconfig, self.manifests.objects, namespace=NAMESPACE)
             asyncio.run(self.show(cluster.kubeconfig, console))
-            console.print("kubectl get llmservingpools")
-            pools = kubectl.run(cluster.kubeconfig, "get", "llmservingpools", "--namespace", NAMESPACE)
-            console.print(pools.rstrip(), highlight=False, soft_wrap=True)
+            kinds = "llmservingpools" + (",routingpolicies" if self.manifests.policy else "")
+            console.print(f"kubectl get {kinds}")
+            found = kubectl.run(cluster.kubeconfig, "get", kinds, "--namespace", NAMESPACE)
+            console.print(found.rstrip(), highlight=False, soft_wrap=True)
         if reasons := failures(summarise(self.recording)):
             raise NotShownError("; ".join(reasons))
 
     async def show(self, kubeconfig: Path, console: Console) -> None:
-        console.print(f"Waiting for the pool to be Ready: {self.profile.start_note}")
+        gateway = " and the gateway" if self.manifests.policy else ""
+        console.print(f"Waiting for all pools{gateway} to be Ready: {self.profile.start_note}", soft_wrap=True)
         await wait_until_ready(kubeconfig=kubeconfig, target=self.target, deadline_s=self.profile.ready_deadline_s)
-        with live_table(console) as show:
+        with live_table(console, self.recording) as show:
             await drive(
                 kubeconfig=kubeconfig,
                 target=self.target,
-                model=self.pool.served_names[0],
+                model=self.manifests.model,
                 arrivals=self.sample.arrivals,
                 recording=self.recording,
                 show=show,
                 settle_s=self.profile.settle_s,
             )
+        self._in_order_of_tiers()
+
+    def _in_order_of_tiers(self) -> None:
+        """All tiers of the policy from the cheapest, those without requests too; what no tier got is left out."""
+        if policy := self.manifests.policy:
+            counted = self.recording.spending
+            self.recording.spending = {tier.name: counted.get(tier.name, Spending()) for tier in policy.spec.tiers}
 
 
 def _run_on_cluster(run: _Run, logs: Path, console: Console) -> Path | None:
@@ -202,12 +192,14 @@ def _finish(recording: Recording, *, output: Path, logs: Path | None, console: C
     png, page, data = output / "timeline.png", output / "timeline.html", output / "recording.json"
     write_png(recording, png)
     write_html(recording, summary, page)
-    data.write_text(json.dumps(recording.to_json()), encoding="utf-8")
+    data.write_text(recording.to_json(), encoding="utf-8")
     console.print(f"\nSummary ({recording.engine})", style="bold")
     for name, value in summary_rows(summary):
-        console.print(f"  {name:14} {value}", highlight=False)
+        console.print(f"  {name:14} {value}", highlight=False, soft_wrap=True)
     console.print("  Decisions")
     for decision in recording.decisions:
-        console.print(f"    {decision.at_s:4.0f} s  {decision.message}", highlight=False, soft_wrap=True)
+        console.print(
+            f"    {decision.at_s:4.0f} s  {decision.pool}: {decision.message}", highlight=False, soft_wrap=True
+        )
     files = (png, page, data, *([logs] if logs else []))
     return DemoResult(failures=tuple(failures(summary)), files=files)

@@ -2,54 +2,86 @@
 
 import html
 import io
-import json
+from collections import Counter
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from mixserve_devcluster.demo.recording import Decision, Recording, Sample, Summary
+from mixserve_devcluster.demo.recording import Recording
+from mixserve_devcluster.demo.spending import total
+from mixserve_devcluster.demo.summary import Summary, summary_rows
 
-# Okabe and Ito's palette: told apart by colour-blind readers too.
-_BLUE, _ORANGE, _GREEN, _RED, _GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"
+# Okabe and Ito's palette: told apart by colour-blind readers too. From the cheapest pool to the ablest.
+_COLOURS = ("#009E73", "#0072B2", "#D55E00", "#CC79A7", "#56B4E9")
+_ORANGE, _GREY = "#E69F00", "#777777"
+_BIN_S = 5.0
 
 
 def draw(recording: Recording) -> Figure:
-    """Four panels over one time axis: replicas, requests, KV cache, TTFT."""
-    figure = Figure(figsize=(11, 9), layout="constrained")
-    panels = figure.subplots(4, 1, sharex=True, height_ratios=(3, 3, 2, 2))
-    samples = recording.samples
-    times = [sample.at_s for sample in samples]
-    _replicas(panels[0], times, samples, recording.decisions)
-    panels[1].plot(times, [sample.running for sample in samples], color=_BLUE, label="running")
-    panels[1].plot(times, [sample.waiting for sample in samples], color=_RED, label="waiting")
-    panels[1].set_ylabel("requests")
-    panels[2].plot(times, [_percent(sample.kv_cache_usage) for sample in samples], color=_GREEN, label="KV-cache usage")
-    panels[2].set_ylabel("%")
-    panels[3].plot(times, [sample.ttft_p95_s for sample in samples], color=_ORANGE, label="TTFT p95, last 15 s")
+    """Four panels over one time axis: requests by tier, replicas and load by pool, TTFT."""
+    figure = Figure(figsize=(11, 10), layout="constrained")
+    panels = figure.subplots(4, 1, sharex=True, height_ratios=(2, 3, 3, 2))
+    times = [sample.at_s for sample in recording.samples]
+    _requests(panels[0], recording)
+    _replicas(panels[1], times, recording)
+    _load(panels[2], times, recording)
+    ttfts = [sample.ttft_p95_s for sample in recording.samples]
+    panels[3].plot(times, ttfts, color=_ORANGE, label="TTFT p95, last 15 s")
     panels[3].set(ylabel="seconds", xlabel="seconds since the load began")
     for panel in panels:
         panel.grid(alpha=0.3)
-        panel.legend(loc="upper right", frameon=False)
+        if panel.get_legend_handles_labels()[0]:
+            panel.legend(loc="upper left", frameon=False)
         panel.set_ylim(bottom=0)
-    figure.suptitle(f"Mixserve demo: {recording.engine}\n{recording.workload}", fontsize="medium")
+    figure.suptitle(f"Mixserve demo: {recording.engine}\n{recording.workload}{_saved(recording)}", fontsize="medium")
     return figure
 
 
-def _percent(share: float | None) -> float | None:
-    return None if share is None else 100 * share
+def _saved(recording: Recording) -> str:
+    saved = total(recording.spending.values()).saved_percent
+    if saved is None:
+        return ""
+    return f"\nby the prices of tokens {saved:.0f} % cheaper than always {list(recording.spending)[-1]}"
 
 
-def _replicas(panel: Any, times: Sequence[float], samples: Sequence[Sample], decisions: Sequence[Decision]) -> None:
-    panel.step(times, [sample.replicas for sample in samples], where="post", color=_BLUE, linewidth=2, label="replicas")
-    panel.step(times, [sample.ready for sample in samples], where="post", color=_GREEN, label="ready")
-    panel.step(times, [sample.draining for sample in samples], where="post", color=_GREY, label="draining")
-    for decision in decisions:
+def _requests(panel: Any, recording: Recording) -> None:
+    """Of every tier, one upon the other; those of the cheapest are at the bottom."""
+    sent = Counter((result.tier, result.sent_at_s // _BIN_S) for result in recording.results)
+    bins = range(int(max((place for _, place in sent), default=0.0)) + 1)
+    bottom = [0.0] * len(bins)
+    for tier, colour in zip(recording.spending or [""], cycle(_COLOURS), strict=False):
+        rates = [sent[tier, float(place)] / _BIN_S for place in bins]
+        begins = [place * _BIN_S for place in bins]
+        panel.bar(begins, rates, _BIN_S, bottom, align="edge", color=colour, alpha=0.8, label=tier or "all")
+        bottom = [low + rate for low, rate in zip(bottom, rates, strict=True)]
+    panel.set_ylabel("requests/s by tier")
+
+
+def _replicas(panel: Any, times: Sequence[float], recording: Recording) -> None:
+    wanted, ready = recording.of_pools("replicas"), recording.of_pools("ready")
+    for place, (name, colour) in enumerate(zip(wanted, cycle(_COLOURS), strict=False)):
+        # A little apart, as pools of one size would hide each other.
+        apart = 0.04 * place
+        panel.step(
+            times, [count + apart for count in wanted[name]], where="post", color=colour, linewidth=2, label=name
+        )
+        panel.step(times, [count + apart for count in ready[name]], where="post", color=colour, linestyle=":")
+    for decision in recording.decisions:
         panel.axvline(decision.at_s, color=_GREY, alpha=0.3, linewidth=0.8)
-    panel.set_ylabel("pods")
+    panel.set_ylabel("replicas (dotted: ready)")
     panel.yaxis.get_major_locator().set_params(integer=True)
+
+
+def _load(panel: Any, times: Sequence[float], recording: Recording) -> None:
+    running, waiting = recording.of_pools("running"), recording.of_pools("waiting")
+    for name, colour in zip(running, cycle(_COLOURS), strict=False):
+        panel.plot(times, running[name], color=colour, label=name)
+        panel.plot(times, waiting[name], color=colour, linestyle=":")
+    panel.set_ylabel("running (dotted: waiting)")
 
 
 def write_png(recording: Recording, path: Path) -> None:
@@ -68,35 +100,14 @@ def write_html(recording: Recording, summary: Summary, path: Path) -> None:
         workload=html.escape(recording.workload),
         summary=_rows(summary_rows(summary)),
         svg=svg[svg.index("<svg") :],
-        decisions=_rows([(f"{decision.at_s:.0f} s", decision.message) for decision in recording.decisions]),
-        data=json.dumps(recording.to_json()).replace("<", "\\u003c"),
+        decisions=_rows([(f"{one.at_s:.0f} s", f"{one.pool}: {one.message}") for one in recording.decisions]),
+        data=recording.to_json().replace("<", "\\u003c"),
     )
     path.write_text(page, encoding="utf-8")
 
 
 def _rows(rows: Sequence[tuple[str, str]]) -> str:
     return "".join(f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>" for name, value in rows)
-
-
-def summary_rows(summary: Summary) -> list[tuple[str, str]]:
-    """The summary as pairs of name and value, for people."""
-    return [
-        ("Requests", f"{summary.requests}, {summary.failed} failed"),
-        ("Answer tokens", f"{summary.answer_tokens:,}"),
-        ("TTFT", f"median {_seconds(summary.ttft_median_s)}, p95 {_seconds(summary.ttft_p95_s)}"),
-        ("Replicas", f"{summary.smallest} to {summary.peak}, {summary.last} at the end"),
-        (
-            "Replica hours",
-            (
-                f"{summary.replica_hours:.3f}; the peak held all the time: {summary.peak_replica_hours:.3f} "
-                f"(saved {summary.saved_percent:.0f} %)"
-            ),
-        ),
-    ]
-
-
-def _seconds(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f} s"
 
 
 _PAGE = """<!doctype html>

@@ -1,10 +1,12 @@
-"""Looks at the pool once a second: Deployments, pods, engine metrics, the pool's last decision."""
+"""Looks at the pools once a second: Deployments, pods, engine metrics, each pool's last decision."""
 
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,12 +17,15 @@ from kubernetes.aio.client.exceptions import ApiException
 from kubernetes.aio.dynamic import DynamicClient
 from kubernetes.aio.dynamic.exceptions import ResourceNotFoundError
 
+from mixserve.api.gateway_names import GATEWAY, WEB_PORT
 from mixserve.api.names import API_VERSION, LABEL_POOL, LABEL_ROUTABLE
 from mixserve.api.observation import EngineSample
 from mixserve.engines.protocol import EngineAdapter
 from mixserve.observe.scrape import scrape
+from mixserve_devcluster import service_endpoints
 from mixserve_devcluster.demo.client import Client
-from mixserve_devcluster.demo.recording import Recording, Sample, percentile
+from mixserve_devcluster.demo.recording import PoolSample, Recording, Sample, percentile
+from mixserve_devcluster.demo.spending import Spending, read_spending
 from mixserve_devcluster.errors import DevClusterError
 
 # What "now" means for the TTFT: long enough for a percentile, short enough to show a change.
@@ -32,13 +37,40 @@ class WatchError(DevClusterError):
 
 
 @dataclass(frozen=True)
-class Target:
-    """The pool to watch."""
+class WatchedPool:
+    """A pool, and how its engines are read."""
 
-    namespace: str
     name: str
     adapter: EngineAdapter
     version: str
+
+    def url(self, pod: Mapping[str, Any]) -> str:
+        """Of the engine in one of its pods."""
+        return f"http://{pod['status']['podIP']}:{self.adapter.port}"
+
+
+@dataclass(frozen=True)
+class Target:
+    """What to watch.
+
+    Attributes:
+        pools: one or more.
+        policy: whose requests go through the gateway; None: they go to the pools' pods.
+    """
+
+    namespace: str
+    pools: tuple[WatchedPool, ...]
+    policy: str | None = None
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Objects of the namespace, as they were at one time."""
+
+    pods: list[dict[str, Any]]
+    deployments: list[dict[str, Any]]
+    services: list[dict[str, Any]]
+    pools: list[dict[str, Any]]
 
 
 class Watcher:
@@ -51,7 +83,7 @@ class Watcher:
 
     @classmethod
     async def connect(cls, *, kubeconfig: Path, session: aiohttp.ClientSession, target: Target) -> Self:
-        """Read the cluster's discovery once; the kubeconfig's user has to see pods, Deployments and pools.
+        """Read the cluster's discovery once; the kubeconfig's user has to see workloads, Services and our kinds.
 
         Raises:
             WatchError: from here on, whenever the API server does not answer or refuses.
@@ -70,59 +102,103 @@ class Watcher:
         """What has to be closed in the end."""
         return self._api.client
 
-    async def pool(self) -> dict[str, Any]:
-        """The pool as the API server has it."""
-        with _clear_errors(f"LLMServingPool {self._target.name}"):
-            kind = await self._api.resources.get(api_version=API_VERSION, kind="LLMServingPool")
-            found = await self._api.get(kind, name=self._target.name, namespace=self._target.namespace)
-        return dict(found.to_dict())
-
-    async def _owned(self, api_version: str, kind: str) -> list[dict[str, Any]]:
-        with _clear_errors(f"{kind}s of {self._target.name}"):
+    async def _listed(self, api_version: str, kind: str) -> list[dict[str, Any]]:
+        with _clear_errors(f"{kind} objects in {self._target.namespace}"):
             resource = await self._api.resources.get(api_version=api_version, kind=kind)
-            found = await self._api.get(
-                resource,
-                namespace=self._target.namespace,
-                label_selector=f"{LABEL_POOL}={self._target.name}",
-            )
+            found = await self._api.get(resource, namespace=self._target.namespace)
         return [dict(item) for item in found.to_dict()["items"]]
+
+    async def _see(self) -> _Seen:
+        return _Seen(
+            pods=await self._listed("v1", "Pod"),
+            deployments=await self._listed("apps/v1", "Deployment"),
+            services=await self._listed("v1", "Service"),
+            pools=await self.pools(),
+        )
+
+    async def pools(self) -> list[dict[str, Any]]:
+        """The watched pools as the API server has them."""
+        names = {pool.name for pool in self._target.pools}
+        return [pool for pool in await self._listed(API_VERSION, "LLMServingPool") if pool["metadata"]["name"] in names]
+
+    async def not_ready(self) -> list[str]:
+        """What there is to wait for before requests are sent, with what the conditions say; empty: nothing."""
+        seen = await self._see()
+        objects = {f"pool {pool.name}": _named(seen.pools, pool.name) for pool in self._target.pools}
+        if policy := self._target.policy:
+            objects[f"policy {policy}"] = _named(await self._listed(API_VERSION, "RoutingPolicy"), policy)
+        found = [f"{name}: {_why_not_ready(one)}" for name, one in objects.items() if not _is_ready(one)]
+        wanted = _named(seen.deployments, GATEWAY).get("spec", {}).get("replicas", 1) if policy else 0
+        ready = len(_gateways(seen))
+        return [*found, *([f"the gateway: {ready} of {wanted} pods are ready"] if ready < wanted else [])]
 
     async def look(self, client: Client, began_s: float) -> Sample:
         """Take one sample and refresh the client's endpoints."""
-        pods = await self._owned("v1", "Pod")
-        deployments = await self._owned("apps/v1", "Deployment")
-        status = (await self.pool()).get("status") or {}
-        live = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
-        routable = [pod for pod in live if _is_routable(pod)]
+        seen = await self._see()
+        found = self._endpoints(seen)
         client.endpoints.clear()
-        client.endpoints.update({pod["metadata"]["name"]: self._url(pod) for pod in routable if _is_ready(pod)})
-        engines = [sample for sample in await self._scrape(pods) if isinstance(sample, EngineSample)]
+        client.endpoints.update(found)
+        answered = Counter(result.pool for result in client.results if not result.error)
         now_s = time.monotonic() - began_s
         return Sample(
             at_s=now_s,
-            replicas=sum(deployment["spec"]["replicas"] for deployment in deployments),
-            ready=len(client.endpoints),
+            pools={
+                pool.name: await self._pool_sample(pool, seen, answered[pool.name if self._target.policy else ""])
+                for pool in self._target.pools
+            },
+            ttft_p95_s=_recent_ttft(client, now_s),
+        )
+
+    def _endpoints(self, seen: _Seen) -> dict[str, str]:
+        """Base URLs by name, of gateways or, without any, of engines."""
+        if self._target.policy:
+            return {address: f"http://{address}:{port}" for address, port in _gateways(seen)}
+        return {
+            pod["metadata"]["name"]: pool.url(pod)
+            for pool in self._target.pools
+            for pod in _owned(seen.pods, pool.name)
+            if _takes_requests(pod) and _is_ready(pod)
+        }
+
+    async def _pool_sample(self, pool: WatchedPool, seen: _Seen, answered: int) -> PoolSample:
+        pods = _owned(seen.pods, pool.name)
+        routable = [pod for pod in pods if _takes_requests(pod)]
+        engines = [sample for sample in await self._scrape(pool, pods) if isinstance(sample, EngineSample)]
+        status = _named(seen.pools, pool.name).get("status") or {}
+        return PoolSample(
+            replicas=sum(deployment["spec"]["replicas"] for deployment in _owned(seen.deployments, pool.name)),
+            ready=sum(_is_ready(pod) for pod in routable),
             starting=sum(not _is_ready(pod) for pod in routable),
             draining=len(pods) - len(routable),
             running=sum(engine.running for engine in engines),
             waiting=sum(engine.waiting for engine in engines),
             kv_cache_usage=sum(engine.kv_cache_usage for engine in engines) / len(engines) if engines else None,
-            ttft_p95_s=_recent_ttft(client, now_s),
+            answered=answered,
             decision=(status.get("lastDecision") or {}).get("message", ""),
         )
 
-    def _url(self, pod: Mapping[str, Any]) -> str:
-        return f"http://{pod['status']['podIP']}:{self._target.adapter.port}"
+    async def _scrape(self, pool: WatchedPool, pods: list[dict[str, Any]]) -> list[object]:
+        page = pool.adapter.metrics_page(pool.version)
+        read = partial(scrape, self._session, page=page, now_s=time.time())
+        return await asyncio.gather(*(read(url=pool.url(pod) + page.path) for pod in pods if _is_ready(pod)))
 
-    async def _scrape(self, pods: list[dict[str, Any]]) -> list[object]:
-        page = self._target.adapter.metrics_page(self._target.version)
-        return await asyncio.gather(
-            *(
-                scrape(session=self._session, url=self._url(pod) + page.path, page=page, now_s=time.time())
-                for pod in pods
-                if _is_ready(pod)
-            )
-        )
+    async def prices(self) -> dict[str, dict[str, str]]:
+        """What the tokens of each pool cost, as its status has it; empty where that is not known."""
+        found = await self.pools()
+        return {
+            pool.name: (_named(found, pool.name).get("status") or {}).get("prices") or {} for pool in self._target.pools
+        }
+
+    async def spending(self) -> dict[str, Spending]:
+        """What the gateways have counted for the policy, by tier; empty without a policy.
+
+        Raises:
+            SpendingError: one of them does not say.
+        """
+        if not self._target.policy:
+            return {}
+        pages = [f"http://{address}:{WEB_PORT}/metrics" for address, _ in _gateways(await self._see())]
+        return await read_spending(self._session, pages, self._target.policy)
 
     async def record(self, *, client: Client, recording: Recording, show: Callable[[Sample], None]) -> None:
         """Sample once a second until cancelled."""
@@ -145,13 +221,42 @@ def _clear_errors(what: str) -> Iterator[None]:
         raise WatchError(f"the API server does not give {what}: {error!r}") from error
 
 
-def _is_routable(pod: Mapping[str, Any]) -> bool:
-    return bool((pod["metadata"].get("labels") or {}).get(LABEL_ROUTABLE) == "true")
+def _named(objects: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    return next((one for one in objects if one["metadata"]["name"] == name), {})
 
 
-def _is_ready(pod: Mapping[str, Any]) -> bool:
-    conditions = pod["status"].get("conditions") or []
-    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+def _owned(objects: list[dict[str, Any]], pool: str) -> list[dict[str, Any]]:
+    return [one for one in objects if (one["metadata"].get("labels") or {}).get(LABEL_POOL) == pool]
+
+
+def _gateways(seen: _Seen) -> list[service_endpoints.Address]:
+    """Where gateways that are ready take requests."""
+    service = _named(seen.services, GATEWAY)
+    selector = (service.get("spec", {}).get("selector") or {}).items()
+    pods = [pod for pod in seen.pods if selector and selector <= (pod["metadata"].get("labels") or {}).items()]
+    return service_endpoints.addresses(service, pods, "http") if pods else []
+
+
+def _takes_requests(pod: Mapping[str, Any]) -> bool:
+    metadata = pod["metadata"]
+    return not metadata.get("deletionTimestamp") and (metadata.get("labels") or {}).get(LABEL_ROUTABLE) == "true"
+
+
+def _conditions(thing: Mapping[str, Any]) -> list[Mapping[str, str]]:
+    return (thing.get("status") or {}).get("conditions") or []
+
+
+def _is_ready(thing: Mapping[str, Any]) -> bool:
+    """Of a pod, a pool or a policy."""
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in _conditions(thing))
+
+
+def _why_not_ready(thing: Mapping[str, Any]) -> str:
+    """The conditions that say what is wrong, in one line."""
+    wrong = [
+        f"{one['type']}: {one['reason']}: {one['message']}" for one in _conditions(thing) if one["status"] != "True"
+    ]
+    return "; ".join(wrong) or "it has no status yet: does the operator run?"
 
 
 def _recent_ttft(client: Client, now_s: float) -> float | None:

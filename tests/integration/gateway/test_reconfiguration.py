@@ -6,9 +6,11 @@ import asyncio
 
 import aiohttp
 
-from support.envoy import running_gateway
+from mixserve.gateway.deciding import Verdict
+from mixserve.plan.envoy.clusters import endpoints
+from support.envoy import deciding_for, running_gateway
 from support.scripted_engine import Script, scripted_engine, whole_stream
-from support.tables import pool, table
+from support.tables import policy, pool, table
 from support.waiting_in_loop import eventually, running
 
 CHAT = "/v1/chat/completions"
@@ -122,3 +124,22 @@ async def test_a_new_envoy_goes_on_with_the_files(small, http):
                 return await response.read() == whole_stream("small")
 
         assert await answered()
+
+
+async def test_the_process_goes_and_comes_back_under_load(small, large):
+    one = table(pool("p", small), pool("q", large), policy("auto", ("q",)))
+    verdict = Verdict(chain="auto/t1/q", labels={})
+    async with running_gateway(one, deciding_for(verdict)) as gateway:
+        named, decided = Load(gateway.url, "p"), Load(gateway.url, "auto")
+        async with running(named.run()), running(decided.run()):
+            await decided.more()
+            await gateway.server.stop()
+            await named.more(200)
+            await gateway.restart_process()
+            gateway.discovery.update({entry.name: endpoints(entry, {}) for entry in one.pools})
+            before = len(decided.answered)
+            await named.more(200)
+        assert named.failed == []
+        assert len(decided.answered) > before
+        assert decided.failed
+        assert all("cannot decide at the moment" in failure for failure in decided.failed)

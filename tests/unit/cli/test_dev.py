@@ -205,7 +205,7 @@ def test_a_binary_that_cannot_be_built_is_a_clear_error(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    "command", [["up"], ["up", "--foreground"], ["demo", "--pool", str(checkout() / "examples/quickstart/pool.yaml")]]
+    "command", [["up"], ["up", "--foreground"], ["demo", "--example", str(checkout() / "examples/routing")]]
 )
 def test_elsewhere_than_on_linux_kind_is_named_and_nothing_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]

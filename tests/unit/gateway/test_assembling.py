@@ -135,3 +135,12 @@ def test_what_cannot_be_read_is_left_out_and_told_of() -> None:
         ("object_unreadable", "LLMServingPool", "two"),
         ("object_unreadable", "RoutingPolicy", "auto"),
     ]
+
+
+def test_adapters_are_names_of_their_pool() -> None:
+    adapters = [{"name": "sql", "source": "pvc://adapters/sql"}, {"name": "auto", "source": "pvc://adapters/auto"}]
+    manifest = pool_manifest("one")["spec"]["model"]
+    older = policy("auto", created="2025-01-01T00:00:00Z")
+    made = table(pool("one", model={**manifest, "adapters": adapters}), older)
+    assert names(made) == {"one": ("one", "sql"), "auto": ("auto",)}
+    assert made.pools[0].adapters == {"sql", "auto"}

@@ -71,8 +71,10 @@ class World:
         self.asked.append((pool.name, timeout_s))
         return self._answer
 
-    async def decided(self, sent: bytes, *, pool: str | None = None, **more: str) -> Verdict | Refusal:
-        question = Question(policy=None if pool else "auto", pool=pool, body=sent, **more)
+    async def decided(
+        self, sent: bytes, *, policy: str = "auto", pool: str | None = None, **more: str
+    ) -> Verdict | Refusal:
+        question = Question(policy=None if pool else policy, pool=pool, body=sent, **more)
         found = self.router.decide(question)
         return found if isinstance(found, Verdict | Refusal) else await found
 
@@ -109,10 +111,14 @@ async def test_a_pool_that_envoy_spreads_itself_gets_no_endpoints() -> None:
     assert (found.chain, found.labels) == (None, None)
 
 
-async def test_what_this_process_has_not_heard_of_yet_is_to_be_tried_again() -> None:
-    found = await World().decided(body("new"), pool="new")
+async def test_a_policy_that_this_process_has_not_heard_of_yet_is_to_be_tried_again() -> None:
+    found = await World().decided(body("new"), policy="new")
     assert isinstance(found, Refusal)
     assert (found.status, found.retry_after_s) == (503, 1)
+
+
+async def test_a_pool_that_this_process_has_not_heard_of_yet_is_left_to_envoy() -> None:
+    assert await World().decided(body("new"), pool="new") == Verdict()
 
 
 @pytest.mark.parametrize("sent", [b"{", b"[]", b'{"model": "auto"}', b'{"model": 3, "messages": []}'])
@@ -219,5 +225,6 @@ async def test_a_new_table_is_decided_by_at_once() -> None:
     world = World()
     world.router.know(RoutingTable(namespace="llm", pools=(pool("new", "10.0.0.9:8000"),)))
     world.router.see(lambda _: Missing(MissingReason.NOT_SCRAPED), now_s=0.0)
-    assert isinstance(await world.decided(body("small"), pool="small"), Refusal)
+    assert isinstance(await world.decided(body()), Refusal)
+    assert (await world.verdict(body("small"), pool="small")).endpoints == ()
     assert (await world.verdict(body("new"), pool="new")).endpoints == ("10.0.0.9:8000",)

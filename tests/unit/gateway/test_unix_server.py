@@ -122,3 +122,14 @@ async def test_a_socket_that_was_left_behind_is_replaced(path):
     await server.stop()
     with pytest.raises(FileNotFoundError):
         await asyncio.open_unix_connection(path)
+
+
+async def test_the_end_of_the_server_ends_its_connections(path):
+    server = UnixServer(path, {"/": lambda _request: response(200, {})})
+    await server.start()
+    reader, writer = await asyncio.open_unix_connection(path)
+    writer.write(post("/"))
+    await reader.readuntil(b"\r\n\r\n")
+    await server.stop()
+    assert await reader.read() == b""
+    writer.close()

@@ -29,7 +29,7 @@ _COUNTERS: tuple[tuple[str, str, Callable[[Sums], float]], ...] = (
         lambda s: float(s.dearest_cost_usd),
     ),
     ("retries", "Tries beyond the first, on whatever replica or pool.", lambda s: s.retries),
-    ("requests_without_usage", "Answered requests whose tokens are not known.", lambda s: s.without_usage),
+    ("requests_without_usage", "Requests that a pool answered without telling tokens.", lambda s: s.without_usage),
 )
 
 _HISTOGRAMS: tuple[tuple[str, str, tuple[float, ...], Callable[[Sums], Histogram]], ...] = (

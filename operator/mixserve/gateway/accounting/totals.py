@@ -55,7 +55,7 @@ class Sums(msgspec.Struct):
         dearest_cost_usd: what the same tokens would have cost from the policy's largest tier; as `cost_usd` where no
             policy decided.
         retries: tries beyond the first.
-        without_usage: answered requests of which no tokens are known.
+        without_usage: requests that a pool answered and of which no tokens are known.
         duration: of all answers, in seconds.
         first_byte: until streamed answers began, in seconds.
     """

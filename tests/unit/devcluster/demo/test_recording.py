@@ -1,22 +1,12 @@
-import dataclasses
+import json
+from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
-from mixserve_devcluster.demo.client import Result
-from mixserve_devcluster.demo.recording import Recording, failures, percentile, summarise
-from support.demo_samples import QUIET
-
-
-def recording(*replicas: int, results: tuple[Result, ...] = ()) -> Recording:
-    record = Recording(engine="simulated", workload="test")
-    for at_s, count in enumerate(replicas):
-        record.add(dataclasses.replace(QUIET, at_s=100.0 * at_s, replicas=count))
-    record.results.extend(results)
-    return record
-
-
-GOOD = Result(sent_at_s=1.0, ttft_s=0.5, duration_s=2.0, answer_tokens=10, pod="a")
-BAD = Result(sent_at_s=2.0, ttft_s=None, duration_s=0.0, answer_tokens=0, pod="a", error="the stream was cut short")
+from mixserve_devcluster.demo.recording import Recording, percentile
+from mixserve_devcluster.demo.spending import Spending
+from support.demo_samples import QUIET_POOL, sample_of
 
 
 @pytest.mark.parametrize(("share", "value"), [(0.5, 5), (0.95, 10), (0.1, 1), (1.0, 10)])
@@ -28,40 +18,35 @@ def test_nothing_has_no_percentile():
     assert percentile([], 0.95) is None
 
 
-def test_a_summary_adds_replica_hours_up_against_the_peak():
-    summary = summarise(recording(1, 3, 1, 1, results=(GOOD,)))
-    assert (summary.smallest, summary.peak, summary.last) == (1, 3, 1)
-    assert summary.replica_hours == pytest.approx((1 + 3 + 1) * 100 / 3600)
-    assert summary.peak_replica_hours == pytest.approx(3 * 300 / 3600)
-    assert summary.saved_percent == pytest.approx(100 * (1 - 5 / 9))
+def test_a_pools_share_is_of_all_answers_and_unknown_before_the_first():
+    sample = sample_of(1.0, small=replace(QUIET_POOL, answered=3), large=replace(QUIET_POOL, answered=1))
+    assert (sample.share("small"), sample.share("large")) == (0.75, 0.25)
+    assert sample_of(0.0, small=QUIET_POOL).share("small") is None
 
 
-def test_an_empty_recording_has_a_summary_too():
-    summary = summarise(Recording(engine="simulated", workload="test"))
-    assert summary.requests == 0
-    assert summary.saved_percent == 0.0
-    assert summary.ttft_median_s is None
-
-
-def test_a_run_that_grows_and_shrinks_without_failures_has_shown_everything():
-    assert failures(summarise(recording(1, 3, 1, results=(GOOD,)))) == []
-
-
-@pytest.mark.parametrize(
-    ("record", "reason"),
-    [
-        (recording(1, 3, 1), "no request was sent"),
-        (recording(1, 1, 1, results=(GOOD,)), "the pool did not scale up: it stayed at 1"),
-        (recording(1, 3, 2, results=(GOOD,)), "the pool did not scale down again: it ended at 2"),
-        (recording(1, 3, 1, results=(GOOD, BAD)), "1 of 2 requests failed: the stream was cut short"),
-    ],
-)
-def test_a_run_that_did_not_show_it_says_why(record, reason):
-    assert failures(summarise(record)) == [reason]
-
-
-def test_a_decision_is_kept_once_at_the_time_when_it_appeared():
+def test_a_decision_is_kept_once_per_pool_at_the_time_when_it_appeared():
     record = Recording(engine="simulated", workload="test")
     for at_s, decision in enumerate(["", "up", "up", "down"]):
-        record.add(dataclasses.replace(QUIET, at_s=float(at_s), decision=decision))
-    assert [(item.at_s, item.message) for item in record.decisions] == [(1.0, "up"), (3.0, "down")]
+        record.add(
+            sample_of(
+                float(at_s), small=replace(QUIET_POOL, decision=decision), large=replace(QUIET_POOL, decision="hold")
+            )
+        )
+    assert [(item.at_s, item.pool, item.message) for item in record.decisions] == [
+        (0.0, "large", "hold"),
+        (1.0, "small", "up"),
+        (3.0, "small", "down"),
+    ]
+
+
+def test_a_field_over_time_is_by_pool():
+    record = Recording(engine="simulated", workload="test")
+    assert record.of_pools("replicas") == {}
+    for replicas in (1, 2):
+        record.add(sample_of(0.0, small=replace(QUIET_POOL, replicas=replicas), large=QUIET_POOL))
+    assert record.of_pools("replicas") == {"small": [1, 2], "large": [1, 1]}
+
+
+def test_money_is_exact_in_the_file():
+    record = Recording(engine="simulated", workload="test", spending={"small": Spending(cost_usd=Decimal("0.1000001"))})
+    assert json.loads(record.to_json())["spending"]["small"]["cost_usd"] == "0.1000001"

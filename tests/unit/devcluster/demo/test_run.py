@@ -3,7 +3,6 @@ from __future__ import annotations
 import contextlib
 import io
 import socket
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,60 +14,21 @@ from mixserve_devcluster import binaries
 from mixserve_devcluster.cluster import Cluster
 from mixserve_devcluster.demo import run
 from mixserve_devcluster.demo.profiles import PROFILES
-from mixserve_devcluster.demo.run import DemoResult, ManifestError, demo_pool, run_demo
+from mixserve_devcluster.demo.run import DemoResult, run_demo
 from mixserve_devcluster.errors import BuildError, DevClusterError, PlatformError, PortError
 from mixserve_devcluster.records import ClusterPaths, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-EXAMPLE = Path(__file__).parents[4] / "examples/quickstart/pool.yaml"
-WINDOW = timedelta(seconds=15)
-
-
-def test_the_window_is_short_and_the_rest_as_in_the_manifest(tmp_path: Path) -> None:
-    manifest = tmp_path / "pool.yaml"
-    manifest.write_text(
-        EXAMPLE.read_text() + "  drainTimeout: 7m\n  autoscaling: {targets: {waitingRequestsPerReplica: 9}}\n"
-    )
-    spec = demo_pool(manifest, stabilization=WINDOW)["spec"]
-    assert spec["autoscaling"] == {
-        "targets": {"waitingRequestsPerReplica": 9},
-        "scaleDown": {"stabilization": "15s"},
-    }
-    assert spec["drainTimeout"] == "7m"
-
-
-def test_what_is_null_counts_as_absent(tmp_path: Path) -> None:
-    manifest = tmp_path / "pool.yaml"
-    manifest.write_text(EXAMPLE.read_text() + "  autoscaling:\n")
-    assert demo_pool(manifest, stabilization=WINDOW)["spec"]["autoscaling"] == {"scaleDown": {"stabilization": "15s"}}
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"a: [", "can't be read as the YAML of one LLMServingPool"),
-        (b"\xff\xfe\x00", "can't be read as the YAML of one LLMServingPool"),
-        (b"a: 1\n---\na: 2\n", "can't be read as the YAML of one LLMServingPool"),
-        (b"- 1\n", "is no good LLMServingPool"),
-        (b"", "is no good LLMServingPool"),
-        (b"kind: LLMServingPool\n", "is no good LLMServingPool: .*spec: is needed"),
-        (EXAMPLE.read_bytes() + b"  foo: 1\n", "is no good LLMServingPool: spec.foo: there is no such field"),
-    ],
-)
-def test_a_wrong_manifest_is_refused_with_its_name(tmp_path: Path, content: bytes, message: str) -> None:
-    manifest = tmp_path / "bad.yaml"
-    manifest.write_bytes(content)
-    with pytest.raises(ManifestError, match=f"bad.yaml {message}"):
-        demo_pool(manifest, stabilization=WINDOW)
+EXAMPLE = Path(__file__).parents[4] / "examples/routing"
 
 
 def shown(output: Path) -> tuple[DemoResult, str]:
     """The result of a demo, and what the console shows."""
     console = Console(file=io.StringIO(), width=200)
     result = run_demo(
-        profile=PROFILES["simulated"], manifest=EXAMPLE, trace=None, output=output / "out", console=console
+        profile=PROFILES["simulated"], example=EXAMPLE, trace=None, output=output / "out", console=console
     )
     return result, console.file.getvalue()
 
@@ -151,7 +111,7 @@ def test_a_demo_that_breaks_says_where_its_logs_are(
     ended_with.append(DevClusterError("the pool is not Ready"))
     console = Console(width=300)
     with pytest.raises(DevClusterError, match="not Ready"):
-        run_demo(profile=PROFILES["simulated"], manifest=EXAMPLE, trace=None, output=tmp_path / "out", console=console)
+        run_demo(profile=PROFILES["simulated"], example=EXAMPLE, trace=None, output=tmp_path / "out", console=console)
     [kept] = (tmp_path / "out" / "logs").iterdir()
     assert f"Logs of the operator, the node and the engines: {kept}\n" in capsys.readouterr().out
     assert (kept / "operator.log").exists()
