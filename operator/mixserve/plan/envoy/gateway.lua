@@ -142,24 +142,50 @@ function envoy_on_request(handle)
   -- Otherwise the process is gone or late: the route that there is says what becomes of the request.
 end
 
+-- Runs for each chunk of a stream, so it looks for plain texts only: those searches LuaJIT compiles, patterns it does not.
+
+-- The position of the first character from `at` on that is no blank, and what it is; nil at the end of the text.
+local function after_blanks(text, at)
+  local character = byte(text, at)
+  while character == 32 or character == 10 or character == 13 or character == 9 do
+    at = at + 1
+    character = byte(text, at)
+  end
+  return at, character
+end
+
+-- The position of the bracket that closes the one at `first`; nil if it is not there yet.
+local function object_end(text, first)
+  local depth, at = 1, first + 1
+  while depth > 0 do
+    local closing, opening = find(text, "}", at, true), find(text, "{", at, true)
+    if not closing then return nil end
+    if opening and opening < closing then
+      depth, at = depth + 1, opening + 1
+    else
+      depth, at = depth - 1, closing + 1
+    end
+  end
+  return at - 1
+end
+
 -- The text of the last complete "usage" object, and where an incomplete one begins. A text of the model cannot look like
 -- one: its quotes are escaped.
 local function usage_of(text)
   local found
-  local at = 1
-  while true do
-    local key = find(text, '"usage"', at, true)
-    if not key then return found end
-    local _, before = find(text, "^%s*:%s*", key + 7)
-    local brace = before and before + 1
-    if not brace or brace > #text then return found, key end
-    at = brace
-    if byte(text, brace) == 123 then
-      local _, last = find(text, "^%b{}", brace)
+  local key = find(text, '"usage"', 1, true)
+  while key do
+    local at, character = after_blanks(text, key + 7)
+    if character == 58 then at, character = after_blanks(text, at + 1) end
+    if not character then return found, key end
+    if character == 123 then
+      local last = object_end(text, at)
       if not last then return found, key end
-      found, at = sub(text, brace, last), last + 1
+      found, at = sub(text, at, last), last
     end
+    key = find(text, '"usage"', at, true)
   end
+  return found
 end
 
 -- Engines are told to say what streams use, so they end each with an event without choices. Who has not asked for that
@@ -183,7 +209,7 @@ function envoy_on_response(handle)
   for chunk in handle:bodyChunks() do
     local bytes = chunk:getBytes(0, chunk:length())
     if drops and find(bytes, '"choices":[]', 1, true) then chunk:setBytes(without_usage_event(bytes)) end
-    local text = rest .. bytes
+    local text = rest == "" and bytes or rest .. bytes
     local usage, incomplete = usage_of(text)
     -- For each chunk: nothing is called when a client leaves.
     if usage then handle:streamInfo():dynamicMetadata():set("mixserve", "usage", usage) end
