@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mixserve.route.decision import chain
+from mixserve.route.decision import chain, largest_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,15 +41,21 @@ def chains(table: RoutingTable) -> Iterator[Chain]:
     for policy in table.policies:
         for tier in policy.tiers:
             for target in tier.targets:
-                yield Chain(
-                    name=chain_name(policy.name, tier.name, target.pool),
-                    policy=policy,
-                    attempts=_attempts(
-                        table,
-                        chain(policy, tier.name, target.pool),
-                        per_pool=_ATTEMPTS_PER_POOL if policy.fallback_when else 1,
-                    ),
-                )
+                pools = chain(policy, tier.name, target.pool)
+                yield _chain(table, policy, name=chain_name(policy.name, tier.name, target.pool), pools=pools)
+
+
+def stray(table: RoutingTable, policy: PolicyEntry) -> Chain:
+    """Where a request goes whose decision names a chain that is not there, as while the policy's tiers are edited.
+
+    The process may know the new tiers before Envoy does, and Envoy takes for a request the routes of its beginning.
+    """
+    return _chain(table, policy, name=policy.name, pools=largest_first(policy))
+
+
+def _chain(table: RoutingTable, policy: PolicyEntry, *, name: str, pools: tuple[str, ...]) -> Chain:
+    per_pool = _ATTEMPTS_PER_POOL if policy.fallback_when else 1
+    return Chain(name=name, policy=policy, attempts=_attempts(table, pools, per_pool=per_pool))
 
 
 def _attempts(table: RoutingTable, pools: tuple[str, ...], *, per_pool: int) -> tuple[str, ...]:

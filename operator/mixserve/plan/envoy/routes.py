@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from mixserve.api.pool import RoutingStrategy
-from mixserve.plan.envoy.chains import Chain, chains
+from mixserve.plan.envoy.chains import Chain, chains, stray
 from mixserve.plan.envoy.lua_filter import asks, without_lua
 from mixserve.plan.envoy.openai_errors import CORS_HEADERS, UNKNOWN_MODEL
 from mixserve.plan.envoy.resources import Resource, extension, from_metadata, header, metadata_is, metadata_lacks, typed
@@ -79,8 +79,9 @@ def _by_model(table: RoutingTable) -> Iterator[Resource]:
         for name in pool.served_names:
             yield _pool_route(name, pool)
     for one in chains(table):
-        yield _chain_route(one, table)
+        yield _chain_route(one, table, decided=metadata_is("chain", one.name))
     for policy in table.policies:
+        yield _chain_route(stray(table, policy), table, decided=metadata_is("policy", policy.name))
         for name in policy.served_names:
             yield _undecided(name, policy)
 
@@ -95,11 +96,11 @@ def _pool_route(name: str, pool: PoolEntry) -> Resource:
     return route | ({"metadata": asks("pool", pool.name)} if pool.strategy is RoutingStrategy.PREFIX_AWARE else {})
 
 
-def _chain_route(one: Chain, table: RoutingTable) -> Resource:
-    match = {"prefix": "/", "dynamic_metadata": [metadata_is("chain", one.name)]}
-    decided = [header(f"x-mixserve-{key}", from_metadata(key)) for key in _DECIDED]
+def _chain_route(one: Chain, table: RoutingTable, *, decided: Resource) -> Resource:
+    match = {"prefix": "/", "dynamic_metadata": [decided]}
+    labels = [header(f"x-mixserve-{key}", from_metadata(key)) for key in _DECIDED]
     action = {"route": _attempts(one, table)} if one.attempts else {"direct_response": _text(503, _NO_TARGET)}
-    added = [*decided, _POOL] if one.attempts else decided
+    added = [*labels, _POOL] if one.attempts else labels
     return {"match": match, "response_headers_to_add": added, **action}
 
 
