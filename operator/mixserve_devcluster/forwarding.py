@@ -67,14 +67,17 @@ class Forwarder:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(_closed, writer)
             for address in sorted(self._addresses, key=lambda each: self._open[each]):
-                with contextlib.suppress(OSError, TimeoutError):
+                self._open[address] += 1  # before it is open: others that come now go elsewhere
+                try:
                     pod = await asyncio.wait_for(asyncio.open_connection(*address), _CONNECT_S)
-                    break
+                except (OSError, TimeoutError):
+                    self._open[address] -= 1
+                    continue
+                break
             else:
                 return
-            stack.push_async_callback(_closed, pod[1])
-            self._open[address] += 1
             stack.callback(self._open.subtract, [address])
+            stack.push_async_callback(_closed, pod[1])
             await _both_ways((reader, writer), pod)
 
 

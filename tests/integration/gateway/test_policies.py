@@ -202,6 +202,15 @@ async def test_the_field_that_is_wrong_is_named(tables, small, http):
     assert not small.seen
 
 
+async def test_a_decision_by_tiers_that_envoy_does_not_have_is_followed_to_the_largest(tables, http):
+    """Envoy and the process learn of an edited policy one after the other; the request must not fail for that."""
+    renamed = Verdict(chain="auto/renamed/small", labels={**LABELS, "tier": "renamed"})
+    running = running_gateway(tables(), deciding_for(renamed))
+    async with running as gateway, http.post(gateway.url + CHAT, json=chat()) as response:
+        assert (response.status, (await response.json())["model"]) == (200, "large")
+        assert response.headers["x-mixserve-pool"] == "large"
+
+
 async def test_a_decision_may_take_its_time(tables, http):
     async def later(_question):
         await asyncio.sleep(0.3)

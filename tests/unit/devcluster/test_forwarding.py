@@ -57,6 +57,19 @@ async def test_bytes_go_both_ways_and_an_end_is_passed_on() -> None:
         writer.close()
 
 
+async def test_connections_that_come_at_once_are_shared_as_well() -> None:
+    pods = [Pod("a"), Pod("b")]
+    async with (
+        pods[0].serving() as first,
+        pods[1].serving() as second,
+        Forwarder(lambda: [first, second]).listening("127.0.0.1", 0) as port,
+    ):
+        held = await asyncio.gather(*(connect(port) for _ in range(6)))
+        assert sorted(name for name, _, _ in held) == ["a", "a", "a", "b", "b", "b"]
+        for _, _, writer in held:
+            writer.close()
+
+
 async def test_a_client_that_goes_away_is_gone_for_the_pod() -> None:
     pod = Pod("a")
     async with pod.serving() as address, Forwarder(lambda: [address]).listening("127.0.0.1", 0) as port:
