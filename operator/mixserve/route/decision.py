@@ -97,12 +97,6 @@ def chain(policy: PolicyEntry, tier: str, pool: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([pool, *rest]))
 
 
-def largest_first(policy: PolicyEntry) -> tuple[str, ...]:
-    """Pools in the order in which they are tried for a request of which nothing is known: no able one is wrong."""
-    pools = [target.pool for entry in reversed(policy.tiers) for target in _by_preference(entry)]
-    return tuple(dict.fromkeys(pools if policy.fallback_when else pools[:1]))
-
-
 def _named(policy: PolicyEntry, pool: str | None) -> Decision | None:
     for tier in policy.tiers:
         if pool is not None and pool in {target.pool for target in tier.targets}:

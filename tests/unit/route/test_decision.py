@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mixserve.api.pool import RoutingStrategy
 from mixserve.api.routing_policy import FallbackReason
-from mixserve.route.decision import Cause, Decision, Wish, chain, decide, largest_first
+from mixserve.route.decision import Cause, Decision, Wish, chain, decide
 from mixserve.route.table import PolicyEntry, PoolEntry, RoutingTable, TargetEntry, TierEntry
 
 
@@ -98,11 +98,6 @@ def test_the_chain_goes_through_the_tier_and_then_through_larger_ones() -> None:
     assert chain(policy(), "mid", "spare") == ("spare", "qwen-32b", "llama-70b")
     assert chain(policy(), "large", "llama-70b") == ("llama-70b",)
     assert chain(policy(fallback_when=frozenset()), "small", "qwen-8b") == ("qwen-8b",)
-
-
-def test_where_nothing_is_known_the_largest_tier_is_first() -> None:
-    assert largest_first(policy()) == ("llama-70b", "qwen-32b", "spare", "qwen-8b")
-    assert largest_first(policy(fallback_when=frozenset())) == ("llama-70b",)
 
 
 @given(
