@@ -21,7 +21,7 @@ SETTLE_S = 2.0
 """Envoy reads each file by itself; for so long a pool that no route names any more is kept."""
 
 LEARN_S = 2 * POLL_PAUSE_S + 0.1
-"""So long it may take until Envoy has asked for the first endpoints of a pool; routes that name it before would fail."""
+"""So long it may take until Envoy has asked for a pool's first endpoints; routes that name it before would fail."""
 
 
 class EnvoyFiles:
