@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
     from mixserve.gateway.discovery import EndpointDiscovery
     from mixserve.gateway.envoy_files import EnvoyFiles
     from mixserve.gateway.routing import Router
+    from mixserve.plan.envoy.resources import Resource
     from mixserve.route.table import PoolEntry, RoutingTable
+
+LEAVE_S = 0.3
+"""So long Envoy may take to read routes."""
 
 
 class DataPlane:
@@ -48,15 +53,27 @@ class DataPlane:
         self._sample = sample
         self._table: RoutingTable | None = None
         self._weights: dict[str, LoadWeights] = {}
+        self._told: dict[str, Resource] = {}
+        self._leaving: dict[str, Resource] = {}
 
     async def apply(self, table: RoutingTable) -> None:
-        """Serve by this table from now on."""
+        """Serve by this table from now on.
+
+        A pool that has lost its last replica keeps it in Envoy until no chain names the pool any more: an attempt at an
+        address that nobody answers at is followed by the next pool's, one at a pool without addresses is not.
+        """
+        serving = {pool.name for pool in table.pools if pool.endpoints}
+        self._leaving = {name: one for name, one in self._told.items() if one["endpoints"] and name not in serving}
         self._table = table
         self._weights = {pool.name: self._weights.get(pool.name, LoadWeights()) for pool in table.pools}
         self._router.know(table)
         self._ledger.know(table)
         self.see()
         await self._files.apply(table)
+        if self._leaving:
+            await asyncio.sleep(LEAVE_S)
+            self._leaving = {}
+            self.see()
 
     def see(self) -> None:
         """Take the newest signals of all engines.
@@ -68,7 +85,9 @@ class DataPlane:
             return
         now_s = time.time()
         self._router.see(self._sample, now_s=now_s)
-        self._discovery.update({pool.name: endpoints(pool, self._weigh(pool, now_s)) for pool in self._table.pools})
+        now = {pool.name: endpoints(pool, self._weigh(pool, now_s)) for pool in self._table.pools}
+        self._told = now | self._leaving
+        self._discovery.update(self._told)
 
     def _weigh(self, pool: PoolEntry, now_s: float) -> Mapping[str, int]:
         """Weights for the pools that Envoy spreads itself; elsewhere they would only change what it falls back to."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mixserve.api.observation import EngineSample, Missing, MissingReason
 from mixserve.api.pool import RoutingStrategy
+from mixserve.gateway import data_plane
 from mixserve.gateway.accounting.ledger import Ledger
 from mixserve.gateway.accounting.totals import Totals
 from mixserve.gateway.data_plane import DataPlane
@@ -14,6 +16,8 @@ from mixserve.route.table import PoolEntry, RoutingTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import pytest
 
 LOADS = {"10.0.0.1:8000": 0, "10.0.0.2:8000": 40}
 
@@ -94,3 +98,17 @@ async def test_where_picks_decide_envoy_falls_back_to_all_endpoints_alike() -> N
     parts = Parts()
     await plane(parts).apply(table(RoutingStrategy.PREFIX_AWARE))
     assert len(set(weights(parts.updates[-1]))) == 1
+
+
+async def test_a_pool_keeps_its_last_replica_in_envoy_until_no_route_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data_plane, "LEAVE_S", 0.0)
+    parts = Parts()
+    made = plane(parts)
+    full = table(RoutingStrategy.PREFIX_AWARE)
+    without = replace(full, pools=(replace(full.pools[0], endpoints=()),))
+    for empty, at_last in ((without, {"chat": []}), (RoutingTable(namespace="llm"), {})):
+        await made.apply(full)
+        parts.updates.clear()
+        await made.apply(empty)
+        assert [len(weights(update)) for update in parts.updates[:-1]] == [len(LOADS)]
+        assert {name: one["endpoints"] for name, one in parts.updates[-1].items()} == at_last

@@ -10,7 +10,7 @@ import pytest
 
 from mixserve.gateway.envoy_files import EnvoyFiles, write
 from mixserve.plan.envoy.settings import EnvoySettings
-from support.tables import pool, table
+from support.tables import policy, pool, table
 from support.waiting_in_loop import until
 
 ONE = "10.0.0.1:8000"
@@ -53,6 +53,18 @@ async def test_a_pool_that_goes_is_kept_until_no_route_names_it(settings):
     assert cluster_names(settings) == ["a", "b"]
     await going
     assert cluster_names(settings) == ["b"]
+
+
+async def test_routes_name_a_pool_when_envoy_may_know_its_first_replica(settings):
+    files = EnvoyFiles(settings, learn_s=0.2)
+    auto = policy("auto", ("a",), ("b",))
+    await files.apply(table(pool("a"), pool("b", ONE), auto))
+    before = models(settings)
+    coming = asyncio.ensure_future(files.apply(table(pool("a", ONE), pool("b", ONE), pool("c", ONE), auto)))
+    await until(lambda: cluster_names(settings) == ["a", "b", "c"])
+    assert models(settings) == before
+    await coming
+    assert models(settings) != before
 
 
 def test_a_file_is_replaced_as_a_whole_and_only_if_it_changes(tmp_path):

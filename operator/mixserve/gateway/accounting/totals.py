@@ -96,6 +96,8 @@ class Sums(msgspec.Struct):
         self.prompt_tokens += prompt
         self.cached_tokens += cached
         self.completion_tokens += completion
+        if prices is None:
+            return  # of what nobody knows the price of, nothing can have been saved either
         cost = _cost(prices, prompt, cached, completion)
         self.cost_usd += cost
         self.dearest_cost_usd += cost if dearest is None else _cost(dearest, prompt, cached, completion)
@@ -128,7 +130,5 @@ class Totals(msgspec.Struct):
     decisions: list[tuple[Decisions, int]] = msgspec.field(default_factory=list)
 
 
-def _cost(prices: Prices | None, prompt: int, cached: int, completion: int) -> Decimal:
-    if prices is None:
-        return Decimal(0)
+def _cost(prices: Prices, prompt: int, cached: int, completion: int) -> Decimal:
     return (prompt * prices.prompt + cached * prices.cached_prompt + completion * prices.completion) / _MILLION

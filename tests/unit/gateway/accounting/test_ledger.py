@@ -85,6 +85,11 @@ def test_a_pool_without_prices_costs_nothing() -> None:
     assert "cost_usd_total['', '', 'free']" not in metrics
 
 
+def test_where_the_price_is_not_known_nothing_is_saved() -> None:
+    metrics = shown(ledger({"status": 200, **DECIDED, "pool": "free", **USAGE}))
+    assert not [name for name in metrics if "cost_usd" in name]
+
+
 def test_an_answer_without_usage_is_told_of_and_a_refusal_needs_none() -> None:
     metrics = shown(
         ledger({"status": 200, "pool": "large"}, {"status": 200}, {"status": 404}, {"status": 0, "pool": "large"})
