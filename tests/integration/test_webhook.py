@@ -22,7 +22,6 @@ from mixserve.apply.connection import Connection
 from mixserve.apply.errors import Conflict
 from mixserve.catalog.built_in import FORMATS_FOLDER, manifests
 from mixserve.controller.running import connect_to
-from mixserve.controller.settings import Settings
 from mixserve.controller.webhook.errors import CertificateError
 from mixserve.controller.webhook.issuing import ServingPair
 from mixserve.controller.webhook.self_signed import SelfSigned
@@ -289,7 +288,7 @@ async def test_replicas_that_begin_at_the_same_moment_agree_on_one_certificate(
     stopped: Installation, plane: ControlPlane
 ) -> None:
     empty_secret(plane)
-    configuration = await connect_to(Settings(kubeconfig=plane.kubeconfig))
+    configuration = await connect_to(plane.kubeconfig, connections=4)
     async with ApiClient(configuration) as client:
         connection = Connection(DynamicClient(client), lambda *_: None)
         replicas = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
@@ -36,9 +36,11 @@ class Asker:
         if body is None:
             return NoAnswer.UNREADABLE
         headers = {"content-type": "application/json"}
-        timeout = aiohttp.ClientTimeout(total=timeout_s)
+        limits: Any = {"timeout": aiohttp.ClientTimeout(total=timeout_s), "allow_redirects": False}
         try:
-            async with self._session.post(self._url, data=body, headers=headers, timeout=timeout) as response:
+            async with self._session.post(
+                self._url, data=body, headers=headers, timeout=timeout, allow_redirects=False
+            ) as response:
                 if response.status != 200:  # noqa: PLR2004 - OK
                     return NoAnswer.UNAVAILABLE
                 return read_answer(await _whole(response.content))

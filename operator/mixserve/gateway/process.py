@@ -157,11 +157,14 @@ class Gateway:
     async def _follow(self) -> None:
         while True:
             await self._view.news()
-            table = self._view.table()
-            if table is not None:
-                await self._plane.apply(table)
-                self._informed.set()
-                _log.info("table_applied", pools=len(table.pools), policies=len(table.policies))
+            try:
+                table = self._view.table()
+                if table is not None:
+                    await self._plane.apply(table)
+                    self._informed.set()
+                    _log.info("table_applied", pools=len(table.pools), policies=len(table.policies))
+            except Exception:  # noqa: BLE001 - an odd object must not end what serves: the last table stays in force
+                _log.exception("table_not_applied")
 
     async def _account(self) -> None:
         """What came before this process knew prices waits for them in the log."""

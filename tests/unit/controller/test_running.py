@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mixserve.controller.running import StartError, connect_to
-from mixserve.controller.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,10 +24,10 @@ async def test_what_is_no_kubeconfig_is_refused_with_what_to_set(tmp_path: Path,
     path = tmp_path / "kubeconfig"
     path.write_bytes(content)
     with pytest.raises(StartError, match=r"no cluster to connect to: (?s:.*)MIXSERVE_KUBECONFIG") as refused:
-        await connect_to(Settings(kubeconfig=path))
+        await connect_to(path, connections=1)
     assert refused.value.__cause__ is not None
 
 
 async def test_a_directory_is_no_kubeconfig(tmp_path: Path) -> None:
     with pytest.raises(StartError, match="no cluster to connect to"):
-        await connect_to(Settings(kubeconfig=tmp_path))
+        await connect_to(tmp_path, connections=1)

@@ -122,7 +122,9 @@ def _circuit_breakers() -> Resource:
     """Limits for requests that name the pool, and for those of chains, whose routes have the priority HIGH."""
     limits = {f"max_{what}": _UNLIMITED for what in ("connections", "pending_requests", "requests")}
     # A pool that fails as a whole must not be asked several times for everything.
-    budget = {"budget_percent": {"value": 25.0}, "min_retry_concurrency": 10}
+    # A slot is taken for as long as the answer lasts, and a replica that dies has dozens of requests: not only a few of
+    # these may find another one.
+    budget = {"budget_percent": {"value": 50.0}, "min_retry_concurrency": 200}
     # In a chain the next try is another pool's, and there have to be as many as the first pool does not take.
     chains = {"priority": "HIGH", **limits, "max_retries": _UNLIMITED}
     return {"thresholds": [{**limits, "retry_budget": budget}, chains]}

@@ -28,6 +28,9 @@ ENGINE_PATHS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
 _LONGEST_ANSWER_BYTES = 2**20
 """The list of models is an answer of Envoy's own, which may have 4 KiB by default."""
 
+OVERRIDE_HEADERS = ("x-mixserve-tier", "x-mixserve-pool", "x-mixserve-session")
+"""What a request may wish; the program in Lua reads them."""
+
 _MODELS_PATH = "/v1/models"
 _POST = [{"name": ":method", "string_match": {"exact": "POST"}}]
 _GET = [{"name": ":method", "string_match": {"exact": "GET"}}]
@@ -52,6 +55,8 @@ def route_configuration(table: RoutingTable, settings: EnvoySettings) -> Resourc
                 "domains": ["*"],
                 "routes": [*_before_the_body(table), *_by_model(table), *_unknown()],
                 "response_headers_to_add": list(CORS_HEADERS),
+                # They have done their work, and engines refuse what is too long.
+                "request_headers_to_remove": list(OVERRIDE_HEADERS),
                 "include_attempt_count_in_response": True,
                 # What is sent again has to be kept.
                 "request_body_buffer_limit": settings.largest_request_bytes,
