@@ -79,5 +79,5 @@ def _missing_pools(policy: RoutingPolicy, there: Collection[str]) -> Iterator[No
                 Reason.TARGET_NOT_FOUND,
                 path,
                 f"there is no LLMServingPool {name} in this namespace",
-                "apply it, or correct the name; until then it counts as one that takes no requests",
+                "apply it, or correct the name; until then the policy works without it",
             )
