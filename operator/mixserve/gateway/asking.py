@@ -36,7 +36,7 @@ class Asker:
         if body is None:
             return NoAnswer.UNREADABLE
         headers = {"content-type": "application/json"}
-        limits: Any = {"timeout": aiohttp.ClientTimeout(total=timeout_s), "allow_redirects": False}
+        limits: dict[str, Any] = {"timeout": aiohttp.ClientTimeout(total=timeout_s), "allow_redirects": False}
         try:
             async with self._session.post(
                 self._url, data=body, headers=headers, timeout=timeout, allow_redirects=False
