@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import aiohttp
 
@@ -36,7 +36,7 @@ class Asker:
         if body is None:
             return NoAnswer.UNREADABLE
         headers = {"content-type": "application/json"}
-        limits: dict[str, Any] = {"timeout": aiohttp.ClientTimeout(total=timeout_s), "allow_redirects": False}
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
         try:
             async with self._session.post(
                 self._url, data=body, headers=headers, timeout=timeout, allow_redirects=False
