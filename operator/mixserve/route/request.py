@@ -1,4 +1,4 @@
-"""What matters of the body of an OpenAI request, read from its raw bytes; and another `model` written into them.
+"""What matters of the body of an OpenAI request, read from its raw bytes.
 
 The bodies of `/v1/chat/completions`, `/v1/completions` and `/v1/embeddings` are read alike. Only the fields that a
 decision needs are decoded, everything else is skipped, so that images in base64 or schemas of tools cost no objects.
@@ -6,9 +6,7 @@ The time is linear in the length of the body. Nesting is bounded by the interpre
 512 KB of stack can reach (tried up to Python 3.13).
 """
 
-import json
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -223,48 +221,3 @@ def _token_count(text: str | int | Sequence[int]) -> int:
     if isinstance(text, str):
         return 0
     return 1 if isinstance(text, int) else len(text)
-
-
-_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-_COLON = rb"[ \t\n\r]*+:[ \t\n\r]*+"
-_AFTER_KEY = re.compile(_COLON + rb"(" + _STRING + rb")", re.DOTALL)
-_TOKEN = re.compile(rb"(" + _STRING + rb")(" + _COLON + rb")?+|[\[\]{}]", re.DOTALL)
-
-
-def with_model(body: bytes, model: str) -> bytes:
-    """The same body with another value of `model`; not one other byte of it changes.
-
-    Args:
-        body: one that `read_request` has read. That is what makes the quick way right: it has a key `model` at the top,
-            so where the key can be spelled in one place only, that place is the key.
-        model: the new value; may be empty.
-    """
-    value = json.dumps(model).encode()
-    if body.count(b'"model"') == 1 and rb"\u006" not in body:  # the letters of "model" lie between U+0064 and U+006F
-        key_end = body.index(b'"model"') + len(b'"model"')
-        found = _AFTER_KEY.match(body, key_end)
-        assert found is not None, "the body was not read before"
-        return b"".join((body[: found.start(1)], value, body[found.end(1) :]))
-    return _spliced(body, spans=_model_spans(body), value=value)
-
-
-def _model_spans(body: bytes) -> Iterator[tuple[int, int]]:
-    """Where the values of `model` at the top begin and end: more than one if the key comes more than once."""
-    depth = 0
-    is_value = False
-    for token in _TOKEN.finditer(body):
-        text = token[1]
-        if text is None:
-            depth += 1 if token[0] in b"{[" else -1
-        elif is_value:
-            yield token.span(1)
-        is_value = depth == 1 and token[2] is not None and json.loads(text) == "model"
-
-
-def _spliced(body: bytes, *, spans: Iterator[tuple[int, int]], value: bytes) -> bytes:
-    parts: list[bytes] = []
-    done = 0
-    for begin, end in spans:
-        parts += body[done:begin], value
-        done = end
-    return b"".join((*parts, body[done:]))
