@@ -6,7 +6,7 @@ import os
 import socket
 import uuid
 from pathlib import Path  # noqa: TC003 - pydantic reads the annotation
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -102,15 +102,28 @@ class Settings(BaseSettings):
         return value
 
 
+Read = TypeVar("Read", bound=BaseSettings)
+
+
 def read_settings() -> Settings:
     """The settings of this process.
 
     Raises:
         SettingsError: names each wrong variable, and what is wrong with it.
     """
+    return read_variables(Settings)
+
+
+def read_variables(settings: type[Read]) -> Read:
+    """Settings of some kind from their environment variables.
+
+    Raises:
+        SettingsError: names each wrong variable, and what is wrong with it.
+    """
     try:
-        return Settings()
+        return settings()
     except ValidationError as error:
+        prefix = settings.model_config["env_prefix"]
         details = error.errors(include_url=False, include_input=False)
-        wrong = (f"MIXSERVE_{str(detail['loc'][0]).upper()}: {detail['msg']}" for detail in details)
+        wrong = (f"{prefix}{str(detail['loc'][0]).upper()}: {detail['msg']}" for detail in details)
         raise SettingsError("; ".join(wrong)) from error

@@ -5,19 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from mixserve.controller.settings import LogFormat, LogLevel, SettingsError
+from mixserve.controller.settings import LogFormat, LogLevel, read_variables
 from mixserve.plan.envoy.settings import EnvoySettings
-
-_PREFIX = "MIXSERVE_GATEWAY_"
 
 
 class GatewaySettings(BaseSettings):
     """The gateway's settings; the environment variable of `web_port` is MIXSERVE_GATEWAY_WEB_PORT."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(
+        env_prefix="MIXSERVE_GATEWAY_", frozen=True, extra="forbid", use_attribute_docstrings=True
+    )
 
     namespace: Annotated[str, Field(min_length=1)]
     """Namespace whose pools and policies it serves."""
@@ -76,9 +76,4 @@ def read_gateway_settings() -> GatewaySettings:
     Raises:
         SettingsError: names each wrong variable, and what is wrong with it.
     """
-    try:
-        return GatewaySettings()
-    except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False)
-        wrong = (f"{_PREFIX}{str(detail['loc'][0]).upper()}: {detail['msg']}" for detail in details)
-        raise SettingsError("; ".join(wrong)) from error
+    return read_variables(GatewaySettings)

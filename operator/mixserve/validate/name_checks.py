@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mixserve.api.names import Reason
 from mixserve.plan.objects import deployment_name
+from mixserve.validate.policy_names import list_of, wanted_names
 from mixserve.validate.violation import Violation
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def _violation(
             Reason.SERVED_NAME_TAKEN,
             path,
             f"the pool {owner} answers for the model name {name.text}",
-            f"give this pool another name in {_field_of(path)}, or take the name from the pool {owner}",
+            f"give this pool another name in {list_of(path)}, or take the name from the pool {owner}",
         )
     return Violation(
         Reason.DEPLOYMENT_NAME_TAKEN,
@@ -91,26 +92,14 @@ def _violation(
     )
 
 
-def _field_of(path: str) -> str:
-    return "spec.model.adapters" if path.startswith("spec.model.adapters") else "spec.servedNames"
-
-
 def _names(pool: LLMServingPool) -> dict[Name, str]:
     """The names that the pool wants, with the fields that say so."""
-    own = pool.spec.served_names is None
-    models = {
-        Name(NameKind.MODEL, text): "metadata.name" if own else f"spec.servedNames[{index}]"
-        for index, text in enumerate(pool.served_names)
-    }
-    adapters = {
-        Name(NameKind.MODEL, adapter.name): f"spec.model.adapters[{index}].name"
-        for index, adapter in enumerate(pool.spec.model.adapters)
-    }
+    models = {Name(NameKind.MODEL, text): path for text, path in wanted_names(pool).items()}
     deployments = {
         Name(NameKind.DEPLOYMENT, deployment_name(pool, variant)): f"spec.variants[{index}].name"
         for index, variant in enumerate(pool.spec.variants)
     }
-    return {**adapters, **models, **deployments}
+    return {**models, **deployments}
 
 
 def _age(pool: LLMServingPool) -> tuple[str, str]:

@@ -73,12 +73,13 @@ def _violation(
         Reason.SERVED_NAME_TAKEN,
         path,
         f"{who} answers for the model name {name}{', and is older' if is_older else ''}",
-        f"give this {_word(claimant)} another name in {_field_of(path)}, or take the name from {who}",
+        f"give this {_word(claimant)} another name in {list_of(path)}, or take the name from {who}",
     )
 
 
-def _field_of(path: str) -> str:
-    return path if path.startswith("spec.model.adapters") else "spec.servedNames"
+def list_of(path: str) -> str:
+    """The list in which the model name at a field stands, or belongs."""
+    return "spec.model.adapters" if path.startswith("spec.model.adapters") else "spec.servedNames"
 
 
 def _word(claimant: Claimant) -> str:
