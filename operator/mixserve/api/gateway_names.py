@@ -11,6 +11,8 @@ SHARED_DIRECTORY = "/run/mixserve"
 Envoy's configuration may name files relative to it."""
 BOOTSTRAP_FILE = "bootstrap.json"
 """In there: what Envoy is started with, written by an init container."""
+REQUEST_LOG_FILE = "requests.log"
+"""In there: what Envoy writes of each request, and the accounting reads."""
 TLS_DIRECTORY = "/etc/mixserve/tls"
 """Where tls.crt and tls.key are."""
 

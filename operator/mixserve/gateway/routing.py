@@ -149,9 +149,8 @@ class Router:
         picker = self._pickers.get(name)
         if picker is None:
             return ()
-        prompt = request.prompt.text.encode(errors="surrogatepass")
         adapter = request.model if request.model in self._pools[name].adapters else ""
-        pick = picker.pick(affinity_of(prompt, pool=name, adapter=adapter, session=session or ""))
+        pick = picker.pick(affinity_of(request.prompt.text, pool=name, adapter=adapter, session=session or ""))
         return () if pick is None else pick.addresses
 
 

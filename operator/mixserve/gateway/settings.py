@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from mixserve.api.gateway_names import DRAIN_S, HTTP_PORT, HTTPS_PORT, READY_PORT, WEB_PORT
 from mixserve.controller.settings import LogFormat, LogLevel, read_variables
 from mixserve.plan.envoy.settings import EnvoySettings
 
@@ -27,17 +28,17 @@ class GatewaySettings(BaseSettings):
     """Address at which Envoy takes requests, and this process its own: the pod's."""
     pod_name: Annotated[str, Field(min_length=1)] = "gateway"
     """Name of the pod, for Envoy's own."""
-    http_port: Annotated[int, Field(ge=1, le=65535)] = 8080
+    http_port: Annotated[int, Field(ge=1, le=65535)] = HTTP_PORT
     """Port at which Envoy takes requests by HTTP/1.1 and HTTP/2."""
-    https_port: Annotated[int, Field(ge=1, le=65535)] = 8443
+    https_port: Annotated[int, Field(ge=1, le=65535)] = HTTPS_PORT
     """Port at which Envoy takes them by TLS, where `tls_directory` is set."""
     tls_directory: Path | None = None
     """Directory with tls.crt and tls.key, as a Secret of type kubernetes.io/tls is mounted; unset: no TLS."""
-    ready_port: Annotated[int, Field(ge=1, le=65535)] = 8081
+    ready_port: Annotated[int, Field(ge=1, le=65535)] = READY_PORT
     """Port at which Envoy says whether it takes requests, and has its own metrics."""
-    drain_s: Annotated[float, Field(ge=0, le=86400)] = 600.0
+    drain_s: Annotated[float, Field(ge=0, le=86400)] = DRAIN_S
     """How long a gateway that is to end waits for the requests that it carries."""
-    web_port: Annotated[int, Field(ge=0, le=65535)] = 9090
+    web_port: Annotated[int, Field(ge=0, le=65535)] = WEB_PORT
     """Port of /metrics and /healthz of this process; 0 takes a free one, which the log names."""
     scrape_interval_s: Annotated[float, Field(ge=0.1, le=5)] = 1.0
     """Seconds between two looks at an engine's metrics."""

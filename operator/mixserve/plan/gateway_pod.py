@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mixserve.api.gateway_names import (
-    BOOTSTRAP_FILE,
     DRAIN_S,
     ENVOY_CONTAINER,
     GATEWAY,
@@ -22,6 +21,8 @@ from mixserve.api.gateway_names import (
     TLS_DIRECTORY,
     WEB_PORT,
 )
+from mixserve.plan.envoy.bootstrap import arguments
+from mixserve.plan.envoy.settings import EnvoySettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,13 +90,7 @@ def _envoy(options: GatewayOptions) -> dict[str, Any]:
         # What makes an init container a sidecar.
         "restartPolicy": "Always",
         "args": [
-            *("--config-path", f"./{BOOTSTRAP_FILE}"),
-            # Its shared memory would be of no use: a pod's Envoy is replaced with the pod.
-            "--disable-hot-restart",
-            # Else a file with a mistake is taken for an empty one, and all routes are gone.
-            "--reject-unknown-dynamic-fields",
-            # What the access log tells comes to the accounting within this time.
-            *("--file-flush-interval-msec", "1000"),
+            *arguments(EnvoySettings(directory=".")),
             *("--drain-time-s", str(DRAIN_S)),
             *("--log-level", "warning"),
         ],

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mixserve.api.gateway_names import REQUEST_LOG_FILE
 from mixserve.gateway.accounting.ledger import Ledger
 from mixserve.gateway.accounting.totals import Totals
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-CURRENT = "requests.log"
-"""What Envoy writes."""
-_PUT_ASIDE = "requests.log.1"
+_PUT_ASIDE = f"{REQUEST_LOG_FILE}.1"
 _STATE = "totals.json"
 
 LONGEST_BYTES = 64 * 2**20
@@ -69,11 +68,11 @@ class LogFollower:
     @property
     def awaits_new_file(self) -> bool:
         """Whether the log was put aside, and Envoy has to be told to open a new one."""
-        return not (self._directory / CURRENT).exists() and (self._directory / _PUT_ASIDE).exists()
+        return not (self._directory / REQUEST_LOG_FILE).exists() and (self._directory / _PUT_ASIDE).exists()
 
     def put_aside(self) -> None:
         """Give the log another name; Envoy has to be told to open a new one, and writes to this one until then."""
-        (self._directory / CURRENT).rename(self._directory / _PUT_ASIDE)
+        (self._directory / REQUEST_LOG_FILE).rename(self._directory / _PUT_ASIDE)
 
     def save(self) -> None:
         """Keep the sums and the position: both at once, or neither."""
@@ -84,7 +83,7 @@ class LogFollower:
 
     def _open(self) -> bool:
         """Open the file that was read last; where nothing was, the oldest there is."""
-        aside, current = self._directory / _PUT_ASIDE, self._directory / CURRENT
+        aside, current = self._directory / _PUT_ASIDE, self._directory / REQUEST_LOG_FILE
         if aside.exists() and self._inode not in {0, aside.stat().st_ino}:
             aside.unlink()  # it was counted; only its end was not seen to
         path = aside if aside.exists() else current
@@ -98,7 +97,7 @@ class LogFollower:
 
     def _is_complete(self) -> bool:
         """Whether the file was put aside and Envoy writes to another one."""
-        aside, current = self._directory / _PUT_ASIDE, self._directory / CURRENT
+        aside, current = self._directory / _PUT_ASIDE, self._directory / REQUEST_LOG_FILE
         return aside.exists() and current.exists() and aside.stat().st_ino == self._inode
 
     def _go_on(self) -> bool:
@@ -106,7 +105,7 @@ class LogFollower:
         assert self._file is not None
         os.close(self._file)
         self._file, self._rest = None, b""
-        self._inode, self._offset = (self._directory / CURRENT).stat().st_ino, 0
+        self._inode, self._offset = (self._directory / REQUEST_LOG_FILE).stat().st_ino, 0
         self.save()
         (self._directory / _PUT_ASIDE).unlink()
         return True

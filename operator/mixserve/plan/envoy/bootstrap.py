@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mixserve.api.gateway_names import READY_PATH
 from mixserve.plan.envoy.clusters import ADMIN, own_clusters
 from mixserve.plan.envoy.listener import file_source, listeners, router
 from mixserve.plan.envoy.resources import Resource, extension, tcp
@@ -11,20 +12,19 @@ from mixserve.plan.envoy.resources import Resource, extension, tcp
 if TYPE_CHECKING:
     from mixserve.plan.envoy.settings import EnvoySettings
 
-READY_PATH = "/ready"
 METRICS_PATH = "/stats/prometheus"
 
 
 def arguments(settings: EnvoySettings) -> tuple[str, ...]:
-    """Envoy's command line."""
+    """Envoy's command line, as far as the configuration depends on it: in pods, tests and benchmarks alike."""
     return (
-        "--config-path",
-        settings.bootstrap_path,
+        *("--config-path", settings.bootstrap_path),
+        # Its shared memory would be of no use: a pod's Envoy is replaced with the pod.
+        "--disable-hot-restart",
         # A field that Envoy does not know would otherwise be left out in silence, and with it all routes.
         "--reject-unknown-dynamic-fields",
-        "--file-flush-interval-msec",
-        str(round(settings.log_delay_s * 1000)),
-        "--disable-hot-restart",
+        # What the request log tells comes to the accounting within this time.
+        *("--file-flush-interval-msec", str(round(settings.log_delay_s * 1000))),
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mixserve.api.gateway_names import BOOTSTRAP_FILE, HTTP_PORT, HTTPS_PORT, READY_PORT, REQUEST_LOG_FILE
+
 MIB = 2**20
 
 
@@ -30,10 +32,10 @@ class EnvoySettings:
 
     directory: str
     address: str = "0.0.0.0"  # noqa: S104 - it is the gateway of a cluster
-    port: int = 8080
-    tls_port: int = 8443
+    port: int = HTTP_PORT
+    tls_port: int = HTTPS_PORT
     tls_directory: str | None = None
-    probe_port: int = 8081
+    probe_port: int = READY_PORT
     node: str = "gateway"
     largest_request_bytes: int = 10 * MIB
     heap_bytes: int = 1024 * MIB
@@ -45,7 +47,7 @@ class EnvoySettings:
     @property
     def bootstrap_path(self) -> str:
         """What Envoy is started with."""
-        return f"{self.directory}/bootstrap.json"
+        return f"{self.directory}/{BOOTSTRAP_FILE}"
 
     @property
     def routes_path(self) -> str:
@@ -75,4 +77,4 @@ class EnvoySettings:
     @property
     def log_path(self) -> str:
         """One line of JSON per request."""
-        return f"{self.directory}/requests.log"
+        return f"{self.directory}/{REQUEST_LOG_FILE}"
