@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+from contextlib import AsyncExitStack
 
 import openai
 import pytest
 
-from support.envoy import running_gateway
-from support.scripted_engine import CHUNKS, Script, scripted_engine, usage, whole_stream
+from support.envoy import free_port, running_gateway
+from support.scripted_engine import CHUNKS, Script, ScriptedEngine, scripted_engine, usage, whole_stream
 from support.tables import pool, table
 from support.waiting_in_loop import until
 
@@ -86,6 +87,22 @@ async def test_a_replica_that_fails_before_the_first_byte_is_replaced(small, htt
             for _ in range(4):
                 async with http.post(gateway.url + CHAT, json=chat("p", stream=True)) as response:
                     assert await response.read() == whole_stream("other")
+
+
+async def test_a_dead_replica_is_not_tried_again_because_it_has_the_fewest_requests(small, http):
+    dead = ScriptedEngine("dead", endpoint=f"127.0.0.1:{free_port()}")
+    names = [f"p{number}" for number in range(40)]
+    small.scripts.extend(Script(chunk_after=asyncio.Event()) for _ in names)
+    async with running_gateway(table(*(pool(name, small) for name in names))) as gateway, AsyncExitStack() as held:
+        for name in names:
+            await held.enter_async_context(http.post(gateway.url + CHAT, json=chat(name, stream=True)))
+        await gateway.apply(table(*(pool(name, small, dead) for name in names)))
+
+        async def status(name: str) -> int:
+            async with http.post(gateway.url + CHAT, json=chat(name)) as response:
+                return response.status
+
+        assert await asyncio.gather(*map(status, names)) == [200] * len(names)
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 ATTEMPTS_OF_A_POOL = 3
 """Of a request that names a pool: with the replicas that the load balancer has not tried yet."""
 
+_SELECTIONS = 50
+"""How often the load balancer is asked anew for a replica that the request has not been at. A dead one has the fewest
+requests, so of two replicas it is proposed three times in four; all in vain once in a million."""
+
 _OVERLOADED_STATUSES = (429, 503)
 _CONDITIONS = {
     # reset: the connection ends before the answer begins, or the time for its first byte is over.
@@ -42,7 +46,7 @@ def retry_policy(*, attempts: int, when: Collection[FallbackReason] = frozenset(
                 "extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
             )
         ],
-        "host_selection_retry_max_attempts": 3,
+        "host_selection_retry_max_attempts": _SELECTIONS,
         # For each attempt of a chain the pool is chosen anew.
         "refresh_cluster_on_retry": True,
     }
