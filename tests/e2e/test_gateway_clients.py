@@ -314,8 +314,6 @@ def test_a_pool_that_is_named_needs_no_decision(scene: Scene) -> None:
     [
         ({"x-mixserve-tier": "large"}, "large", "TierOverride"),
         ({"x-mixserve-pool": "large"}, "large", "PoolOverride"),
-        ({"x-mixserve-tier": "other"}, "small", "Complexity"),
-        ({"x-mixserve-pool": "plain"}, "small", "Complexity"),
     ],
 )
 def test_a_request_may_choose_among_the_targets_of_its_policy(
@@ -323,6 +321,14 @@ def test_a_request_may_choose_among_the_targets_of_its_policy(
 ) -> None:
     headers = scene.headers_of(model="auto", extra_headers=wish)
     assert (headers["x-mixserve-pool"], headers["x-mixserve-cause"]) == (pool, cause)
+
+
+@pytest.mark.parametrize("wish", [{"x-mixserve-tier": "other"}, {"x-mixserve-pool": "plain"}])
+def test_a_wish_for_what_the_policy_does_not_have_is_refused(scene: Scene, wish: dict[str, str]) -> None:
+    with pytest.raises(openai.BadRequestError) as refused:
+        scene.headers_of(model="auto", extra_headers=wish)
+    [(header, name)] = wish.items()
+    assert (refused.value.param, f"`{name}`" in refused.value.message) == (header, True)
 
 
 @pytest.mark.parametrize("model", ["auto", "small"])

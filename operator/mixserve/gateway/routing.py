@@ -12,11 +12,12 @@ from mixserve.api.routing_policy import ClassifierType, FallbackReason
 from mixserve.gateway.deciding import Refusal, Verdict
 from mixserve.plan.envoy.chains import chain_name
 from mixserve.route.complexity.llm import decided
-from mixserve.route.decision import Cause, Wish, decide
+from mixserve.route.complexity.score import with_unread
+from mixserve.route.decision import Cause, Wish, decide, unknown_name
 from mixserve.route.picking.affinity import affinity_of
 from mixserve.route.picking.endpoint import Endpoint
 from mixserve.route.picking.picker import PrefixAwarePicker
-from mixserve.route.request import Malformed, read_request
+from mixserve.route.request import Malformed, Prompt, read_request
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -25,12 +26,16 @@ if TYPE_CHECKING:
     from mixserve.gateway.deciding import Question
     from mixserve.route.complexity.llm import NoAnswer
     from mixserve.route.complexity.score import Classifier, Complexity
-    from mixserve.route.request import InferenceRequest, Prompt
+    from mixserve.route.decision import UnknownName
+    from mixserve.route.request import InferenceRequest
     from mixserve.route.table import PolicyEntry, PoolEntry, RoutingTable
 
     Ask = Callable[[PoolEntry, Prompt, float], Awaitable[Complexity | NoAnswer]]
 
 _SPREAD = 2.0**32
+
+# Of a name that a client made up, in an error: no name of an object is longer.
+_LONGEST_NAME = 63
 
 # Envoy and this process learn of changes one after the other; a client that tries again meets both with the same news.
 _UNKNOWN = Refusal(
@@ -91,16 +96,26 @@ class Router:
         if policy is None:
             assert pool is not None
             return Verdict(endpoints=self._endpoints(pool.name, request, question.session))
-        asked = self._asked(policy, question)
+        return self._by_policy(policy, request, question)
+
+    def _by_policy(
+        self, policy: PolicyEntry, request: InferenceRequest, question: Question
+    ) -> Verdict | Refusal | Awaitable[Verdict]:
+        wish = Wish(tier=question.tier, pool=question.wished_pool)
+        unknown = unknown_name(policy, wish)
+        if unknown is not None:
+            return _no_such(unknown, policy)
+        prompt = _judged(request.prompt, question.session)
+        asked = self._asked(policy, wish)
         if asked is not None:
-            return self._after_asking(asked, policy, request=request, question=question)
-        return self._follow(policy, request, question=question, complexity=self._classify(policy, request, question))
+            return self._after_asking(asked, policy, prompt=prompt, request=request, question=question)
+        return self._follow(policy, request, question=question, complexity=self._classify(policy, prompt))
 
     async def _after_asking(
-        self, asked: PoolEntry, policy: PolicyEntry, *, request: InferenceRequest, question: Question
+        self, asked: PoolEntry, policy: PolicyEntry, *, prompt: Prompt, request: InferenceRequest, question: Question
     ) -> Verdict:
-        answer = await self._ask(asked, _judged(request.prompt, question.session), policy.classifier_timeout_s)
-        complexity = decided(answer, heuristic=self._classify(policy, request, question))
+        answer = await self._ask(asked, prompt, policy.classifier_timeout_s)
+        complexity = with_unread(decided(answer, heuristic=self._classify(policy, prompt)), prompt)
         return self._follow(policy, request, question=question, complexity=complexity)
 
     def _follow(
@@ -127,18 +142,17 @@ class Router:
             first_byte_timeout_s=policy.first_byte_timeout_s if waits else None,
         )
 
-    def _asked(self, policy: PolicyEntry, question: Question) -> PoolEntry | None:
+    def _asked(self, policy: PolicyEntry, wish: Wish) -> PoolEntry | None:
         """The pool that has to be asked: none where the request names its tier or pool, which decides alone."""
         pool = self._pools.get(policy.classifier_pool or "")
         if pool is None or not pool.endpoints or not pool.served_names:
             return None
-        wish = Wish(tier=question.tier, pool=question.wished_pool)
         found = decide(policy, complexity=1, wish=wish, takes_requests=self._takes_requests, draw=0.0)
         return None if found.cause in {Cause.TIER_OVERRIDE, Cause.POOL_OVERRIDE} else pool
 
-    def _classify(self, policy: PolicyEntry, request: InferenceRequest, question: Question) -> Complexity:
+    def _classify(self, policy: PolicyEntry, prompt: Prompt) -> Complexity:
         here = policy.classifier if policy.classifier in self._classifiers else ClassifierType.HEURISTIC
-        return self._classifiers[here](_judged(request.prompt, question.session))
+        return with_unread(self._classifiers[here](prompt), prompt)
 
     def _takes_requests(self, name: str) -> bool:
         pool = self._pools.get(name)
@@ -159,9 +173,21 @@ def _malformed(request: Malformed) -> Refusal:
     return Refusal(status=status, message=request.message, kind="invalid_request_error", param=request.param)
 
 
+def _no_such(unknown: UnknownName, policy: PolicyEntry) -> Refusal:
+    """A wish may be a must, for example where data may not leave a place: so what can't be met is not passed over."""
+    name, known = unknown.name[:_LONGEST_NAME], ", ".join(unknown.known)
+    return Refusal(
+        status=HTTPStatus.BAD_REQUEST,
+        message=f"The policy {policy.name} has no {unknown.what} `{name}`, only {known}.",
+        kind="invalid_request_error",
+        code=f"unknown_{unknown.what}",
+        param=f"x-mixserve-{unknown.what}",
+    )
+
+
 def _judged(prompt: Prompt, session: str | None) -> Prompt:
     """What the complexity is judged by: in a session, its first question, so that all of it stays in one tier."""
     if not session:
         return prompt
     first = next((number for number, message in enumerate(prompt.messages) if message.role == "user"), None)
-    return prompt if first is None else prompt._replace(messages=prompt.messages[: first + 1])
+    return prompt if first is None else Prompt(prompt.messages[: first + 1])

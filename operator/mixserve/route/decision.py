@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mixserve.api.routing_policy import FallbackReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from mixserve.route.table import PolicyEntry, TargetEntry, TierEntry
 
@@ -32,12 +32,27 @@ class Wish:
     """What a request asks for itself, in override headers.
 
     Attributes:
-        tier: name of a tier; an unknown one is as none.
-        pool: name of a target; one that no tier has is as none.
+        tier: name of a tier; None or empty for no wish.
+        pool: name of a target; None or empty for no wish.
     """
 
     tier: str | None = None
     pool: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnknownName:
+    """A name in a wish that the policy does not have.
+
+    Attributes:
+        what: "tier" or "pool".
+        name: as the client sent it.
+        known: the names that there are.
+    """
+
+    what: str
+    name: str
+    known: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +77,8 @@ def decide(
     Args:
         policy: the policy.
         complexity: of the request, 1 to 5.
-        wish: what the request asks for itself; ignored where the policy says so.
+        wish: what the request asks for itself; ignored where the policy says so. A name that the policy does not have
+            (`unknown_name`) is as none.
         takes_requests: whether a pool has an endpoint.
         draw: from 0 to below 1, evenly spread: which share of the weights the request falls into. The same for all
             requests of a session.
@@ -85,6 +101,17 @@ def decide(
     return Decision(tier=first.name, pool=_draw(first.targets, draw), cause=cause)
 
 
+def unknown_name(policy: PolicyEntry, wish: Wish) -> UnknownName | None:
+    """What of a wish cannot be met, however the pools do; None where all can, or where the policy follows no wishes."""
+    if not policy.may_override:
+        return None
+    if wish.tier and wish.tier not in (tiers := tuple(tier.name for tier in policy.tiers)):
+        return UnknownName(what="tier", name=wish.tier, known=tiers)
+    if wish.pool and wish.pool not in (pools := tuple(dict.fromkeys(_targets(policy)))):
+        return UnknownName(what="pool", name=wish.pool, known=pools)
+    return None
+
+
 def chain(policy: PolicyEntry, tier: str, pool: str) -> tuple[str, ...]:
     """Pools in the order in which they are tried: `pool` of `tier`, the tier's others, then those of larger tiers.
 
@@ -102,6 +129,11 @@ def _named(policy: PolicyEntry, pool: str | None) -> Decision | None:
         if pool is not None and pool in {target.pool for target in tier.targets}:
             return Decision(tier=tier.name, pool=pool, cause=Cause.POOL_OVERRIDE)
     return None
+
+
+def _targets(policy: PolicyEntry) -> Iterator[str]:
+    for tier in policy.tiers:
+        yield from (target.pool for target in tier.targets)
 
 
 def _first_tier(policy: PolicyEntry, complexity: int, wanted: str | None) -> int:

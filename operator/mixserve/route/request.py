@@ -7,28 +7,23 @@ The time is linear in the length of the body. Nesting is bounded by the interpre
 """
 
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import NamedTuple
 
 import msgspec
 
-SYSTEM_ROLES = frozenset({"system", "developer"})
-"""`developer` is what OpenAI calls the system message of its newer models."""
-
-
-class RequestKind(StrEnum):
-    """What the client asks for; by the field that carries its text, as each endpoint has another one."""
-
-    CHAT = "Chat"
-    COMPLETION = "Completion"
-    EMBEDDING = "Embedding"
-
 
 class Message(NamedTuple):
-    """One message with the text of all its parts, joined by line ends; without any, the text is empty."""
+    """One message with the text of all its parts, joined by line ends; without any, the text is empty.
+
+    Attributes:
+        role: who speaks: system, user, assistant and so on.
+        text: what can be read here.
+        unread: the model gets more than the text: images, sounds, files, or tokens as numbers.
+    """
 
     role: str
     text: str
+    unread: bool = False
 
 
 class Prompt(NamedTuple):
@@ -36,27 +31,9 @@ class Prompt(NamedTuple):
 
     Attributes:
         messages: in the client's order. A completion or an embedding has one of role `user` for each of its texts.
-        attachments: images, sounds and files among the parts.
-        token_ids: tokens that came as numbers instead of text.
-        tools: functions that the model may call.
-        structured_output: the answer has to have a given form, JSON for example.
     """
 
     messages: tuple[Message, ...]
-    attachments: int = 0
-    token_ids: int = 0
-    tools: int = 0
-    structured_output: bool = False
-
-    @property
-    def system(self) -> str:
-        """The texts of the system messages, a line end between two."""
-        return "\n".join(message.text for message in self.messages if message.role in SYSTEM_ROLES)
-
-    @property
-    def user_turns(self) -> tuple[str, ...]:
-        """The texts of the user's messages, oldest first."""
-        return tuple(message.text for message in self.messages if message.role == "user")
 
     @property
     def text(self) -> str:
@@ -68,18 +45,14 @@ class InferenceRequest(NamedTuple):
     """A request that can be routed.
 
     Attributes:
-        kind: what is asked for.
         model: the name that the client sent; may be empty or unknown.
         stream: the answer is to come as events.
         prompt: what the model is going to read.
-        max_tokens: the most tokens that the answer may have; None where the client leaves it to the engine.
     """
 
-    kind: RequestKind
     model: str
     stream: bool
     prompt: Prompt
-    max_tokens: int | None
 
 
 class Malformed(NamedTuple):
@@ -99,13 +72,6 @@ class _Message(msgspec.Struct):
     content: str | list[str | _Part] | None = None
 
 
-_NULL = msgspec.Raw(b"null")
-
-
-class _ResponseFormat(msgspec.Struct):
-    type: str = "text"
-
-
 _Texts = str | list[str | int | list[int]] | None
 """What a completion or an embedding is made for: one text or several, as such or as tokens."""
 
@@ -118,11 +84,6 @@ class _Body(msgspec.Struct):
     messages: list[_Message] | None = None
     prompt: _Texts = None
     input: _Texts = None
-    tools: list[msgspec.Raw] | None = None
-    response_format: _ResponseFormat | None = None
-    structured_outputs: msgspec.Raw = _NULL
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
 
 
 _DECODER = msgspec.json.Decoder(_Body)
@@ -160,40 +121,21 @@ def _invalid(error: str) -> Malformed:
 
 def _request(read: _Body) -> InferenceRequest | Malformed:
     if read.messages is not None:
-        kind, prompt = RequestKind.CHAT, _chat_prompt(read, read.messages)
-    elif read.prompt is not None:
-        kind, prompt = RequestKind.COMPLETION, _texts_prompt(read.prompt)
-    elif read.input is not None:
-        kind, prompt = RequestKind.EMBEDDING, _texts_prompt(read.input)
+        messages = tuple(map(_as_message, read.messages))
     else:
-        return Malformed("One of the fields messages, prompt and input is needed.")
-    newer = read.max_completion_tokens
-    return InferenceRequest(
-        kind=kind,
-        model=read.model,
-        stream=bool(read.stream),
-        prompt=prompt,
-        max_tokens=read.max_tokens if newer is None else newer,
-    )
+        texts = read.input if read.prompt is None else read.prompt
+        if texts is None:
+            return Malformed("One of the fields messages, prompt and input is needed.")
+        messages = _as_messages(texts)
+    return InferenceRequest(model=read.model, stream=bool(read.stream), prompt=Prompt(messages))
 
 
-def _chat_prompt(read: _Body, messages: Sequence[_Message]) -> Prompt:
-    attachments = 0
-    texts: list[Message] = []
-    for message in messages:
-        content = message.content
-        if isinstance(content, list):
-            parts = [part for part in map(_part_text, content) if part is not None]
-            attachments += len(content) - len(parts)
-            texts.append(Message(message.role, "\n".join(parts)))
-        else:
-            texts.append(Message(message.role, content or ""))
-    return Prompt(
-        messages=tuple(texts),
-        attachments=attachments,
-        tools=len(read.tools or ()),
-        structured_output=_is_structured(read),
-    )
+def _as_message(message: _Message) -> Message:
+    content = message.content
+    if not isinstance(content, list):
+        return Message(message.role, content or "")
+    texts = [text for text in map(_part_text, content) if text is not None]
+    return Message(message.role, "\n".join(texts), unread=len(texts) < len(content))
 
 
 def _part_text(part: str | _Part) -> str | None:
@@ -203,21 +145,10 @@ def _part_text(part: str | _Part) -> str | None:
     return part.text or "" if part.type in {"text", "input_text"} else part.text
 
 
-def _is_structured(read: _Body) -> bool:
-    by_format = read.response_format is not None and read.response_format.type != "text"
-    return by_format or bytes(read.structured_outputs) != b"null"  # the latter is vLLM's own field
-
-
-def _texts_prompt(texts: str | Sequence[str | int | Sequence[int]]) -> Prompt:
+def _as_messages(texts: str | Sequence[str | int | Sequence[int]]) -> tuple[Message, ...]:
     if isinstance(texts, str):
-        return Prompt((Message("user", texts),))
-    return Prompt(
-        messages=tuple(Message("user", text) for text in texts if isinstance(text, str)),
-        token_ids=sum(_token_count(text) for text in texts),
-    )
-
-
-def _token_count(text: str | int | Sequence[int]) -> int:
-    if isinstance(text, str):
-        return 0
-    return 1 if isinstance(text, int) else len(text)
+        return (Message("user", texts),)
+    messages = [Message("user", text) for text in texts if isinstance(text, str)]
+    # Tokens as numbers say nothing here: one message stands for all of them.
+    tokens = [Message("user", "", unread=True)] if len(messages) < len(texts) else []
+    return (*messages, *tokens)

@@ -140,6 +140,37 @@ async def test_a_request_may_choose_its_tier_and_pool() -> None:
     assert (await world.verdict(body(), wished_pool="spare")).chain == "auto/large/spare"
 
 
+@pytest.mark.parametrize(
+    ("wish", "what", "message"),
+    [
+        ({"tier": "huge"}, "tier", "The policy auto has no tier `huge`, only small, large."),
+        ({"wished_pool": "empty" * 20}, "pool", f"has no pool `{('empty' * 20)[:63]}`, only small, large, spare."),
+    ],
+)
+async def test_a_wish_that_can_not_be_met_is_refused(wish: dict[str, str], what: str, message: str) -> None:
+    found = await World().decided(body(), **wish)
+    assert isinstance(found, Refusal)
+    assert (found.status, found.kind) == (400, "invalid_request_error")
+    assert (found.code, found.param) == (f"unknown_{what}", f"x-mixserve-{what}")
+    assert found.message.endswith(message)
+
+
+async def test_where_wishes_are_not_followed_none_is_wrong() -> None:
+    found = await World(may_override=False).verdict(body(), tier="huge")
+    assert found.chain == "auto/small/small"
+
+
+@pytest.mark.parametrize("classifier", ClassifierType)
+async def test_what_is_no_text_is_not_taken_for_easy(classifier: ClassifierType) -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    sent = json.dumps({"model": "auto", "messages": [{"role": "user", "content": ["Solve this", image]}]}).encode()
+    world = World(classifier=classifier, classifier_pool="small", answer=Complexity(1, "the model's score"))
+    found = await world.verdict(sent)
+    assert found.labels is not None
+    assert (found.labels["complexity"], found.labels["tier"]) == ("3", "large")
+    assert found.labels["reason"].startswith("not all is text, so at least 3; text ")
+
+
 async def test_only_streams_have_to_begin_in_time() -> None:
     world = World(first_byte_timeout_s=7.0)
     assert (await world.verdict(body(stream=True))).first_byte_timeout_s == 7.0

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from mixserve.route.complexity.additive import AdditiveModel, Curve
 from mixserve.route.complexity.heuristic import Heuristic
-from mixserve.route.complexity.score import EASIEST, HARDEST, graded, judged_text, unjudged
+from mixserve.route.complexity.score import EASIEST, HARDEST, MIDDLE, Complexity, graded, judged, with_unread
 from mixserve.route.request import Message, Prompt
 
 HEURISTIC = Heuristic()
@@ -27,16 +27,18 @@ def test_a_raw_score_is_graded_by_the_thresholds_it_reaches(raw, score):
 
 def test_the_last_turn_of_the_user_is_judged():
     prompt = Prompt((Message("system", "s"), Message("user", "a"), Message("assistant", "b"), Message("user", "c")))
-    assert judged_text(prompt) == "c"
-    assert judged_text(prompt._replace(messages=prompt.messages[:3])) == "a"
-    assert judged_text(Prompt((Message("system", "s"), Message("assistant", "b")))) == "s\nb"
+    assert judged(prompt).text == "c"
+    assert judged(Prompt(prompt.messages[:3])).text == "a"
+    assert judged(Prompt((Message("system", "s"), Message("assistant", "b")))) == Message("", "s\nb")
 
 
-def test_what_cannot_be_judged_counts_as_hard():
-    assert unjudged("no text") == (HARDEST, "not judged: no text")
-    assert HEURISTIC(Prompt((), token_ids=500)) == unjudged("no text")
-    assert HEURISTIC(asked(" \n")) == unjudged("no text")
-    assert HEURISTIC(asked("图书馆在哪里?")) == unjudged("no Latin script")
+def test_what_is_no_text_counts_as_the_middle_at_least():
+    easy, hard = Complexity(1, "-1.20: x"), Complexity(4, "+0.50: x")
+    image = Message("user", "What is this?", unread=True)
+    assert with_unread(easy, Prompt((image,))) == (MIDDLE, "not all is text, so at least 3; text -1.20: x")
+    assert with_unread(hard, Prompt((image,))) == hard
+    assert with_unread(easy, asked("And now?", image)) == easy
+    assert with_unread(easy, Prompt((image._replace(role="system"),))).score == MIDDLE
 
 
 @pytest.mark.parametrize(
@@ -53,6 +55,7 @@ def test_a_model_adds_its_curves_and_tells_the_largest_terms():
     )
     assert model.raw((0.5, 7.0, 0.1)) == pytest.approx(0.3)
     assert model.judge((0.5, 7.0, 0.1)) == (3, "+0.30: a +0.50, c -0.30")
+    assert model.judge((0.5, 7.0, None)) == (4, "+0.60: a +0.50, b +0.10")
 
 
 def test_a_head_with_other_features_is_refused():

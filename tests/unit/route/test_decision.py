@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mixserve.api.pool import RoutingStrategy
 from mixserve.api.routing_policy import FallbackReason
-from mixserve.route.decision import Cause, Decision, Wish, chain, decide
+from mixserve.route.decision import Cause, Decision, UnknownName, Wish, chain, decide, unknown_name
 from mixserve.route.table import PolicyEntry, PoolEntry, RoutingTable, TargetEntry, TierEntry
 
 
@@ -85,8 +85,25 @@ def test_a_request_may_name_tier_or_pool() -> None:
     assert decided(1, pool="llama-70b") == ("mid", "llama-70b", Cause.POOL_OVERRIDE)
 
 
-def test_names_that_the_policy_does_not_have_are_as_none() -> None:
-    assert decided(1, tier="huge", pool="gpt") == ("small", "qwen-8b", Cause.COMPLEXITY)
+@pytest.mark.parametrize(
+    ("wish", "found"),
+    [
+        ({}, None),
+        ({"tier": "", "pool": ""}, None),
+        ({"tier": "mid", "pool": "spare"}, None),
+        ({"tier": "huge"}, UnknownName(what="tier", name="huge", known=("small", "mid", "large"))),
+        (
+            {"tier": "mid", "pool": "gpt"},
+            UnknownName(what="pool", name="gpt", known=("qwen-8b", "qwen-32b", "llama-70b", "spare")),
+        ),
+    ],
+)
+def test_a_wish_names_what_the_policy_has(wish: dict[str, str], found: UnknownName | None) -> None:
+    assert unknown_name(policy(), Wish(**wish)) == found
+
+
+def test_names_count_for_nothing_where_wishes_do() -> None:
+    assert unknown_name(policy(may_override=False), Wish(tier="huge", pool="gpt")) is None
 
 
 def test_a_policy_may_deny_overrides() -> None:

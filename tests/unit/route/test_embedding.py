@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 
 from mixserve.route.complexity.additive import AdditiveModel, Curve
 from mixserve.route.complexity.embedding import NAMES, Embedding, embedding_features
-from mixserve.route.complexity.score import EASIEST, HARDEST, unjudged
+from mixserve.route.complexity.heuristic import Heuristic
+from mixserve.route.complexity.score import EASIEST, HARDEST
 from mixserve.route.complexity.text_features import DOUBT, TextFeatures, text_features
 from mixserve.route.complexity.word_vectors import DIMENSIONS, UNIT, ZERO, WordVectors
 from mixserve.route.request import Message, Prompt
@@ -61,8 +62,9 @@ def test_the_dimensions_are_told_as_one_term():
     assert Embedding(model)(asked("How many apples?")) == (4, "+0.50: meaning +0.50, length +0.00")
 
 
-def test_what_cannot_be_judged_counts_as_hard():
-    assert EMBEDDING(asked("图书馆在哪里?")) == unjudged("no Latin script")
+@pytest.mark.parametrize("text", ["", "图书馆在哪里?"])
+def test_without_words_to_look_up_the_heuristic_decides(text):
+    assert EMBEDDING(asked(text)) == Heuristic()(asked(text))
 
 
 def test_a_head_with_other_features_is_refused():

@@ -47,7 +47,9 @@ def test_of_a_long_text_begin_and_end_are_asked():
     assert f"<request>\n{'b' * ASKED_CHARACTERS}\n[...]\n{'e' * ASKED_CHARACTERS}\n</request>" in content
 
 
-@pytest.mark.parametrize("prompt", [Prompt(()), Prompt((Message("user", " \n"),)), Prompt((), token_ids=9)])
+@pytest.mark.parametrize(
+    "prompt", [Prompt(()), Prompt((Message("user", " \n"),)), Prompt((Message("user", "", unread=True),))]
+)
 def test_without_a_text_there_is_nothing_to_ask(prompt):
     assert question(prompt, model="small", guided=True) is None
 

@@ -7,7 +7,6 @@ from mixserve.route.request import (
     Malformed,
     Message,
     Prompt,
-    RequestKind,
     read_request,
 )
 
@@ -40,17 +39,14 @@ def test_a_chat_is_read_with_its_messages_in_order():
             {"role": "assistant", "content": "Good day."},
             {"role": "user", "content": "And now?"},
             stream=True,
-            max_tokens=7,
         )
     )
-    assert request[:3] == (RequestKind.CHAT, "auto", True)
-    assert request.max_tokens == 7
-    assert request.prompt.system == "Be brief."
-    assert request.prompt.user_turns == ("Hello", "And now?")
+    assert (request.model, request.stream) == ("auto", True)
+    assert [message.role for message in request.prompt.messages] == ["developer", "user", "assistant", "user"]
     assert request.prompt.text == "Be brief.\nHello\nGood day.\nAnd now?"
 
 
-def test_parts_of_a_message_are_text_or_attachments():
+def test_parts_of_a_message_are_text_or_can_not_be_read():
     parts = [
         {"type": "text", "text": "What is this?"},
         {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
@@ -58,9 +54,10 @@ def test_parts_of_a_message_are_text_or_attachments():
         {"type": "input_text", "text": None},
         "and that",
     ]
-    prompt = read(chat({"role": "user", "content": parts})).prompt
-    assert prompt.messages == (Message("user", "What is this?\n\nand that"),)
-    assert prompt.attachments == 2
+    [message] = read(chat({"role": "user", "content": parts})).prompt.messages
+    assert message == Message("user", "What is this?\n\nand that", unread=True)
+    [message] = read(chat({"role": "user", "content": parts[:1]})).prompt.messages
+    assert not message.unread
 
 
 def test_a_message_may_have_no_content():
@@ -68,44 +65,25 @@ def test_a_message_may_have_no_content():
     assert read(chat(call)).prompt == Prompt((Message("assistant", ""),))
 
 
-@pytest.mark.parametrize(
-    ("fields", "structured"),
-    [
-        ({}, False),
-        ({"response_format": None}, False),
-        ({"response_format": {"type": "text"}}, False),
-        ({"response_format": {"type": "json_object"}}, True),
-        ({"structured_outputs": None}, False),
-        ({"structured_outputs": {"choice": ["a", "b"]}}, True),
-    ],
-)
-def test_the_form_of_the_answer_is_given_or_not(fields, structured):
-    assert read(chat({"role": "user", "content": "x"}, **fields)).prompt.structured_output is structured
-
-
-def test_tools_are_counted():
-    assert read(chat({"content": "x"}, tools=[{"type": "function"}, {"type": "function"}])).prompt.tools == 2
-    assert read(chat({"content": "x"}, tools=None)).prompt.tools == 0
-
-
-def test_the_newer_name_of_the_limit_wins():
-    assert read(chat({"content": "x"}, max_tokens=5, max_completion_tokens=9)).max_tokens == 9
-    assert read(chat({"content": "x"}, max_tokens=None)).max_tokens is None
+@pytest.mark.parametrize("fields", [{"tools": [{}]}, {"max_tokens": "many"}, {"response_format": 3}])
+def test_what_no_decision_reads_is_left_to_the_engine(fields):
+    assert read(chat({"content": "x"}, **fields)) == read(chat({"content": "x"}))
 
 
 @pytest.mark.parametrize(
-    ("texts", "prompt"),
+    ("texts", "messages"),
     [
-        ("one", Prompt((Message("user", "one"),))),
-        (["one", "two"], Prompt((Message("user", "one"), Message("user", "two")))),
-        ([1, 2, 3], Prompt((), token_ids=3)),
-        ([[1, 2], [3]], Prompt((), token_ids=3)),
+        ("one", (Message("user", "one"),)),
+        (["one", "two"], (Message("user", "one"), Message("user", "two"))),
+        ([1, 2, 3], (Message("user", "", unread=True),)),
+        ([[1, 2], [3]], (Message("user", "", unread=True),)),
+        (["one", [3]], (Message("user", "one"), Message("user", "", unread=True))),
+        ([], ()),
     ],
 )
-def test_a_completion_and_an_embedding_have_texts_or_tokens(texts, prompt):
-    completion, embedding = read(body(prompt=texts)), read(body(input=texts))
-    assert (completion.kind, completion.prompt) == (RequestKind.COMPLETION, prompt)
-    assert (embedding.kind, embedding.prompt) == (RequestKind.EMBEDDING, prompt)
+def test_a_completion_and_an_embedding_have_texts_or_tokens(texts, messages):
+    assert read(body(prompt=texts)) == read(body(input=texts))
+    assert read(body(prompt=texts)).prompt.messages == messages
 
 
 @pytest.mark.parametrize(
@@ -146,4 +124,4 @@ def test_deep_nesting_is_refused(opening, depth, field):
 
 def test_what_is_skipped_may_be_large():
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 3_000_000}}
-    assert read(chat({"role": "user", "content": [image]})).prompt.attachments == 1
+    assert read(chat({"role": "user", "content": [image]})).prompt.messages == (Message("user", "", unread=True),)

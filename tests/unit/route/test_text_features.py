@@ -4,14 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixserve.route.complexity.score import unjudged
 from mixserve.route.complexity.text_features import (
     DOUBT,
     WINDOW,
     TextFeatures,
     counted_words,
+    is_latin,
     text_features,
-    unjudgeable,
 )
 
 
@@ -58,18 +57,18 @@ def test_a_long_text_is_seen_at_both_ends_and_counts_in_full_length():
 
 
 @pytest.mark.parametrize(
-    ("text", "refusal"),
+    ("text", "latin"),
     [
-        ("How are you?", None),
-        ("Où est la bibliothèque, s'il vous plaît ?", None),
-        ("Где находится библиотека?", unjudged("no Latin script")),
-        ("图书馆在哪里?", unjudged("no Latin script")),
-        ("", unjudged("no text")),
-        (" \n", unjudged("no text")),
+        ("How are you?", True),
+        ("Où est la bibliothèque, s'il vous plaît ?", True),
+        ("Где находится библиотека?", False),
+        ("图书馆在哪里?", False),
+        ("", False),
+        (" \n", False),
     ],
 )
-def test_only_words_in_latin_script_are_judged(text, refusal):
-    assert unjudgeable(text) == refusal
+def test_words_are_counted_in_latin_script_only(text, latin):
+    assert is_latin(text) is latin
 
 
 def test_words_are_in_lower_case_without_digits_and_punctuation():

@@ -62,8 +62,11 @@ class AdditiveModel:
         head = resources.files("mixserve.route.complexity").joinpath("heads", f"{name}.json")
         return cls.parse(json.loads(head.read_text("utf-8")))
 
-    def judge(self, values: Sequence[float]) -> Complexity:
-        """The score for these features, with the terms that decided most; `meaning.0`, `meaning.1` ... are one term."""
+    def judge(self, values: Sequence[float | None]) -> Complexity:
+        """The score for these features, with the terms that decided most; `meaning.0`, `meaning.1` ... are one term.
+
+        A feature that cannot be told is None, and adds nothing, as a typical one does.
+        """
         told: dict[str, float] = {}
         for curve, term in zip(self.curves, self.terms(values), strict=True):
             group = curve.name.partition(".")[0]
@@ -73,13 +76,13 @@ class AdditiveModel:
         reason = ", ".join(f"{name} {term:+.2f}" for name, term in largest)
         return Complexity(graded(raw, self.thresholds), f"{raw:+.2f}: {reason}")
 
-    def raw(self, values: Sequence[float]) -> float:
+    def raw(self, values: Sequence[float | None]) -> float:
         """The sum that is graded: the larger, the harder; no unit."""
         return sum(self.terms(values))
 
-    def terms(self, values: Sequence[float]) -> list[float]:
+    def terms(self, values: Sequence[float | None]) -> list[float]:
         """What each feature adds."""
-        return [curve.at(value) for curve, value in zip(self.curves, values, strict=True)]
+        return [0.0 if value is None else curve.at(value) for curve, value in zip(self.curves, values, strict=True)]
 
 
 def _size(term: tuple[str, float]) -> float:

@@ -5,8 +5,9 @@ that is trained on prompts of one's own, where the subjects of tomorrow are thos
 """
 
 from mixserve.route.complexity.additive import AdditiveModel
-from mixserve.route.complexity.score import Complexity, judged_text
-from mixserve.route.complexity.text_features import DOUBT, TextFeatures, counted_words, text_features, unjudgeable
+from mixserve.route.complexity.heuristic import Heuristic
+from mixserve.route.complexity.score import Complexity, judged
+from mixserve.route.complexity.text_features import DOUBT, TextFeatures, counted_words, is_latin, text_features
 from mixserve.route.complexity.word_vectors import DIMENSIONS, WordVectors
 from mixserve.route.request import Prompt
 
@@ -29,9 +30,12 @@ class Embedding:
     def __init__(self, model: AdditiveModel | None = None, vectors: WordVectors | None = None) -> None:
         self._model = model or AdditiveModel.shipped(HEAD)
         self._vectors = vectors or WordVectors.shipped()
+        self._without_words = Heuristic()
         assert tuple(curve.name for curve in self._model.curves) == NAMES, "the head has other features"
 
     def __call__(self, prompt: Prompt) -> Complexity:
         """Judge what the user asks now."""
-        text = judged_text(prompt)
-        return unjudgeable(text) or self._model.judge(embedding_features(text, self._vectors))
+        text = judged(prompt).text
+        if not is_latin(text):
+            return self._without_words(prompt)
+        return self._model.judge(embedding_features(text, self._vectors))

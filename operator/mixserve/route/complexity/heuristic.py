@@ -1,8 +1,9 @@
 """The classifier without a model of language: how a text is written, weighed as training found it. The default."""
 
 from mixserve.route.complexity.additive import AdditiveModel
-from mixserve.route.complexity.score import Complexity, judged_text
-from mixserve.route.complexity.text_features import TextFeatures, text_features, unjudgeable
+from mixserve.route.complexity.score import Complexity, judged
+from mixserve.route.complexity.text_features import TextFeatures, is_latin, text_features
+from mixserve.route.complexity.wordless import judge_wordless
 from mixserve.route.request import Prompt
 
 HEAD = "heuristic"
@@ -18,5 +19,5 @@ class Heuristic:
 
     def __call__(self, prompt: Prompt) -> Complexity:
         """Judge what the user asks now."""
-        text = judged_text(prompt)
-        return unjudgeable(text) or self._model.judge(text_features(text))
+        text = judged(prompt).text
+        return self._model.judge(text_features(text)) if is_latin(text) else judge_wordless(text, self._model)

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from mixserve.route.complexity.score import EASIEST, HARDEST, Complexity, judged_text
+from mixserve.route.complexity.score import EASIEST, HARDEST, Complexity, judged
 from mixserve.route.request import Prompt
 
 ASKED_CHARACTERS = 2000
@@ -45,7 +45,7 @@ def question(prompt: Prompt, *, model: str, guided: bool) -> bytes | None:
         guided: let the engine allow no other answer than a score. vLLM does that with a field of its own, which other
             engines refuse.
     """
-    text = judged_text(prompt)
+    text = judged(prompt).text
     if not text or text.isspace():
         return None
     body: dict[str, Any] = {

@@ -4,10 +4,12 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from mixserve.route.request import Prompt
+from mixserve.route.request import Message, Prompt
 
 EASIEST = 1
 HARDEST = 5
+MIDDLE = 3
+"""As hard as prompts are on the whole: what counts where nothing speaks for more or less."""
 
 
 class Complexity(NamedTuple):
@@ -30,20 +32,22 @@ class Classifier(Protocol):
         ...
 
 
-def judged_text(prompt: Prompt) -> str:
+def judged(prompt: Prompt) -> Message:
     """What the client asks now: the last turn of the user, or every text where there is no such turn.
 
     The whole conversation would grow harder with each turn, and a long system prompt would make all requests alike.
     """
     for message in reversed(prompt.messages):
         if message.role == "user":
-            return message.text
-    return prompt.text
+            return message
+    return Message("", prompt.text, unread=any(message.unread for message in prompt.messages))
 
 
-def unjudged(why: str) -> Complexity:
-    """For what a classifier cannot judge: it counts as hard, since a dear answer is a smaller harm than a wrong one."""
-    return Complexity(HARDEST, f"not judged: {why}")
+def with_unread(complexity: Complexity, prompt: Prompt) -> Complexity:
+    """The complexity of the text; at least `MIDDLE` where there is more than text, which nobody has looked at."""
+    if complexity.score >= MIDDLE or not judged(prompt).unread:
+        return complexity
+    return Complexity(MIDDLE, f"not all is text, so at least {MIDDLE}; text {complexity.reason}")
 
 
 def graded(raw: float, thresholds: Sequence[float]) -> int:

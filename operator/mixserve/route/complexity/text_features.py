@@ -12,8 +12,6 @@ from collections.abc import Mapping, Sequence
 from operator import mul
 from typing import NamedTuple
 
-from mixserve.route.complexity.score import Complexity, unjudged
-
 WINDOW = 1000
 """Characters looked at, at the begin and again at the end: bounds the time. The length counts in full."""
 
@@ -29,7 +27,7 @@ _LETTERS = frozenset(b"abcdefghijklmnopqrstuvwxyz") | frozenset(range(128, 256))
 _DIGITS = frozenset(b"0123456789")
 _WORDS_ONLY = bytes(byte if byte in _LETTERS else 32 for byte in range(256))
 _NUMBERS_ONLY = bytes(byte if byte in _DIGITS else 32 for byte in range(256))
-_SYMBOLS = b"=+*/^<>|~()[]{}%$"
+SYMBOLS = b"=+*/^<>|~()[]{}%$"
 
 FUNCTION_WORDS = frozenset(
     b"""
@@ -98,36 +96,33 @@ class TextFeatures(NamedTuple):
     """Commas per word."""
 
 
-def unjudgeable(text: str) -> Complexity | None:
-    """The refusal to judge a text that has nothing to count: no text at all, or none in Latin script.
+def is_latin(text: str) -> bool:
+    """Whether there is a text, and most of it in Latin script, whose words can be counted.
 
     In UTF-8 an English letter takes one byte, an accented Latin one two, a Greek or Cyrillic one two, a Chinese one
     three: with more than 1.5 bytes per character it is mostly none of the first two.
     """
-    seen = _window(text)
-    if not seen or seen.isspace():
-        return unjudged("no text")
-    if len(_utf8(seen)) > MOST_BYTES_OF_LATIN * len(seen):
-        return unjudged("no Latin script")
-    return None
+    seen = window(text)
+    return bool(seen) and not seen.isspace() and len(_utf8(seen)) <= MOST_BYTES_OF_LATIN * len(seen)
 
 
 def counted_words(text: str) -> list[bytes]:
     """The words that features are counted over, in lower case."""
-    return _utf8(_window(text).lower()).translate(_WORDS_ONLY).split()
+    return _utf8(window(text).lower()).translate(_WORDS_ONLY).split()
 
 
 def _utf8(text: str) -> bytes:
     return text.encode(errors="replace")
 
 
-def _window(text: str) -> str:
+def window(text: str) -> str:
+    """What of a text is looked at: all of it, or both ends."""
     return text if len(text) <= 2 * WINDOW else f"{text[:WINDOW]} {text[-WINDOW:]}"
 
 
 def text_features(text: str) -> TextFeatures:
     """Count what there is to count; every value is finite, for the empty text too."""
-    raw = _utf8(_window(text).lower())
+    raw = _utf8(window(text).lower())
     words = raw.translate(_WORDS_ONLY).split()
     numbers = len(raw.translate(_NUMBERS_ONLY).split())
     lengths = list(map(len, words))
@@ -147,7 +142,7 @@ def text_features(text: str) -> TextFeatures:
         comparing_words=_mean(_count(counts, COMPARING_WORDS), len(words)),
         condition_words=_mean(_count(counts, CONDITION_WORDS), len(words)),
         number_words=_mean(_count(counts, NUMBER_WORDS) + numbers, len(words) + numbers),
-        symbols=_mean(len(raw) - len(raw.translate(None, _SYMBOLS)), len(raw)),
+        symbols=_mean(len(raw) - len(raw.translate(None, SYMBOLS)), len(raw)),
         commas=_mean(raw.count(b","), len(words)),
     )
 
