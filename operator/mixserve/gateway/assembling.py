@@ -191,18 +191,24 @@ def _prices(pool: LLMServingPool, predicted: Mapping[str, Any] | None) -> Prices
     if given is not None:
         cached = Decimal(0) if given.cached_prompt is None else given.cached_prompt
         return Prices(prompt=given.prompt, cached_prompt=cached, completion=given.completion)
-    try:
-        return (
-            None
-            if predicted is None
-            else Prices(
-                prompt=Decimal(predicted["promptPerMillion"]),
-                cached_prompt=Decimal(predicted["cachedPromptPerMillion"]),
-                completion=Decimal(predicted["completionPerMillion"]),
-            )
-        )
-    except (KeyError, TypeError, InvalidOperation):  # a status of another version of the operator
+    if predicted is None:
         return None
+    try:
+        return Prices(
+            prompt=_price(predicted["promptPerMillion"]),
+            cached_prompt=_price(predicted["cachedPromptPerMillion"]),
+            completion=_price(predicted["completionPerMillion"]),
+        )
+    except (KeyError, TypeError, ValueError, InvalidOperation):  # a status of another version of the operator
+        return None
+
+
+def _price(text: str) -> Decimal:
+    """What adds up to a cost: one "NaN" would make all sums NaN for ever."""
+    price = Decimal(text)
+    if not price.is_finite() or price < 0:
+        raise ValueError(text)
+    return price
 
 
 def _engine_port(pod: RawObject) -> int | None:

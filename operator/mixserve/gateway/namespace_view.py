@@ -18,7 +18,7 @@ from mixserve.observe.feed import Feed
 from mixserve.validate.policies_in_force import policies_in_force
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Coroutine, Mapping
 
     from mixserve.api.routing_policy import RoutingPolicy
     from mixserve.apply.connection import Connection
@@ -49,7 +49,8 @@ class NamespaceView:
         self._valid: dict[str, RoutingPolicy] = {}
         self._news = asyncio.Event()
         told = self._news.set
-        self._pools = Feed(connection, POOLS, trim=_remembering(know_pool), changed=told, namespace=namespace)
+        self._readable: dict[str, KnownPool] = {}
+        self._pools = Feed(connection, POOLS, trim=self._know_pool, changed=told, namespace=namespace)
         self._policies = Feed(connection, POLICIES, trim=know_policy, changed=told, namespace=namespace)
         self._replicas = Feed(
             connection, PODS, trim=know_replica, changed=told, namespace=namespace, label_selector=LABEL_POOL
@@ -93,6 +94,7 @@ class NamespaceView:
             before={**noted, **{uid: policy for uid, policy in self._valid.items() if uid in there}},
         )
         self._valid = {each.policy.metadata.uid: each.policy for each in followed}
+        self._readable = {each.pool.metadata.uid: each for each in pools}
         return assemble(self._namespace, pools=pools, policies=followed, replicas=replicas)
 
     def engines(self) -> Mapping[str, MetricsPage]:
@@ -103,16 +105,10 @@ class NamespaceView:
         pages = {each.pool.metadata.name: each.metrics for each in pools}
         return {each.address: pages[each.pool] for each in replicas if each.pool in pages}
 
-
-def _remembering(know: Callable[[RawObject], KnownPool | None]) -> Callable[[RawObject], KnownPool | None]:
-    """Take a pool that can't be read any more as it was before: CRDs of a newer version come before this process."""
-    last: dict[str, KnownPool] = {}
-
-    def trim(obj: RawObject) -> KnownPool | None:
-        uid, found = obj["metadata"]["uid"], know(obj)
-        if found is None:
-            return last.get(uid)
-        last[uid] = found
+    def _know_pool(self, pool: RawObject) -> KnownPool | None:
+        """A pool that can't be read any more is as it was: CRDs of a newer version come before this process."""
+        uid = pool["metadata"]["uid"]
+        found = know_pool(pool) or self._readable.get(uid)
+        if found is not None:
+            self._readable[uid] = found
         return found
-
-    return trim

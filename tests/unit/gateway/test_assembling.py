@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from structlog.testing import capture_logs
 
 from mixserve.api.pool import RoutingStrategy
@@ -90,9 +91,16 @@ def test_given_prices_win_over_predicted_ones() -> None:
     assert (entry.prices.prompt, entry.prices.cached_prompt) == (3, 0)
 
 
-def test_prices_of_another_version_are_none() -> None:
+@pytest.mark.parametrize("price", ["cheap", "", "NaN", "sNaN", "Infinity", "-Infinity", "-1", None])
+def test_what_is_no_price_is_none(price: str | None) -> None:
     made = pool()
-    made["status"]["prices"] = {"promptPerMillion": "cheap"}
+    made["status"]["prices"] = {
+        "promptPerMillion": "1",
+        "cachedPromptPerMillion": price,
+        "completionPerMillion": "1",
+    }
+    assert table(made).pools[0].prices is None
+    del made["status"]["prices"]["cachedPromptPerMillion"]
     assert table(made).pools[0].prices is None
 
 

@@ -131,6 +131,17 @@ async def test_a_pool_of_a_newer_version_is_taken_as_it_was() -> None:
         assert {each.name for each in found.pools} == {"small", "other"}
 
 
+async def test_a_pool_that_was_deleted_is_forgotten() -> None:
+    server = Server(llmservingpools=[pool("small")])
+    async with Watched(server) as view:
+        await table(view)
+        server.tell(POOLS, pool("small"), "DELETED")
+        assert (await table(view)).pools == ()
+        server.tell(POOLS, pool("small", aNewField="x"))
+        server.tell(POOLS, pool("other"))
+        assert [each.name for each in (await table(view)).pools] == ["other"]
+
+
 @pytest.mark.parametrize("noted", [True, False])
 async def test_a_policy_that_is_invalid_from_the_start_is_followed_as_it_last_was(*, noted: bool) -> None:
     broken = stored_policy()

@@ -27,7 +27,7 @@ async def keep_books(follower: LogFollower, envoy: EnvoyAdmin) -> None:
         while True:
             more = follower.read()
             if time.monotonic() - saved_s >= _SAVE_S:
-                follower.save()
+                await asyncio.to_thread(follower.save)
                 saved_s = time.monotonic()
                 await _shorten(follower, envoy)
             # Also with more to read: decisions come first.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -35,6 +36,8 @@ class LogFollower:
         totals = _recall(directory / _STATE)
         self.ledger = Ledger(totals)
         self._inode, self._offset = totals.inode, totals.offset
+        self._kept = (self._inode, self._offset)
+        self._keeping = threading.Lock()
         self._file: int | None = None
         self._rest = b""
 
@@ -75,11 +78,23 @@ class LogFollower:
         (self._directory / REQUEST_LOG_FILE).rename(self._directory / _PUT_ASIDE)
 
     def save(self) -> None:
-        """Keep the sums and the position: both at once, or neither."""
-        state = self._directory / _STATE
-        written = state.with_suffix(".new")
-        written.write_bytes(msgspec.json.encode(self.ledger.totals(inode=self._inode, offset=self._offset)))
-        written.rename(state)
+        """Keep the sums and the position: both at once, or neither, also if the node dies.
+
+        A disk may take its time, so this is for another thread, while nothing is read.
+        """
+        with self._keeping:
+            position = (self._inode, self._offset)
+            if position == self._kept:
+                return
+            state = self._directory / _STATE
+            written = state.with_suffix(".new")
+            with written.open("wb") as file:
+                file.write(msgspec.json.encode(self.ledger.totals(inode=self._inode, offset=self._offset)))
+                file.flush()
+                # Renamed before its content is on the disk, it might be an empty file after a crash.
+                os.fsync(file.fileno())
+            written.rename(state)
+            self._kept = position
 
     def _open(self) -> bool:
         """Open the file that was read last; where nothing was, the oldest there is."""
@@ -90,9 +105,11 @@ class LogFollower:
         if not path.exists():
             return False
         self._file, self._rest = os.open(path, os.O_RDONLY), b""
-        inode = os.fstat(self._file).st_ino
-        if inode != self._inode:
-            self._inode, self._offset = inode, 0
+        found = os.fstat(self._file)
+        if found.st_ino != self._inode:
+            self._inode, self._offset = found.st_ino, 0
+        # Envoy does not wait for the disk: what a crash of the node took from the log has been counted.
+        self._offset = min(self._offset, found.st_size)
         return True
 
     def _is_complete(self) -> bool:

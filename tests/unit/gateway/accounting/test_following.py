@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -74,6 +75,31 @@ def test_a_kill_before_the_sums_were_kept_reads_the_same_lines_again(tmp_path: P
     write(tmp_path, 2)
     assert counted(first) == 5  # and it is killed
     assert counted(LogFollower(tmp_path)) == 5
+
+
+def test_sums_are_on_the_disk_before_they_replace_older_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state, synced = tmp_path / "totals.json", []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append((os.fstat(file).st_ino, state.exists())))
+    write(tmp_path, 3)
+    follower = LogFollower(tmp_path)
+    counted(follower)
+    follower.save()
+    assert synced == [(state.stat().st_ino, False)]
+    follower.save()
+    assert len(synced) == 1  # there was nothing new
+
+
+def test_a_crash_of_the_node_that_shortens_the_log_loses_no_later_lines(tmp_path: Path) -> None:
+    write(tmp_path, 3)
+    first = LogFollower(tmp_path)
+    counted(first)
+    first.close()
+    log = tmp_path / "requests.log"
+    os.truncate(log, log.stat().st_size // 3)
+    second = LogFollower(tmp_path)
+    assert counted(second) == 3
+    write(tmp_path, 1)
+    assert counted(second) == 4
 
 
 def test_a_log_that_is_put_aside_is_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
