@@ -17,7 +17,8 @@ import envoy
 
 from mixserve.gateway import deciding, discovery
 from mixserve.gateway.discovery import EndpointDiscovery
-from mixserve.gateway.envoy_files import EnvoyFiles
+from mixserve.gateway.envoy_admin import EnvoyAdmin
+from mixserve.gateway.envoy_files import EnvoyFiles, prepare
 from mixserve.gateway.unix_server import UnixServer
 from mixserve.plan.envoy.bootstrap import arguments
 from mixserve.plan.envoy.clusters import endpoints
@@ -55,12 +56,13 @@ class Gateway:
     """Envoy, and what the gateway's process does for it, without that process."""
 
     settings: EnvoySettings
+    told: EnvoyAdmin
     decider: Decider = undecided
     questions: list[Question] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.discovery = EndpointDiscovery(hold_s=5)
-        self.files = EnvoyFiles(self.settings, settle_s=0.2)
+        self.files = EnvoyFiles(self.settings, self.told, under_way_s=0.1)
         self.server = self._server()
         self.process: asyncio.subprocess.Process | None = None
 
@@ -91,6 +93,8 @@ class Gateway:
         self.discovery.update({pool.name: endpoints(pool, weights or {}) for pool in table.pools})
         await self.files.apply(table)
         if self.process is not None:
+            await eventually(self.files.is_followed, "newest routes in Envoy")
+            self.files.let_go()
             await self._knows(table, weights or {})
 
     async def _knows(self, table: RoutingTable, weights: Mapping[str, int]) -> None:
@@ -169,17 +173,19 @@ async def running_gateway(table: RoutingTable, decider: Decider = undecided, **c
     """A gateway with this table; `decider` answers questions. Settings by name in `changes`."""
     # Short, since a socket's path may have 108 characters at most.
     directory = Path(tempfile.mkdtemp(prefix="mixserve-"))
-    gateway = Gateway(settings_in(directory, **changes), decider)
-    try:
-        gateway.files.prepare()
-        await gateway.server.start()
-        await gateway.apply(table)
-        await gateway.start_envoy()
-        yield gateway
-    finally:
-        await gateway.stop_envoy()
-        await gateway.server.stop()
-        shutil.rmtree(directory)
+    settings = settings_in(directory, **changes)
+    async with EnvoyAdmin(settings.admin_path) as told:
+        gateway = Gateway(settings, told, decider)
+        try:
+            prepare(settings)
+            await gateway.server.start()
+            await gateway.apply(table)
+            await gateway.start_envoy()
+            yield gateway
+        finally:
+            await gateway.stop_envoy()
+            await gateway.server.stop()
+            shutil.rmtree(directory)
 
 
 def deciding_for(verdict: Verdict) -> Decider:

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from mixserve.plan.envoy.resources import Resource
     from mixserve.route.table import PoolEntry, RoutingTable
 
-LEAVE_S = 0.3
-"""So long Envoy may take to read routes."""
-
 
 class DataPlane:
     """Keeps all parts of the data plane at the same news.
@@ -55,25 +52,36 @@ class DataPlane:
         self._weights: dict[str, LoadWeights] = {}
         self._told: dict[str, Resource] = {}
         self._leaving: dict[str, Resource] = {}
+        self._lock = asyncio.Lock()
 
     async def apply(self, table: RoutingTable) -> None:
         """Serve by this table from now on.
 
         A pool that has lost its last replica keeps it in Envoy until no chain names the pool any more: an attempt at an
-        address that nobody answers at is followed by the next pool's, one at a pool without addresses is not.
+        address that nobody answers at is followed by the next pool's, one at a pool without addresses is not. A pool
+        that is deleted stays as long.
         """
-        serving = {pool.name for pool in table.pools if pool.endpoints}
-        self._leaving = {name: one for name, one in self._told.items() if one["endpoints"] and name not in serving}
-        self._table = table
-        self._weights = {pool.name: self._weights.get(pool.name, LoadWeights()) for pool in table.pools}
-        self._router.know(table)
-        self._ledger.know(table)
-        self.see()
-        await self._files.apply(table)
-        if self._leaving:
-            await asyncio.sleep(LEAVE_S)
-            self._leaving = {}
+        async with self._lock:
+            named = {pool.name: pool for pool in table.pools}
+            self._leaving = {
+                name: one
+                for name, one in self._told.items()
+                if name not in named or (one["endpoints"] and not named[name].endpoints)
+            }
+            self._table = table
+            self._weights = {pool.name: self._weights.get(pool.name, LoadWeights()) for pool in table.pools}
+            self._router.know(table)
+            self._ledger.know(table)
             self.see()
+            await self._files.apply(table)
+
+    async def let_go(self) -> None:
+        """Take from Envoy what no request can ask for any more; to be called again and again."""
+        async with self._lock:
+            if self._leaving and await self._files.is_followed():
+                self._files.let_go()
+                self._leaving = {}
+                self.see()
 
     def see(self) -> None:
         """Take the newest signals of all engines.

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Self
 
 import aiohttp
 
+from mixserve.plan.envoy.routes import NAME as ROUTES
+
 if TYPE_CHECKING:
     from types import TracebackType
 
+_MEMBERS = ".membership_total"
 _TIMEOUT = aiohttp.ClientTimeout(total=5.0)
 
 
@@ -60,11 +63,35 @@ class EnvoyAdmin:
             EnvoyAdminError: it does not say.
         """
         name = f"http.{stat_prefix}.downstream_rq_active"
-        text = await self._call("GET", f"/stats?filter=^{name}$")
+        text = await self._statistics(f"^{name}$")
         try:
-            return int(text.rpartition(":")[2])
-        except ValueError as error:
-            raise EnvoyAdminError(f"{name}: {text[:100]!r} is no number") from error
+            return int(text[name])
+        except (KeyError, ValueError) as error:
+            raise EnvoyAdminError(f"{name} is no number: {text}") from error
+
+    async def routes_version(self) -> str:
+        """The version of the routes that it has; empty where it has none.
+
+        Raises:
+            EnvoyAdminError: it does not say.
+        """
+        found = await self._statistics(f"rds.{ROUTES}.version_text$")
+        # Its listeners share the routes.
+        return next(iter(found.values()), "").strip('"')
+
+    async def pools_with_endpoints(self) -> set[str]:
+        """The pools of which it has at least one endpoint.
+
+        Raises:
+            EnvoyAdminError: it does not say.
+        """
+        found = await self._statistics(f"^cluster.*{_MEMBERS}$")
+        return {name.removeprefix("cluster.").removesuffix(_MEMBERS) for name, count in found.items() if count != "0"}
+
+    async def _statistics(self, names: str) -> dict[str, str]:
+        """The statistics whose name fits the regular expression."""
+        text = await self._call("GET", f"/stats?filter={names}")
+        return {name: value for name, colon, value in (line.partition(": ") for line in text.splitlines()) if colon}
 
     async def _call(self, method: str, path: str) -> str:
         try:

@@ -1,27 +1,45 @@
-"""The files that Envoy reads: renamed into place, since it notices nothing else."""
+"""The files that Envoy reads: renamed into place, since it notices nothing else.
+
+Envoy reads routes, clusters and endpoints each by itself, so what is named has to be there before who names it, and
+has to stay until after. How far Envoy is it says itself, at its administration interface: whether it has a pool's
+endpoints, and by their version whether it has the routes. One time remains that nobody tells: `UNDER_WAY_S`.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
+from mixserve.gateway.envoy_admin import EnvoyAdminError
 from mixserve.plan.envoy.bootstrap import bootstrap
-from mixserve.plan.envoy.clusters import POLL_PAUSE_S, clusters
+from mixserve.plan.envoy.clusters import clusters
 from mixserve.plan.envoy.listener import certificate
 from mixserve.plan.envoy.routes import route_configuration
 from mixserve.route.table import RoutingTable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mixserve.gateway.envoy_admin import EnvoyAdmin
     from mixserve.plan.envoy.resources import Resource
     from mixserve.plan.envoy.settings import EnvoySettings
 
-SETTLE_S = 2.0
-"""Envoy reads each file by itself; for so long a pool that no route names any more is kept."""
+_log = structlog.get_logger(__name__)
 
-LEARN_S = 2 * POLL_PAUSE_S + 0.1
-"""So long it may take until Envoy has asked for a pool's first endpoints; routes that name it before would fail."""
+UNDER_WAY_S = 2.0
+"""A request follows the routes that there were when it came. So long what older routes name is kept after Envoy has
+read newer ones: most requests that came before have been decided upon and sent on by then."""
+
+_LOOK_S = 0.02
+# At most Envoy is waited for. It needs some 30 ms, half a second where it has yet to ask for the endpoints; one that
+# needs more is hardly serving.
+_LEARN_S = 5.0
 
 
 class EnvoyFiles:
@@ -29,48 +47,76 @@ class EnvoyFiles:
 
     Args:
         settings: of Envoy.
-        settle_s: how long Envoy may take to read a file.
-        learn_s: how long it may take to learn of endpoints.
+        envoy: says what Envoy has read.
+        under_way_s: how long requests follow older routes.
     """
 
-    def __init__(self, settings: EnvoySettings, *, settle_s: float = SETTLE_S, learn_s: float = LEARN_S) -> None:
+    def __init__(self, settings: EnvoySettings, envoy: EnvoyAdmin, *, under_way_s: float = UNDER_WAY_S) -> None:
         self._settings = settings
-        self._settle_s = settle_s
-        self._learn_s = learn_s
+        self._envoy = envoy
+        self._under_way_s = under_way_s
         self._clusters: dict[str, Resource] = {}
+        self._wanted: dict[str, Resource] = {}
         self._serving: frozenset[str] | None = None
-        self._lock = asyncio.Lock()
-
-    def prepare(self) -> None:
-        """Write what Envoy needs to start; files that are there are kept, except for the bootstrap configuration."""
-        settings = self._settings
-        empty = RoutingTable(namespace="")
-        if not Path(settings.clusters_path).exists():
-            _write_resources(settings.clusters_path, [])
-        if not Path(settings.routes_path).exists():
-            _write_resources(settings.routes_path, [route_configuration(empty, settings)])
-        if settings.tls_directory is not None:
-            write(settings.certificate_path, certificate(settings))
-        write(settings.bootstrap_path, bootstrap(settings))
+        self._version = ""
+        self._read_at_s: float | None = None
 
     async def apply(self, table: RoutingTable) -> None:
-        """Write routes and clusters: new pools before the routes that name them, old ones away after them.
+        """Write clusters and routes: new pools before the routes that name them; old ones stay until `let_go`.
 
-        Endpoints have to be told before: a pool is named by the chains of policies only when Envoy can have its first.
+        Endpoints have to be told before: a pool is named by the chains of policies only when Envoy has its first.
         """
-        async with self._lock:
-            serving = frozenset(pool.name for pool in table.pools if pool.endpoints)
-            wanted = {cluster["name"]: cluster for cluster in clusters(table)}
-            gone = self._clusters.keys() - wanted.keys()
-            _write_resources(self._settings.clusters_path, list((self._clusters | wanted).values()))
-            # At the start nobody waits: what Envoy has from before, it has all of.
-            if self._serving is not None and serving - self._serving:
-                await asyncio.sleep(self._learn_s)
-            _write_resources(self._settings.routes_path, [route_configuration(table, self._settings)])
-            self._clusters, self._serving = wanted, serving
-            if gone:
-                await asyncio.sleep(self._settle_s)
-                _write_resources(self._settings.clusters_path, list(wanted.values()))
+        serving = frozenset(pool.name for pool in table.pools if pool.endpoints)
+        self._wanted = {cluster["name"]: cluster for cluster in clusters(table)}
+        self._write_clusters(self._clusters | self._wanted)
+        # At the start nobody waits: what Envoy has from before, it has all of.
+        if self._serving is not None and serving - self._serving:
+            await self._learned(serving - self._serving)
+        self._serving = serving
+        before = self._version
+        self._version = _write_resources(self._settings.routes_path, [route_configuration(table, self._settings)])
+        if self._version != before:
+            self._read_at_s = None
+
+    async def is_followed(self) -> bool:
+        """Whether all requests follow the routes that were written last."""
+        if self._read_at_s is None:
+            try:
+                if await self._envoy.routes_version() != self._version:
+                    return False
+            except EnvoyAdminError:  # it is asked again
+                return False
+            self._read_at_s = time.monotonic()
+        return time.monotonic() - self._read_at_s >= self._under_way_s
+
+    def let_go(self) -> None:
+        """Leave out pools that the table does not have any more; for when nobody follows routes that name them."""
+        self._write_clusters(self._wanted)
+
+    def _write_clusters(self, resources: dict[str, Resource]) -> None:
+        _write_resources(self._settings.clusters_path, resources.values())
+        self._clusters = resources
+
+    async def _learned(self, pools: frozenset[str]) -> None:
+        """Wait until Envoy has endpoints of these pools; routes that name them before would fail."""
+        try:
+            async with asyncio.timeout(_LEARN_S):
+                while not pools <= await self._envoy.pools_with_endpoints():  # noqa: ASYNC110 - Envoy tells no event
+                    await asyncio.sleep(_LOOK_S)
+        except (TimeoutError, EnvoyAdminError) as error:  # without an Envoy nobody comes to harm
+            _log.warning("endpoints_unconfirmed", pools=sorted(pools), error=f"{type(error).__name__}: {error}")
+
+
+def prepare(settings: EnvoySettings) -> None:
+    """Write what Envoy needs to start; files that are there are kept, except for the bootstrap configuration."""
+    empty = RoutingTable(namespace="")
+    if not Path(settings.clusters_path).exists():
+        _write_resources(settings.clusters_path, [])
+    if not Path(settings.routes_path).exists():
+        _write_resources(settings.routes_path, [route_configuration(empty, settings)])
+    if settings.tls_directory is not None:
+        write(settings.certificate_path, certificate(settings))
+    write(settings.bootstrap_path, bootstrap(settings))
 
 
 def write(path: str, value: Any) -> None:
@@ -84,5 +130,9 @@ def write(path: str, value: Any) -> None:
     beside.replace(target)
 
 
-def _write_resources(path: str, resources: list[Resource]) -> None:
-    write(path, {"resources": resources})
+def _write_resources(path: str, resources: Iterable[Resource]) -> str:
+    """Write resources with a version, which comes from the content; return it."""
+    listed = list(resources)
+    version = hashlib.sha256(json.dumps(listed, sort_keys=True).encode()).hexdigest()[:16]
+    write(path, {"version_info": version, "resources": listed})
+    return version

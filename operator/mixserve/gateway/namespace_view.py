@@ -60,6 +60,11 @@ class NamespaceView:
         """What has to run for it to be kept up to date."""
         return [self._pools.run(), self._policies.run(), self._replicas.run()]
 
+    @property
+    def silent_for_s(self) -> float:
+        """Seconds since the API server was last asked for the kind of object for which that is longest ago."""
+        return max(feed.silent_for_s for feed in (self._pools, self._policies, self._replicas))
+
     async def recall(self) -> None:
         """Read how policies last were valid, for those that are not at the start."""
         try:

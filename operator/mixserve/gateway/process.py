@@ -24,7 +24,7 @@ from mixserve.gateway.asking import Asker
 from mixserve.gateway.data_plane import DataPlane
 from mixserve.gateway.draining import drain
 from mixserve.gateway.envoy_admin import EnvoyAdmin
-from mixserve.gateway.envoy_files import EnvoyFiles
+from mixserve.gateway.envoy_files import EnvoyFiles, prepare
 from mixserve.gateway.namespace_view import NamespaceView
 from mixserve.gateway.routing import Router
 from mixserve.gateway.scraping import EngineScraper
@@ -42,10 +42,17 @@ _log = structlog.get_logger(__name__)
 # Three watches, and a read now and then.
 _API_CONNECTIONS = 8
 
+# It is looked into twice a second; a disk may be slow.
+_LOG_LOST_S = 60.0
+# A watch ends after four and a half minutes, and a pause takes one.
+_API_LOST_S = 600.0
+
+_LET_GO_S = 1.0
+
 
 def write_bootstrap(settings: GatewaySettings) -> None:
     """Write what Envoy starts with."""
-    EnvoyFiles(settings.envoy()).prepare()
+    prepare(settings.envoy())
 
 
 async def run_gateway(settings: GatewaySettings) -> None:
@@ -107,13 +114,12 @@ class Gateway:
             ask=asker.ask,
         )
         endpoints = discovery.EndpointDiscovery()
-        files = EnvoyFiles(settings.envoy())
-        files.prepare()
+        prepare(settings.envoy())
         self._scraper = EngineScraper(
             scrapes, interval_s=settings.scrape_interval_s, engines=view.engines, scraped=self._see
         )
         self._plane = DataPlane(
-            files=files,
+            files=EnvoyFiles(settings.envoy(), envoy),
             discovery=endpoints,
             router=router,
             ledger=self._follower.ledger,
@@ -131,6 +137,7 @@ class Gateway:
         work = [
             *(asyncio.create_task(feed, name="watch") for feed in self._view.feeds()),
             asyncio.create_task(self._follow(), name="follow news"),
+            asyncio.create_task(self._let_go(), name="let go"),
             asyncio.create_task(self._scraper.run(), name="scrape"),
             asyncio.create_task(self._account(), name="account"),
         ]
@@ -140,7 +147,7 @@ class Gateway:
                 host=self._settings.host,
                 port=self._settings.web_port,
                 registry=self._registry(),
-                healthy=lambda: None,
+                healthy=lambda: self.problem,
                 ready=lambda: self._view.problem,
             ):
                 await first_to_end([end, *work])
@@ -150,6 +157,19 @@ class Gateway:
         finally:
             await cancel_all([end, *work])
             await self._server.stop()
+
+    @property
+    def problem(self) -> str | None:
+        """Why the process should be restarted, or None.
+
+        What counts is that it tries: while the API server is away, or Envoy, no restart would help, and all gateways
+        would restart at once.
+        """
+        if self._follower.silent_for_s > _LOG_LOST_S:
+            return "the log of requests is not read any more"
+        if self._view.silent_for_s > _API_LOST_S:
+            return "the API server is not asked any more"
+        return None
 
     async def _drain(self) -> None:
         await drain(self._envoy, stat_prefix=STAT_PREFIX, most_s=self._settings.drain_s)
@@ -165,6 +185,14 @@ class Gateway:
                     _log.info("table_applied", pools=len(table.pools), policies=len(table.policies))
             except Exception:  # noqa: BLE001 - an odd object must not end what serves: the last table stays in force
                 _log.exception("table_not_applied")
+
+    async def _let_go(self) -> None:
+        while True:
+            await asyncio.sleep(_LET_GO_S)
+            try:
+                await self._plane.let_go()
+            except Exception:  # noqa: BLE001 - as above; it is tried again
+                _log.exception("pools_not_let_go")
 
     async def _account(self) -> None:
         """What came before this process knew prices waits for them in the log."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar
 
 import structlog
@@ -78,18 +79,26 @@ class Feed(Generic[T]):
         self._kept: dict[str, T] = {}
         self._failures = 0
         self._unseen: Unseen | None = Unseen(UnseenReason.NOT_LISTED)
+        self._turned_s = time.monotonic()
 
     @property
     def seen(self) -> tuple[T, ...] | Unseen:
         """All of it, or why there is nothing."""
         return tuple(self._kept.values()) if self._unseen is None else self._unseen
 
+    @property
+    def silent_for_s(self) -> float:
+        """Seconds since it last asked the API server for something, with whatever success: up to some five minutes."""
+        return time.monotonic() - self._turned_s
+
     async def run(self) -> None:
         """Keep it up to date until cancelled."""
         while True:
+            self._turned_s = time.monotonic()
             try:
                 version = await self._list()
                 while True:
+                    self._turned_s = time.monotonic()
                     version = await self._follow(version)
                     self._failures = 0
                     await asyncio.sleep(_BETWEEN_WATCHES_S)

@@ -60,6 +60,7 @@ class _StillView:
     """A namespace in which nothing happens."""
 
     problem = None
+    silent_for_s = 0.0
 
     def __init__(self, engines: tuple[str, ...]) -> None:
         self._table = table(engines)

@@ -64,6 +64,17 @@ async def test_replicas_come_and_go_without_a_failed_request(small, large):
         assert set(load.answered) == {"small", "large"}
 
 
+async def test_envoy_tells_what_it_has_read(small):
+    one = table(pool("p", small), pool("empty"))
+    async with running_gateway(one) as gateway:
+        assert await gateway.told.pools_with_endpoints() == {"@gateway", "@admin", "p"}
+        first = await gateway.told.routes_version()
+        await gateway.files.apply(table(pool("p", small), pool("q")))
+        assert not await gateway.files.is_followed()
+        await eventually(gateway.files.is_followed, "newest routes in Envoy")
+        assert await gateway.told.routes_version() != first
+
+
 async def test_other_pools_come_and_go_without_a_failed_request(small, large):
     async with running_gateway(table(pool("p", small))) as gateway:
         load = Load(gateway.url, "p")

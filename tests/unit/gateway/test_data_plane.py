@@ -6,9 +6,10 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from mixserve.api.observation import EngineSample, Missing, MissingReason
 from mixserve.api.pool import RoutingStrategy
-from mixserve.gateway import data_plane
 from mixserve.gateway.accounting.ledger import Ledger
 from mixserve.gateway.accounting.totals import Totals
 from mixserve.gateway.data_plane import DataPlane
@@ -16,8 +17,6 @@ from mixserve.route.table import PoolEntry, RoutingTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import pytest
 
 LOADS = {"10.0.0.1:8000": 0, "10.0.0.2:8000": 40}
 
@@ -30,9 +29,17 @@ class Parts:
         self.known: list[RoutingTable] = []
         self.updates: list[Mapping[str, Any]] = []
         self.seen = 0
+        self.followed = False
+        self.let_gone = 0
 
     async def apply(self, table: RoutingTable) -> None:
         self.applied.append(table)
+
+    async def is_followed(self) -> bool:
+        return self.followed
+
+    def let_go(self) -> None:
+        self.let_gone += 1
 
     def update(self, assignments: Mapping[str, Any]) -> None:
         self.updates.append(assignments)
@@ -100,15 +107,30 @@ async def test_where_picks_decide_envoy_falls_back_to_all_endpoints_alike() -> N
     assert len(set(weights(parts.updates[-1]))) == 1
 
 
-async def test_a_pool_keeps_its_last_replica_in_envoy_until_no_route_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data_plane, "LEAVE_S", 0.0)
+@pytest.mark.parametrize("deleted", [True, False])
+async def test_a_pool_keeps_its_last_replica_in_envoy_until_no_request_follows_routes_that_name_it(
+    *, deleted: bool
+) -> None:
     parts = Parts()
     made = plane(parts)
     full = table(RoutingStrategy.PREFIX_AWARE)
-    without = replace(full, pools=(replace(full.pools[0], endpoints=()),))
-    for empty, at_last in ((without, {"chat": []}), (RoutingTable(namespace="llm"), {})):
-        await made.apply(full)
-        parts.updates.clear()
-        await made.apply(empty)
-        assert [len(weights(update)) for update in parts.updates[:-1]] == [len(LOADS)]
-        assert {name: one["endpoints"] for name, one in parts.updates[-1].items()} == at_last
+    await made.apply(full)
+    await made.apply(replace(full, pools=() if deleted else (replace(full.pools[0], endpoints=()),)))
+    await made.let_go()
+    assert len(weights(parts.updates[-1])) == len(LOADS)
+    parts.followed = True
+    await made.let_go()
+    assert {name: one["endpoints"] for name, one in parts.updates[-1].items()} == ({} if deleted else {"chat": []})
+    await made.let_go()
+    assert parts.let_gone == 1
+
+
+async def test_a_pool_that_comes_back_is_not_let_go() -> None:
+    parts = Parts()
+    made = plane(parts)
+    full = table(RoutingStrategy.PREFIX_AWARE)
+    for given in (full, RoutingTable(namespace="llm"), full):
+        await made.apply(given)
+    parts.followed = True
+    await made.let_go()
+    assert (len(weights(parts.updates[-1])), parts.let_gone) == (len(LOADS), 0)

@@ -239,3 +239,14 @@ async def test_what_was_seen_stays_while_nothing_answers() -> None:
         await until(lambda: len(server.tokens) > 6)
     assert watched.seen == {"A"}
     assert watched.news == 1
+
+
+@pytest.mark.parametrize("error", [Forbidden("no"), Unavailable("down"), Expired("old")])
+async def test_a_feed_that_asks_in_vain_is_not_silent(error: ApiError, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "_LONGEST_PAUSE_S", 0.0)
+    server = Server(error)
+    watched = Watched(server)
+    monkeypatch.setattr(watched.feed, "_turned_s", -1e9)
+    async with running(watched.feed.run()):
+        await until(lambda: len(server.tokens) > 1)
+        assert watched.feed.silent_for_s < 60

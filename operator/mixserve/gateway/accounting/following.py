@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -40,6 +41,12 @@ class LogFollower:
         self._keeping = threading.Lock()
         self._file: int | None = None
         self._rest = b""
+        self._looked_s: float | None = None
+
+    @property
+    def silent_for_s(self) -> float:
+        """Seconds since it last looked into the log; 0 before it was asked to."""
+        return 0.0 if self._looked_s is None else time.monotonic() - self._looked_s
 
     def close(self) -> None:
         """Keep the sums, and close the file."""
@@ -50,6 +57,7 @@ class LogFollower:
 
     def read(self) -> bool:
         """Count what has come since, at most about a megabyte of it; return whether there may be more."""
+        self._looked_s = time.monotonic()
         if self._file is None and not self._open():
             return False
         assert self._file is not None

@@ -41,6 +41,15 @@ def test_there_is_nothing_before_envoy_has_started(tmp_path: Path) -> None:
     assert counted(follower) == 5
 
 
+def test_it_is_told_how_long_ago_the_log_was_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.monotonic", lambda: 100.0)
+    follower = LogFollower(tmp_path)
+    assert follower.silent_for_s == 0.0
+    follower.read()
+    monkeypatch.setattr("time.monotonic", lambda: 107.0)
+    assert follower.silent_for_s == 7.0
+
+
 def test_half_a_line_waits_for_its_end(tmp_path: Path) -> None:
     write(tmp_path, 1)
     write_text(tmp_path, '{"status": 200')
