@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
+import signal
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import openai
 import pytest
 
+from mixserve.plan.envoy.settings import EnvoySettings
 from support.engine_counters import engine_url, total
 from support.gateway_processes import engine_of, envoy_of, kill, python_of
 from support.gateway_scenes import (
@@ -44,6 +47,7 @@ HI: Any = [{"role": "user", "content": "Hi"}]
 # Envoy's words for a connection that an engine ended, and for one that ended within an answer.
 BROKEN_OFF = {"UC", "UPE"}
 HALF_A_SECOND, FOUR_SECONDS = 100, 800
+DECISION_LIMIT_S = EnvoySettings(directory=".").decision_timeout_s
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +117,47 @@ async def test_without_the_process_named_pools_are_served_and_policies_are_refus
             ("server_error", True),
         }
     report("process killed twice", load.outcomes, load.slowest_s)
+
+
+async def test_a_process_that_stands_still_costs_policies_a_clear_503_in_time_and_is_replaced(
+    sandbox: PoolSandbox,
+) -> None:
+    pod, other = gateway_pods(sandbox)
+    stopped = python_of(pod)
+    assert stopped is not None
+    async with (
+        steady_load(lambda: [client_url(pod)], "plain", max_tokens=2) as load,
+        steady_load(lambda: [client_url(pod)], "small", "auto", max_tokens=2) as asking,
+        steady_load(lambda: [client_url(other)], "auto", max_tokens=2) as elsewhere,
+    ):
+        await asking.seen("auto", 200, 20)
+        os.kill(stopped, signal.SIGSTOP)
+        await asking.seen("auto", 503, 4)
+        before = load.outcomes["plain", 200]
+        await asking.seen("small", 200, 4)
+        # Nothing waits for the process but what asks it.
+        assert load.outcomes["plain", 200] > before
+        report("process stands still", asking.outcomes, asking.slowest_s, load.outcomes, load.slowest_s)
+        assert asking.slowest_s < DECISION_LIMIT_S + 2.0
+        # Its probe finds it, and it is started again.
+        await asyncio.to_thread(eventually, lambda: python_of(pod) not in {None, stopped}, "new process", 150.0)
+        await asking.seen("auto", 200, 20)
+    assert load.statuses("plain") == asking.statuses("small") == elsewhere.statuses("auto") == {200}
+    assert asking.statuses("auto") == {200, 503}
+    assert {json.loads(said)["error"]["type"] for said in asking.errors} <= {
+        "service_unavailable_error",
+        "server_error",
+    }
+
+
+async def test_a_pod_whose_process_was_ended_alone_takes_requests_again(sandbox: PoolSandbox) -> None:
+    pod, _ = gateway_pods(sandbox)
+    ended = python_of(pod)
+    assert ended is not None
+    os.kill(ended, signal.SIGTERM)
+    await asyncio.to_thread(eventually, lambda: client_url(pod) not in gateway_urls(sandbox), "draining pod", 60.0)
+    await asyncio.to_thread(eventually, lambda: python_of(pod) not in {None, ended}, "new process", 60.0)
+    await asyncio.to_thread(eventually, lambda: client_url(pod) in gateway_urls(sandbox), "ready pod", 60.0)
 
 
 async def test_clients_that_try_the_other_pod_do_not_notice(sandbox: PoolSandbox) -> None:

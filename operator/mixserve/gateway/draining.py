@@ -22,6 +22,14 @@ PATIENCE = 4
 """So many looks in a row may fail: an Envoy that has much to do, or is just restarted, still carries requests."""
 
 
+async def resume(envoy: EnvoyAdmin) -> None:
+    """Take back what an earlier process may have told: one that was ended alone, and not with its pod, has drained."""
+    try:
+        await envoy.end_draining()
+    except EnvoyAdminError as error:  # one that is not there yet has not been told either
+        _log.warning("drain_not_taken_back", error=str(error))
+
+
 async def drain(envoy: EnvoyAdmin, *, stat_prefix: str, most_s: float, quiet_s: float = QUIET_S) -> None:
     """Wait until no request has been under way for a while, or the time is over.
 

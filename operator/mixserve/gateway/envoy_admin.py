@@ -53,6 +53,14 @@ class EnvoyAdmin:
         """
         await self._call("POST", "/healthcheck/fail")
 
+    async def end_draining(self) -> None:
+        """Let it answer probes as if it had never been told to drain.
+
+        Raises:
+            EnvoyAdminError: it can't be told.
+        """
+        await self._call("POST", "/healthcheck/ok")
+
     async def active_requests(self, stat_prefix: str) -> int:
         """Requests of clients that are under way.
 

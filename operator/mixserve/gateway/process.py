@@ -22,7 +22,7 @@ from mixserve.gateway.accounting.exposition import LedgerCollector
 from mixserve.gateway.accounting.following import LogFollower
 from mixserve.gateway.asking import Asker
 from mixserve.gateway.data_plane import DataPlane
-from mixserve.gateway.draining import drain
+from mixserve.gateway.draining import drain, resume
 from mixserve.gateway.envoy_admin import EnvoyAdmin
 from mixserve.gateway.envoy_files import EnvoyFiles, prepare
 from mixserve.gateway.namespace_view import NamespaceView
@@ -132,6 +132,7 @@ class Gateway:
 
     async def run(self, stopped: asyncio.Event) -> None:
         """Work until `stopped`, then drain."""
+        await resume(self._envoy)
         await self._view.recall()
         await self._server.start()
         work = [

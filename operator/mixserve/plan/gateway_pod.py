@@ -34,6 +34,8 @@ SERVICE_PORTS = {"http": 80, "https": 443}
 
 # After the drain: both processes end, and the kubelet notices.
 _GRACE_MARGIN_S = 30
+# A process that hangs is not to drain: Envoy carries the requests on, and the sooner somebody decides again the better.
+_HUNG_GRACE_S = 10
 # Envoy's configuration, its sockets, and an access log that the process beside it reads and cuts.
 _SHARED_BYTES = "512Mi"
 _TOKEN_S = 3607  # what Kubernetes itself asks for where it mounts a token
@@ -133,7 +135,13 @@ def _gateway(options: GatewayOptions) -> dict[str, Any]:
         "env": _environment(options),
         "ports": [{"name": "web", "containerPort": WEB_PORT, "protocol": "TCP"}],
         "startupProbe": {**health, "periodSeconds": 2, "timeoutSeconds": 2, "failureThreshold": 60},
-        "livenessProbe": {**health, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6},
+        "livenessProbe": {
+            **health,
+            "periodSeconds": 10,
+            "timeoutSeconds": 5,
+            "failureThreshold": 6,
+            "terminationGracePeriodSeconds": _HUNG_GRACE_S,
+        },
         "securityContext": _SECURITY,
         "resources": options.gateway_resources,
         "volumeMounts": [_SHARED, _ACCOUNT],

@@ -11,7 +11,7 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from mixserve.gateway import draining
-from mixserve.gateway.draining import drain
+from mixserve.gateway.draining import drain, resume
 from mixserve.gateway.envoy_admin import EnvoyAdmin, EnvoyAdminError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ async def envoy(tmp_path: Path) -> AsyncIterator[Envoy]:
     made = Envoy(str(tmp_path / "admin.sock"))
     app = web.Application()
     app.router.add_post("/{name}", made.post)
-    app.router.add_post("/healthcheck/fail", made.post)
+    app.router.add_post("/healthcheck/{what}", made.post)
     app.router.add_get("/stats", made.stats)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
@@ -109,3 +109,13 @@ async def test_logs_are_opened_anew(envoy: Envoy) -> None:
     async with EnvoyAdmin(envoy.path) as admin:
         await admin.reopen_logs()
     assert envoy.calls == ["/reopen_logs"]
+
+
+async def test_a_new_process_takes_back_what_its_forerunner_told(envoy: Envoy) -> None:
+    async with EnvoyAdmin(envoy.path) as admin:
+        await resume(admin)
+        envoy.status = 500
+        with capture_logs() as logs:
+            await resume(admin)
+    assert envoy.calls == ["/healthcheck/ok"] * 2
+    assert [entry["event"] for entry in logs] == ["drain_not_taken_back"]
