@@ -105,6 +105,7 @@ async def test_pools_policies_and_pods_become_a_table() -> None:
         assert [(each.name, each.endpoints) for each in found.pools] == [("large", ()), ("small", ("10.0.0.1:8000",))]
         assert [each.name for each in found.policies] == ["auto"]
         assert view.problem is None
+        assert view.silent_for_s < 60
         assert list(view.engines()) == ["10.0.0.1:8000"]
         server.tell(PODS, pod("a", "small"), "DELETED")
         assert (await table(view)).pools[1].endpoints == ()
