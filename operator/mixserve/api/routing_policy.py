@@ -154,7 +154,7 @@ class RoutingPolicySpec(StrictModel):
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
-            rule=f"self.tiers[size(self.tiers) - 1].maxComplexity == {HARDEST}",
+            rule=f"size(self.tiers) == 0 || self.tiers[size(self.tiers) - 1].maxComplexity == {HARDEST}",
             message=f"the last tier's maxComplexity must be {HARDEST}, so that every request has a tier",
             holds=lambda spec: spec.tiers[-1].max_complexity == HARDEST,
         ),
