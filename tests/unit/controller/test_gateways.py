@@ -20,8 +20,7 @@ from mixserve.apply.resources import (
     WRITTEN_BY_KIND,
     Resource,
 )
-from mixserve.controller import gateways as gateways_module
-from mixserve.controller import policy_status
+from mixserve.controller import policy_status, repairs
 from mixserve.controller.cluster_view import ClusterView
 from mixserve.controller.gateway_parts import GatewayParts
 from mixserve.controller.object_cache import GatewayKey, PoolKey
@@ -166,6 +165,8 @@ class TestObjects:
         written = await cluster.look()
         assert sorted(kind for _, kind in written) == sorted(KINDS)
         assert written[-1] == ("create", "Deployment")
+        kinds = [kind for _, kind in written]
+        assert kinds.index("Role") < kinds.index("RoleBinding")
         assert cluster.bodies["Deployment"]["spec"]["replicas"] == 2
 
     async def test_what_is_as_planned_costs_nothing(self, cluster: Cluster) -> None:
@@ -183,6 +184,10 @@ class TestObjects:
             (Reason.REPAIRED, "auto"),
             (Reason.REPAIRED, "other"),
         ]
+        assert cluster.events[0][0].message == (
+            "Service mixserve-gateway had been changed, and is as planned again. "
+            "It belongs to the gateway of this namespace"
+        )
         change(cluster, "Service", spec={"type": "NodePort"})
         await cluster.look()
         assert len(cluster.events) == 2  # once in a while is enough
@@ -191,7 +196,7 @@ class TestObjects:
         await cluster.look()
         cluster.view.remove(DEPLOYMENTS, cluster.bodies["Deployment"])
         assert await cluster.look() == [("create", "Deployment")]
-        assert "Deployment mixserve-gateway" in cluster.events[0][0].message
+        assert "Deployment mixserve-gateway had been deleted, and was made anew" in cluster.events[0][0].message
 
     async def test_other_options_are_applied(self, cluster: Cluster) -> None:
         await cluster.look()
@@ -206,7 +211,7 @@ class TestObjects:
             await cluster.look()
         assert "Deployment" not in cluster.bodies
         cluster.refusals.clear()
-        assert sorted(kind for _, kind in await cluster.look()) == ["Deployment", "Role"]
+        assert [kind for _, kind in await cluster.look()] == ["Role", "RoleBinding", "Deployment"]
 
     async def test_what_will_pass_is_tried_again(self, cluster: Cluster) -> None:
         cluster.refusals["Service"] = Unavailable("busy", status=503)
@@ -280,7 +285,7 @@ class TestTheLastPolicy:
         assert await cluster.look() == []
 
     async def test_a_new_one_is_not_told_of_repairs(self, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(gateways_module, "_TOLD_AGAIN_S", 0.0)
+        monkeypatch.setattr(repairs, "_TOLD_AGAIN_S", 0.0)
         await cluster.look()
         change(cluster, "Service", spec={})
         await cluster.look()
