@@ -239,6 +239,13 @@ def test_kubectl_get_shows_how_a_pair_does(served: ControlPlane) -> None:
     assert row.split()[:7] == ["stored", "EAGLE3", "32", "llama", "True", "3.13", "1.9"]
 
 
+@pytest.mark.usefixtures("stored")
+def test_kubectl_get_shows_how_many_targets_answer(served: ControlPlane) -> None:
+    header, row = kubectl_says(served, "get", "rp", "stored").splitlines()
+    assert " ".join(header.split()) == "NAME CLASSIFIER TARGETS HEALTHY REASON ADDRESS AGE"
+    assert row.split()[:5] == ["stored", "LLM", "2/3", "True", "Ready"]
+
+
 def test_kubectl_explain_says_default_bounds_and_what_is_needed(served: ControlPlane) -> None:
     # Schemas are published a while after the definitions are established.
     eventually(lambda: f"apis/{API_VERSION}" in served.api.get("/openapi/v3")["paths"], "published schemas")

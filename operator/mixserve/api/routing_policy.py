@@ -169,6 +169,14 @@ class RoutingPolicySpec(StrictModel):
         ),
     )
 
+    @property
+    def pools(self) -> frozenset[str]:
+        """Names of all pools that it may send a request to."""
+        targets = {target.pool_ref.name for tier in self.tiers for target in tier.targets}
+        asked = {self.classifier.llm.pool_ref.name} if self.classifier.llm else set()
+        shadow = {self.shadow.pool_ref.name} if self.shadow else set()
+        return frozenset(targets | asked | shadow)
+
 
 class RoutingPolicy(StrictModel):
     """A model name behind which several pools stand: each request goes to the cheapest that is good enough.
@@ -193,11 +201,3 @@ class RoutingPolicy(StrictModel):
     def served_names(self) -> tuple[str, ...]:
         """The model names that the policy answers for."""
         return self.spec.served_names or (self.metadata.name,)
-
-    @property
-    def pools(self) -> frozenset[str]:
-        """Names of all pools that it may send a request to."""
-        targets = {target.pool_ref.name for tier in self.spec.tiers for target in tier.targets}
-        asked = {self.spec.classifier.llm.pool_ref.name} if self.spec.classifier.llm else set()
-        shadow = {self.spec.shadow.pool_ref.name} if self.spec.shadow else set()
-        return frozenset(targets | asked | shadow)

@@ -345,8 +345,10 @@ class TestStatus:
         status = await cluster.status()
         assert [(one.type, one.reason) for one in status.conditions] == [
             ("Validated", "Valid"),
+            ("TargetsFound", "TargetsFound"),
             ("Ready", "GatewayNotReady"),
         ]
+        assert status.targets == "1/2"
         [small, large] = [tier.targets[0] for tier in status.tiers]
         assert (small.health, small.ready_replicas, large.health) == ("Ready", 2, "Unavailable")
         assert status.gateway is not None
@@ -376,10 +378,12 @@ class TestStatus:
         cluster.refusals["Role"] = Forbidden("no rights", status=403)
         with pytest.raises(RefusedError):
             await cluster.look()
-        assert (await cluster.status()).conditions[1].reason == "ApplyFailed"
+        assert (await cluster.status()).conditions[-1].reason == "ApplyFailed"
+        # That targets are missing as well does not go without saying, nor the other way round.
+        assert [event.reason for event, _ in cluster.events] == [Reason.TARGET_NOT_FOUND, Reason.APPLY_FAILED]
         cluster.refusals.clear()
         await cluster.look()
-        assert (await cluster.status()).conditions[1].reason == "GatewayNotReady"
+        assert (await cluster.status()).conditions[-1].reason == "GatewayNotReady"
 
     async def test_with_a_certificate_the_address_is_that_of_tls(self, cluster: Cluster) -> None:
         cluster.operator(tls_secret_name="cert")
