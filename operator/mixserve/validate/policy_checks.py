@@ -80,5 +80,5 @@ def _missing_pools(policy: RoutingPolicy, there: Collection[str]) -> Iterator[No
                 Reason.TARGET_NOT_FOUND,
                 path,
                 f"there is no LLMServingPool {name} in this namespace",
-                f"{guess(name, there)}apply it, or correct the name; until then the policy works without it",
+                f"{guess(name, there)}correct the name, or apply the pool; until then the policy works without it",
             )

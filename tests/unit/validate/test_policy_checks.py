@@ -35,7 +35,7 @@ class TestJudging:
         [note] = judge_policy(policy(small="smal"), pools=POOLS, policies=[]).notes
         assert note.message == (
             "spec.tiers[0].targets[0].poolRef.name: there is no LLMServingPool smal in this namespace; did you mean "
-            "small? apply it, or correct the name; until then the policy works without it"
+            "small? correct the name, or apply the pool; until then the policy works without it"
         )
 
     def test_a_shadow_that_answers_anyway_is_wrong(self):
