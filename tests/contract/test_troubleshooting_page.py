@@ -9,7 +9,7 @@ from mixserve.api.names import ConditionType, Reason
 from mixserve.api.pool_status import BlockReason
 
 PAGE = Path(__file__).parents[2] / "docs/troubleshooting.md"
-COLUMNS = {"REASON", "LIMITED-BY"}
+COLUMNS = {"REASON", "LIMITED-BY", "TARGETS"}
 
 
 def quoted_words() -> set[str]:

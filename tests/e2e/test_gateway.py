@@ -9,9 +9,13 @@ import pytest
 import yaml
 
 from support.gateways import client_of, gateway_urls, wait_for_policy
+from support.namespaces import new_namespace
+from support.policies import policy_manifest
+from support.pool_sandbox import PoolSandbox
+from support.waiting import eventually
 
 if TYPE_CHECKING:
-    from support.pool_sandbox import PoolSandbox
+    from mixserve_devcluster.cluster import Cluster
 
 pytestmark = pytest.mark.e2e
 
@@ -48,3 +52,18 @@ def test_requests_go_to_the_cheapest_pool_that_is_good_enough(sandbox: PoolSandb
             model="auto", messages=[{"role": "user", "content": HARD}], max_tokens=3
         )
         assert int(hard.headers["x-mixserve-complexity"]) > int(easy.headers["x-mixserve-complexity"])
+
+
+@pytest.mark.usefixtures("installation")
+def test_a_namespace_that_is_deleted_waits_for_nobody_where_no_request_is_under_way(gpu_cluster: Cluster) -> None:
+    sandbox = PoolSandbox(gpu_cluster, new_namespace(gpu_cluster))
+    pool = next(yaml.safe_load_all((EXAMPLE / "pools.yaml").read_text()))
+    sandbox.apply([pool, policy_manifest(large="small")])
+    wait_for_policy(sandbox, "auto")
+    sandbox.kubectl("delete", "namespace", sandbox.namespace, "--wait=false")
+    # Engines and gateways may take ten minutes, if they have something to finish.
+    eventually(lambda: not sandbox.kubectl("get", "pods", "--output", "name"), "end of all pods", 60.0)
+    # As docs/troubleshooting.md says: Kubernetes looks again after half of these ten minutes, or when somebody asks.
+    sandbox.kubectl("annotate", "namespace", sandbox.namespace, "look=again")
+    left = ("get", "namespace", sandbox.namespace, "--ignore-not-found", "--output", "name")
+    eventually(lambda: not sandbox.kubectl(*left), "end of the namespace", 60.0)

@@ -144,6 +144,7 @@ class _Maker:
             yield self.case(path, "is below the minimum", good=False, value=schema["minimum"] - 1)
             yield self.good(path, "is the maximum", schema["maximum"])
             yield self.case(path, "is above the maximum", good=False, value=schema["maximum"] + 1)
+            yield self.case(path, "is as large as 64 bits can be", good=False, value=2**63 - 1)
             yield self.case(path, "is beyond 64 bits", good=False, value=2**70)
 
     def is_named_in_a_rule(self, path: Path) -> bool:

@@ -57,7 +57,7 @@ PATTERNS: Mapping[str, Examples] = {
     ),
     scalars.DURATION_PATTERN: Examples(
         ("1s", "90s", "15m", "1h30m", "1h0m30s", "24h", "5m5m"),
-        ("", "5", "1d", "1.5h", "-5m", "5 m", "5M", "1h2m3s4s", "1234567s", "5m\n", "\u0663s", "1ms"),
+        ("", "5", "1d", "1.5h", "-5m", "5 m", "5M", "1h2m3s4s", "123456s", "5m\n", "\u0663s", "1ms"),
         lambda length: "1" * (length - 1) + "s",
         may_be_long=False,
     ),
@@ -70,10 +70,12 @@ PATTERNS: Mapping[str, Examples] = {
     scalars.DECIMAL_PATTERN: Examples(
         ("1", "4.156", "16.5", "32.0000", "08.0"),
         ("", "-1", "+1", "1e1", ".5", "1.", "1,5", "1.23456", "1234567", "NaN", "1\n", "\u0663", "1_0"),
-        _repeat_last("1"),
+        lambda length: "0" * (length - 6) + "1.0000",
     ),
     r"^[0-9]{1,2}\.[0-9]$": Examples(
-        ("0.0", "8.9", "10.0", "99.9"), ("", "8", "8.", "8.10", "100.0", "8,9", "8.9\n", "v8.9"), _repeat_last("1")
+        ("0.0", "8.9", "10.0", "99.9"),
+        ("", "8", "8.", "8.10", "100.0", "8,9", "8.9\n", "v8.9"),
+        lambda length: "1" * (length - 2) + ".1",
     ),
     r"^[0-9]+\.[0-9]+\.[0-9]+$": Examples(
         ("0.33.0", "10.200.3000"),
@@ -247,7 +249,7 @@ RULES: Mapping[str, tuple[tuple[Patches, Patches], ...]] = {
     "must be at most 24h": (
         ({(): "24h"}, {(): "24h1s"}),
         ({(): "1439m60s"}, {(): "1440m1s"}),
-        ({(): "23h60m"}, {(): "999999h999999h999999h"}),
+        ({(): "23h60m"}, {(): "99999h99999h99999h"}),
     ),
     "must be at least 1s": (({(): "1s"}, {(): "0s"}), ({(): "0h0m1s"}, {(): "0h0m0s"})),
     "metadata.name must be at most 40 characters of a-z, 0-9 and -, and begin with a letter: "

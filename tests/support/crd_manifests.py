@@ -272,6 +272,7 @@ MANIFESTS: Mapping[str, dict[str, Any]] = {
                     "observedGeneration": 3,
                 }
             ],
+            "targets": "2/3",
             "gateway": {"address": "http://mixserve-gateway.default.svc", "readyReplicas": 2},
             "tiers": [
                 {

@@ -4,7 +4,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-ComputeCapability = Annotated[str, Field(pattern=r"^[0-9]{1,2}\.[0-9]$")]
+COMPUTE_CAPABILITY_PATTERN = r"^[0-9]{1,2}\.[0-9]$"
+
+ComputeCapability = Annotated[str, Field(max_length=4, pattern=COMPUTE_CAPABILITY_PATTERN)]
+
+
+def cel_is_at_least(found: str, needed: str) -> str:
+    """CEL for `is_at_least` of two fields; true also where one of them is no number, which its pattern says."""
+    are_numbers = " && ".join(f"{field}.matches(r'{COMPUTE_CAPABILITY_PATTERN}')" for field in (found, needed))
+    return f"(!({are_numbers}) || double({found}) >= double({needed}))"
 
 
 def is_at_least(found: str, needed: str) -> bool:

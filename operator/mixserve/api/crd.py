@@ -58,15 +58,22 @@ def _column(column: Column) -> dict[str, Any]:
     return written
 
 
-def _explained(schema: Schema) -> Schema:
-    """The schema with defaults and bounds in its descriptions: `kubectl explain` shows nothing else."""
+def _explained(schema: Schema, *, in_list: bool = False) -> Schema:
+    """The schema with defaults and bounds in its descriptions: `kubectl explain` shows nothing else.
+
+    In entries of lists it is the description alone that says the default, and the models apply it. `kubectl apply`
+    replaces a list as a whole where it is not as the manifest has it, and with defaults in it never is.
+    """
     explained = dict(schema)
     if "description" in schema:
         explained["description"] = " ".join([schema["description"], *_facts(schema)])
+    if in_list:
+        explained.pop("default", None)
     if "items" in schema:
-        explained["items"] = _explained(schema["items"])
+        explained["items"] = _explained(schema["items"], in_list=True)
     if "properties" in schema:
-        explained["properties"] = {name: _explained(member) for name, member in schema["properties"].items()}
+        members = schema["properties"].items()
+        explained["properties"] = {name: _explained(member, in_list=in_list) for name, member in members}
     return explained
 
 

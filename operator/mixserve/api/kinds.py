@@ -131,6 +131,7 @@ KINDS = (
         has_status=True,
         columns=(
             Column("Classifier", ".spec.classifier.type", "What says how hard a request is."),
+            Column("Targets", ".status.targets", "Pools that take requests, of all that the policy names."),
             Column("Healthy", '.status.conditions[?(@.type=="Ready")].status', "The condition Ready."),
             Column("Reason", '.status.conditions[?(@.type=="Ready")].reason', "The reason of the condition Ready."),
             Column("Address", ".status.gateway.address", "Where clients send requests, inside the cluster."),

@@ -6,6 +6,10 @@ from pydantic import Field
 
 from mixserve.api.base import CelRule, StrictModel
 
+# With integers the product of two that are far too large would be an error of its own. What is within the bounds, a
+# float holds exactly.
+_EMBEDDINGS = "double(self.vocabularySize) * double(self.hiddenSize) * (self.tiedEmbeddings ? 1.0 : 2.0)"
+
 PartOfParameters = Annotated[int, Field(ge=1, le=10_000_000_000_000)]
 
 
@@ -59,21 +63,21 @@ class ModelFacts(StrictModel):
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
-            rule="self.attentionHeads % self.keyValueHeads == 0",
+            rule="self.keyValueHeads < 1 || self.attentionHeads % self.keyValueHeads == 0",
             message="keyValueHeads must divide attentionHeads",
             holds=lambda facts: facts.attention_heads % facts.key_value_heads == 0,
         ),
         CelRule(
-            rule="self.parameters > self.vocabularySize * self.hiddenSize * (self.tiedEmbeddings ? 1 : 2)",
+            rule=f"double(self.parameters) > {_EMBEDDINGS}",
             message="parameters must be more than the embeddings alone have, which is vocabularySize x hiddenSize, "
             "twice unless tiedEmbeddings",
             holds=lambda facts: facts.parameters > facts.embedding_parameters,
         ),
         CelRule(
-            rule="self.parameters >= self.vocabularySize * self.hiddenSize * (self.tiedEmbeddings ? 1 : 2)"
-            " + (has(self.expertParameters) ? self.expertParameters : 0)"
-            " + (has(self.attentionParameters) ? self.attentionParameters : 0)"
-            " + (has(self.visionParameters) ? self.visionParameters : 0)",
+            rule=f"double(self.parameters) >= {_EMBEDDINGS}"
+            " + (has(self.expertParameters) ? double(self.expertParameters) : 0.0)"
+            " + (has(self.attentionParameters) ? double(self.attentionParameters) : 0.0)"
+            " + (has(self.visionParameters) ? double(self.visionParameters) : 0.0)",
             message="parameters must not be fewer than those of embeddings, experts, attention and vision together",
             holds=lambda facts: facts.parameters >= facts.embedding_parameters + facts.given_parts,
         ),

@@ -64,6 +64,12 @@ class AcceleratorCondition(StrEnum):
     NODES_FOUND = "NodesFound"
 
 
+class PolicyCondition(StrEnum):
+    """Condition types that a RoutingPolicy has besides Validated and Ready; positive as well."""
+
+    TARGETS_FOUND = "TargetsFound"
+
+
 class Reason(StrEnum):
     """Reasons of conditions and events: API contract, low cardinality."""
 
@@ -82,7 +88,6 @@ class Reason(StrEnum):
     UNSUPPORTED_SPECULATION = "UnsupportedSpeculation"
     DRAFT_MISMATCH = "DraftMismatch"
     SHADOW_IS_TARGET = "ShadowIsTarget"
-    TARGET_NOT_FOUND = "TargetNotFound"
     # Fits
     FITS = "Fits"
     DOES_NOT_FIT = "DoesNotFit"
@@ -121,6 +126,9 @@ class Reason(StrEnum):
     NOT_PERMITTED = "NotPermitted"
     # Ready of a SpeculativePair
     NOT_USED = "NotUsed"
+    # TargetsFound
+    TARGETS_FOUND = "TargetsFound"
+    TARGET_NOT_FOUND = "TargetNotFound"
     # Ready of a RoutingPolicy
     GATEWAY_NOT_READY = "GatewayNotReady"
     NO_TARGET_READY = "NoTargetReady"

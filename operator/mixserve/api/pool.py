@@ -38,7 +38,8 @@ class ReplicaRange(StrictModel):
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
-            rule="self.min <= self.max",
+            # Entries of lists have no defaults in the schema.
+            rule="(has(self.min) ? self.min : 1) <= (has(self.max) ? self.max : 1)",
             message="min must not be greater than max",
             holds=lambda replicas: replicas.min <= replicas.max,
         ),
@@ -195,7 +196,7 @@ class LLMServingPoolSpec(StrictModel):
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
-            rule="self.variants.exists(v, v.replicas.min >= 1)",
+            rule="self.variants.exists(v, !has(v.replicas) || !has(v.replicas.min) || v.replicas.min >= 1)",
             message="at least one variant needs replicas.min of 1 or more",
             holds=lambda spec: any(v.replicas.min >= 1 for v in spec.variants),
         ),

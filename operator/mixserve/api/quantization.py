@@ -10,7 +10,7 @@ from mixserve.api.base import CelRule, ObjectMeta, StrictModel
 from mixserve.api.catalog_status import QuantizationFormatStatus
 from mixserve.api.lists import ListMap, ListSet
 from mixserve.api.quantization_engine import QuantizationEngine
-from mixserve.api.scalars import NAME_IS_A_LABEL, DecimalString
+from mixserve.api.scalars import DECIMAL_PATTERN, NAME_IS_A_LABEL, DecimalString
 
 QUANT_METHOD_PATTERN = "^[a-z0-9]([-_a-z0-9]*[a-z0-9])?(:[a-z0-9]([-a-z0-9]*[a-z0-9])?)?$"
 LONGEST_QUANT_METHOD = 63
@@ -78,7 +78,7 @@ class QuantizationFormatSpec(StrictModel):
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
-            rule="double(self.bits) >= 1.0 && double(self.bits) <= 32.0",
+            rule=f"!self.bits.matches(r'{DECIMAL_PATTERN}') || (double(self.bits) >= 1.0 && double(self.bits) <= 32.0)",
             message="bits must be from 1 to 32",
             holds=lambda spec: Decimal(1) <= spec.bits <= Decimal(32),
         ),

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from mixserve.api.base import CelRule, StrictModel
-from mixserve.api.compute_capability import ComputeCapability, is_at_least
+from mixserve.api.compute_capability import ComputeCapability, cel_is_at_least, is_at_least
 from mixserve.api.engine import EngineType, EngineVersion
 from mixserve.api.scalars import EngineArgument
 
@@ -50,7 +50,7 @@ class QuantizationEngine(StrictModel):
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
             rule="!has(self.nativeComputeCapability) || "
-            "double(self.minimumComputeCapability) <= double(self.nativeComputeCapability)",
+            + cel_is_at_least("self.nativeComputeCapability", "self.minimumComputeCapability"),
             message="nativeComputeCapability must not be older than minimumComputeCapability",
             holds=lambda engine: is_at_least(engine.first_native, engine.minimum_compute_capability),
         ),
@@ -61,7 +61,8 @@ class QuantizationEngine(StrictModel):
         ),
         CelRule(
             rule="!has(self.refused) || self.refused.all(entry, "
-            "double(entry.fromComputeCapability) >= double(self.minimumComputeCapability))",
+            + cel_is_at_least("entry.fromComputeCapability", "self.minimumComputeCapability")
+            + ")",
             message="refused[].fromComputeCapability must not be older than minimumComputeCapability",
             holds=lambda engine: all(
                 is_at_least(each.from_compute_capability, engine.minimum_compute_capability) for each in engine.refused

@@ -154,7 +154,7 @@ class RoutingPolicySpec(StrictModel):
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
-            rule=f"self.tiers[size(self.tiers) - 1].maxComplexity == {HARDEST}",
+            rule=f"size(self.tiers) == 0 || self.tiers[size(self.tiers) - 1].maxComplexity == {HARDEST}",
             message=f"the last tier's maxComplexity must be {HARDEST}, so that every request has a tier",
             holds=lambda spec: spec.tiers[-1].max_complexity == HARDEST,
         ),
@@ -168,6 +168,14 @@ class RoutingPolicySpec(StrictModel):
             ),
         ),
     )
+
+    @property
+    def pools(self) -> frozenset[str]:
+        """Names of all pools that it may send a request to."""
+        targets = {target.pool_ref.name for tier in self.tiers for target in tier.targets}
+        asked = {self.classifier.llm.pool_ref.name} if self.classifier.llm else set()
+        shadow = {self.shadow.pool_ref.name} if self.shadow else set()
+        return frozenset(targets | asked | shadow)
 
 
 class RoutingPolicy(StrictModel):
@@ -193,11 +201,3 @@ class RoutingPolicy(StrictModel):
     def served_names(self) -> tuple[str, ...]:
         """The model names that the policy answers for."""
         return self.spec.served_names or (self.metadata.name,)
-
-    @property
-    def pools(self) -> frozenset[str]:
-        """Names of all pools that it may send a request to."""
-        targets = {target.pool_ref.name for tier in self.spec.tiers for target in tier.targets}
-        asked = {self.spec.classifier.llm.pool_ref.name} if self.spec.classifier.llm else set()
-        shadow = {self.spec.shadow.pool_ref.name} if self.spec.shadow else set()
-        return frozenset(targets | asked | shadow)

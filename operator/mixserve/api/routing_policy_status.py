@@ -54,8 +54,11 @@ class RoutingPolicyStatus(StrictModel):
     observed_generation: int | None = None
     """The generation of the spec that this status belongs to."""
     conditions: Annotated[tuple[Condition, ...], ListMap("type")] = ()
-    """Validated: the policy as it stands can be used. Ready: the gateway is up, and every tier has a target that takes
-    requests, or a larger tier that does."""
+    """Validated: the policy as it stands can be used. TargetsFound: every pool that it names exists; it works without
+    those that do not. Ready: the gateway is up, and every tier has a target that takes requests, or a larger tier that
+    does."""
+    targets: str | None = None
+    """Pools that take requests, of all that the spec in force names: 2/3. Unset: there never was a valid spec."""
     gateway: GatewayStatus | None = None
     """Unset: it is not there yet."""
     tiers: Annotated[tuple[TierStatus, ...], ListMap("name")] = ()

@@ -17,7 +17,8 @@ from pydantic import (
 
 from mixserve.api.base import CelRule
 
-DURATION_PATTERN = r"^([0-9]{1,6}[smh]){1,3}$"
+# Five digits: a day in seconds. With six, CEL could not add up the hours any more.
+DURATION_PATTERN = r"^([0-9]{1,5}[smh]){1,3}$"
 LONGEST_DURATION = timedelta(hours=24)
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600}
 
@@ -66,16 +67,18 @@ def format_duration(value: timedelta) -> str:
     return "".join(f"{number}{unit}" for number, unit in parts if number) or "0s"
 
 
-_AT_MOST_A_DAY = {"rule": "duration(self) <= duration('24h')", "message": "must be at most 24h"}
-_AT_LEAST_A_SECOND = {"rule": "duration(self) >= duration('1s')", "message": "must be at least 1s"}
+# A text that is no duration is the pattern's business; the conversion would fail on it, and say so beside the pattern.
+_NO_DURATION = f"!self.matches(r'{DURATION_PATTERN}')"
+_AT_MOST_A_DAY = {"rule": f"{_NO_DURATION} || duration(self) <= duration('24h')", "message": "must be at most 24h"}
+_AT_LEAST_A_SECOND = {"rule": f"{_NO_DURATION} || duration(self) >= duration('1s')", "message": "must be at least 1s"}
 
 
 def _duration_schema(*rules: dict[str, str]) -> dict[str, Any]:
-    # 21: three parts of six digits and a unit; the bound keeps the cost of the rules small.
+    # 18: three parts of five digits and a unit; the bound keeps the cost of the rules small.
     return {
         "type": "string",
         "pattern": DURATION_PATTERN,
-        "maxLength": 21,
+        "maxLength": 18,
         "x-kubernetes-validations": list(rules),
     }
 
@@ -130,7 +133,8 @@ DecimalString = Annotated[
     Decimal,
     BeforeValidator(_parse_decimal),
     PlainSerializer(str, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": DECIMAL_PATTERN}),
+    # Six digits, a point and four more; the bound keeps the cost of rules small.
+    WithJsonSchema({"type": "string", "pattern": DECIMAL_PATTERN, "maxLength": 11}),
 ]
 """A decimal number as a quoted string: the API has no floats."""
 

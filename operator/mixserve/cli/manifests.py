@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -17,6 +17,7 @@ from mixserve.api.routing_policy import RoutingPolicy
 from mixserve.api.speculative_pair import SpeculativePair
 from mixserve.catalog.built_in import Catalog, built_in_catalog
 from mixserve.cli.manifest_files import MOST_BYTES
+from mixserve.cli.output import printable
 from mixserve.cli.yaml_documents import YamlError, documents
 from mixserve.validate.policy_checks import judge_policy
 from mixserve.validate.unreadable import against_schema
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from mixserve.validate.policy_checks import PolicyFindings
 
 _Kind = LLMServingPool | SpeculativePair | RoutingPolicy | QuantizationFormat | AcceleratorClass
+
+_Entry = TypeVar("_Entry", QuantizationFormat, AcceleratorClass)
 
 _MODELS: Mapping[str, type[_Kind]] = {
     model.__name__: model
@@ -105,12 +108,19 @@ class Manifests:
     policies: list[tuple[Named, RoutingPolicy]] = field(default_factory=list)
 
     def catalog(self, base: Catalog | None = None) -> Catalog:
-        """The built-in catalogue, or that of a cluster, and what the files have instead or on top."""
+        """The built-in catalogue, or that of a cluster, and what the files have instead or on top.
+
+        An entry that they have and that can't be read is in none: what it was before would be another one's numbers.
+        """
         base = built_in_catalog() if base is None else base
         return Catalog(
-            formats={**base.formats, **self.formats},
-            accelerators={**base.accelerators, **self.accelerators},
+            formats=self._without_refused(base.formats) | self.formats,
+            accelerators=self._without_refused(base.accelerators) | self.accelerators,
         )
+
+    def _without_refused(self, entries: Mapping[str, _Entry]) -> dict[str, _Entry]:
+        refused = {(one.what.kind, one.what.name) for one in self.refused}
+        return {name: entry for name, entry in entries.items() if (type(entry).__name__, name) not in refused}
 
     @property
     def is_empty(self) -> bool:
@@ -212,14 +222,9 @@ def _named(place: Place, content: Mapping[Any, Any], *, namespace: str) -> Named
     metadata = content.get("metadata")
     metadata = metadata if isinstance(metadata, Mapping) else {}
     kind, name, own = (
-        _printable(value) for value in (content.get("kind"), metadata.get("name"), metadata.get("namespace"))
+        printable(str(value or "")) for value in (content.get("kind"), metadata.get("name"), metadata.get("namespace"))
     )
     return Named(place, kind=kind, name=name, namespace=(own or namespace) if kind in _NAMESPACED else "")
-
-
-def _printable(value: Any) -> str:
-    """What it says that it is, without characters that would make a terminal do something."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value or ""))
 
 
 def _take(what: Named, content: Mapping[str, Any], found: Manifests) -> None:

@@ -35,6 +35,11 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         typer.echo("  ".join(cells).rstrip())
 
 
+def printable(text: str) -> str:
+    """A line without characters that would make a terminal do something: those are shown as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def note(text: str) -> None:
     """Tell the person at the terminal what is not the answer itself: to stderr."""
     typer.echo(text, err=True)

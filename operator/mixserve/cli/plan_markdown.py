@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mixserve.cli.output import printable
 from mixserve.cli.plan_words import columns, costs, differences, ignored, legend, pool_name, rows
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def _notes(report: Report) -> list[str]:
 def _items(what: str, place: object, found: Iterable[Finding]) -> Iterator[str]:
     where = _escaped(f"{what} ({place})" if what else str(place))
     for one in found:
-        field = f", `{one.field_path.replace('`', '')}`" if one.field_path else ""
+        field = f", `{printable(one.field_path.replace('`', ''))}`" if one.field_path else ""
         yield f"- {where}{field}: {_escaped(one.cause)}; {_escaped(one.remedy)}"
 
 
@@ -72,4 +73,4 @@ def _costs(report: Report) -> list[str]:
 
 
 def _escaped(text: str) -> str:
-    return " ".join(text.translate(_SPECIAL).split())
+    return printable(" ".join(text.split())).translate(_SPECIAL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mixserve.cli.output import printable
 from mixserve.cli.plan_words import FITS, columns, costs, differences, ignored, legend, pool_name, rows
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 def table(report: Report, paint: Paint) -> str:
     """Everything, ending with a new line."""
-    sections = (_variants(report, paint), _violations(report), _notes(report), _differences(report), _costs(report))
+    told = (_violations(report), _notes(report), _differences(report), _costs(report))
+    sections = (_variants(report, paint), *([printable(line) for line in section] for section in told))
     return "\n".join("".join(f"{line}\n" for line in section) for section in sections if section)
 
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from mixserve.api.names import LABEL_VARIANT, Reason
+from mixserve.api.names import LABEL_VARIANT
 from mixserve.apply.changes import is_kept
 from mixserve.apply.errors import ApiError
 from mixserve.apply.objects import ObjectWriter, Outcome
 from mixserve.apply.resources import CONFIG_MAPS, DEPLOYMENTS, OWNED_BY_KIND, SERVICE_ACCOUNTS
 from mixserve.controller.gathering import owned_by
+from mixserve.controller.repairs import Repairs
 from mixserve.observe.pods import takes_requests
-from mixserve.status.events import Event
 from mixserve.status.workload import has_its_minimum
 
 if TYPE_CHECKING:
@@ -40,9 +39,6 @@ _log = structlog.get_logger(__name__)
 
 _NEEDED_BY_PODS = frozenset({SERVICE_ACCOUNTS.kind, CONFIG_MAPS.kind})
 
-# Of an object that somebody else's controller changes again and again, people are told once in this time.
-_TOLD_AGAIN_S = 60.0
-
 
 @dataclass(frozen=True)
 class Applied:
@@ -57,14 +53,6 @@ class Applied:
     made_deployment: bool
 
 
-@dataclass
-class _PoolHistory:
-    """What was done for a pool before: the objects that were there once, and when people were told of a repair."""
-
-    made: set[Name] = field(default_factory=set)
-    told_s: dict[Name, float] = field(default_factory=dict)
-
-
 class Applier:
     """Writes objects; each answer goes into the caches at once, so that nothing is done twice."""
 
@@ -77,10 +65,8 @@ class Applier:
         telemetry: Telemetry,
     ) -> None:
         self._view = view
-        self._events = events
-        self._telemetry = telemetry
+        self._repairs = Repairs(events, telemetry, advice="Change the pool instead")
         self._writer = ObjectWriter(connection)
-        self._histories: dict[str, _PoolHistory] = {}
 
     async def apply(self, key: PoolKey, plan: PoolPlan, decision: Decision, refusals: Refusals) -> Applied:
         """Bring all objects into the desired state; one that is refused does not hold up the others.
@@ -110,7 +96,7 @@ class Applier:
     def _is_right(self, plan: PoolPlan, desired: DesiredObject, live: RawObject | None) -> bool:
         if live is None or not self._writer.is_right(desired.body, live=live, desired_hash=desired.desired_hash):
             return False
-        self._count(plan, (desired.kind, desired.name), Outcome.UNCHANGED)
+        self._repairs.take(plan.pool.metadata.uid, (desired.kind, desired.name), Outcome.UNCHANGED)
         return True
 
     async def prune(
@@ -151,7 +137,7 @@ class Applier:
             await self._writer.remove(obj)
         except ApiError as error:
             refusals.take(f"{kind} {name}", error)
-        self._history(plan).made.discard((kind, name))
+        self._repairs.drop(plan.pool.metadata.uid, (kind, name))
 
     def _serving(self, key: PoolKey) -> set[str]:
         """The variants of which a pod takes requests."""
@@ -162,7 +148,7 @@ class Applier:
     def forget(self, uid: str) -> None:
         """Drop an object that is gone, or a pool."""
         self._writer.forget(uid)
-        self._histories.pop(uid, None)
+        self._repairs.forget(uid)
 
     async def _bring(
         self,
@@ -179,28 +165,11 @@ class Applier:
             replicas=decision.wanted(desired.variant or "") if is_deployment else None,
         )
         self._view.put(OWNED_BY_KIND[desired.kind], now)
-        name = (desired.kind, desired.name)
-        was_there = self._count(plan, name, outcome)
-        if outcome is Outcome.REPAIRED or (outcome is Outcome.CREATED and was_there):
-            self._tell(plan, name, outcome)
+        metadata = plan.pool.metadata
+        self._repairs.take(
+            metadata.uid, (desired.kind, desired.name), outcome, about=[{"metadata": metadata.model_dump()}]
+        )
         return outcome
-
-    def _count(self, plan: PoolPlan, name: Name, outcome: Outcome) -> bool:
-        """Note what was done; return whether the object was there before."""
-        self._telemetry.objects.labels(name[0], outcome).inc()
-        made = self._history(plan).made
-        was_there = name in made
-        made.add(name)
-        return was_there
-
-    def _tell(self, plan: PoolPlan, name: Name, outcome: Outcome) -> None:
-        history, now_s = self._history(plan), time.monotonic()
-        if now_s - history.told_s.get(name, -_TOLD_AGAIN_S) >= _TOLD_AGAIN_S:
-            history.told_s[name] = now_s
-            self._events.put(_repair_event(name, outcome), {"metadata": plan.pool.metadata.model_dump()})
-
-    def _history(self, plan: PoolPlan) -> _PoolHistory:
-        return self._histories.setdefault(plan.pool.metadata.uid, _PoolHistory())
 
 
 def _possible(
@@ -222,13 +191,3 @@ def _take_errors(done: Sequence[tuple[DesiredObject, object]], refusals: Refusal
 
 def _name(obj: RawObject) -> Name:
     return obj["kind"], obj["metadata"]["name"]
-
-
-def _repair_event(name: Name, outcome: Outcome) -> Event:
-    what = "deleted, and was made anew" if outcome is Outcome.CREATED else "changed, and is as planned again"
-    return Event(
-        type="Normal",
-        reason=Reason.REPAIRED,
-        action="Repair",
-        message=f"{name[0]} {name[1]} had been {what}. Change the pool instead",
-    )

@@ -7,19 +7,17 @@ deletes, since the policies own it; only what somebody has taken the owners from
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from mixserve.api.base import ObjectMeta
-from mixserve.api.names import Reason
 from mixserve.apply.errors import ApiError
 from mixserve.apply.objects import ObjectWriter, Outcome
-from mixserve.apply.resources import DEPLOYMENTS, WRITTEN_BY_KIND
+from mixserve.apply.resources import DEPLOYMENTS, ROLE_BINDINGS, WRITTEN_BY_KIND
 from mixserve.controller.refusals import Refusals
+from mixserve.controller.repairs import Repairs
 from mixserve.plan.gateway_objects import gateway_objects
-from mixserve.status.events import Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,8 +36,9 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-# Of an object that somebody else's controller changes again and again, people are told once in this time.
-_TOLD_AGAIN_S = 60.0
+# A binding is refused without its role. Pods come last: without the account there are none, and without its rights they
+# would only fail.
+_NOT_FIRST = (ROLE_BINDINGS.kind, DEPLOYMENTS.kind)
 
 
 class Gateways:
@@ -71,13 +70,10 @@ class Gateways:
         self._view = view
         self._policies = policies
         self._options = options
-        self._events = events
-        self._telemetry = telemetry
+        self._repairs = Repairs(events, telemetry, advice="It belongs to the gateway of this namespace")
         self._refused = refused
         self._told = told
         self._writer = ObjectWriter(connection)
-        self._made: dict[GatewayKey, set[Name]] = {}
-        self._told_s: dict[tuple[GatewayKey, Name], float] = {}
 
     async def reconcile(self, key: GatewayKey) -> None:
         """Bring the gateway into the state that is planned, or forget it if there is no policy any more.
@@ -100,10 +96,9 @@ class Gateways:
     async def _apply(self, key: GatewayKey, raws: Sequence[RawObject], refusals: Refusals) -> None:
         live = {(obj["kind"], obj["metadata"]["name"]): obj for obj in self._view.owned(key)}
         wrong = [one for one in self._desired(key, raws) if not self._is_right(key, one, live)]
-        # Pods come last: without the account there are none, and without its rights they would only fail.
-        first = [one for one in wrong if one.kind != DEPLOYMENTS.kind]
+        first = [one for one in wrong if one.kind not in _NOT_FIRST]
         written: dict[str, str] = {}
-        for group in (first, [one for one in wrong if one not in first]):
+        for group in (first, *([one for one in wrong if one.kind == kind] for kind in _NOT_FIRST)):
             if refusals.lasting or refusals.passing:
                 break
             calls = (self._bring(key, one, live.get((one.kind, one.name)), raws) for one in group)
@@ -129,7 +124,7 @@ class Gateways:
         found = live.get(name)
         if found is None or not self._writer.is_right(desired.body, live=found, desired_hash=desired.desired_hash):
             return False
-        self._count(key, name, Outcome.UNCHANGED)
+        self._repairs.take(key, name, Outcome.UNCHANGED)
         return True
 
     async def _bring(
@@ -141,28 +136,8 @@ class Gateways:
     ) -> Outcome:
         outcome, now = await self._writer.bring(desired.body, live=live, desired_hash=desired.desired_hash)
         self._view.put(WRITTEN_BY_KIND[desired.kind], now)
-        name = (desired.kind, desired.name)
-        was_there = self._count(key, name, outcome)
-        if outcome is Outcome.REPAIRED or (outcome is Outcome.CREATED and was_there):
-            self._tell(key, name, policies)
+        self._repairs.take(key, (desired.kind, desired.name), outcome, about=policies)
         return outcome
-
-    def _count(self, key: GatewayKey, name: Name, outcome: Outcome) -> bool:
-        """Note what was done; return whether the object was there before."""
-        self._telemetry.objects.labels(name[0], outcome).inc()
-        made = self._made.setdefault(key, set())
-        was_there = name in made
-        made.add(name)
-        return was_there
-
-    def _tell(self, key: GatewayKey, name: Name, policies: Sequence[RawObject]) -> None:
-        now_s = time.monotonic()
-        if now_s - self._told_s.get((key, name), -_TOLD_AGAIN_S) < _TOLD_AGAIN_S:
-            return
-        self._told_s[key, name] = now_s
-        message = f"{name[0]} {name[1]} was not as planned, and is again. It belongs to the gateway of this namespace"
-        for policy in policies:
-            self._events.put(Event(type="Normal", reason=Reason.REPAIRED, action="Repair", message=message), policy)
 
     async def _clear(self, key: GatewayKey, refusals: Refusals) -> None:
         """Delete what has no owners: Kubernetes deletes what has policies that are gone."""
@@ -174,8 +149,7 @@ class Gateways:
                     await self._writer.remove(obj)
                 except ApiError as error:
                     refusals.take(f"{obj['kind']} {metadata['name']}", error)
-        for name in self._made.pop(key, ()):
-            self._told_s.pop((key, name), None)
+        self._repairs.forget(key)
 
     def _say(self, key: GatewayKey, refusals: Refusals) -> None:
         before, now = self._refused.pop(key, ()), tuple(refusals.lasting)

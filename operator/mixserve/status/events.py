@@ -4,8 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from mixserve.api.names import ConditionType, Reason
+from mixserve.api.names import ConditionType, PolicyCondition, Reason
 from mixserve.api.pool_status import BlockReason, Condition, PoolStatus
+
+_TARGETS_FOUND = PolicyCondition.TARGETS_FOUND
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +34,7 @@ def build_events(previous: PoolStatus | None, new: PoolStatus) -> tuple[Event, .
 
 
 def condition_events(before: Sequence[Condition], new: Sequence[Condition]) -> Iterator[Event]:
-    """Conditions that became false, changed their reason while false, or became true again.
+    """Conditions that became false, say something else while false, or became true again.
 
     Ready sums up the others: that it turned false is told only where none of them turned false with it, and when it
     turns true, that the workload is ready goes without saying. So does that a new pool's replicas are starting.
@@ -52,14 +54,21 @@ def condition_events(before: Sequence[Condition], new: Sequence[Condition]) -> I
 
 def _is_news(old: Condition | None, new: Condition) -> bool:
     if new.status == "False":
-        return not _is_calm(new) if old is None else (old.status, old.reason) != (new.status, new.reason)
+        return not _is_calm(new) if old is None else _gist(old) != _gist(new)
     if new.status == "True":
         return old is not None and old.status != "True"
     return False
 
 
+def _gist(condition: Condition) -> tuple[str, ...]:
+    """What of a condition is news. The message only where it says nothing but what is missing: another name."""
+    message = (condition.message,) if condition.type == _TARGETS_FOUND else ()
+    return (condition.status, condition.reason, *message)
+
+
 def _goes_without_saying(condition: Condition, changed: Sequence[Condition]) -> bool:
-    others = {(one.type, one.status) for one in changed if one is not condition}
+    # Which targets there are is no part of the sum.
+    others = {(one.type, one.status) for one in changed if one is not condition and one.type != _TARGETS_FOUND}
     if condition.type == ConditionType.READY and condition.status == "False":
         return any(status == "False" for _, status in others)
     if condition.type == ConditionType.WORKLOAD_READY and condition.status == "True":

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mixserve.api.names import ConditionType, Reason
+from mixserve.api.names import ConditionType, PolicyCondition, Reason
 from mixserve.api.routing_policy import FallbackReason
 from mixserve.api.routing_policy_status import (
     GatewayStatus,
@@ -89,8 +89,9 @@ def build_policy_status(
         observed_generation=seen.generation,
         conditions=tuple(
             to_condition(verdict, generation=seen.generation, previous=conditions, now_s=now_s)
-            for verdict in (_judge_spec(seen.findings), _judge_readiness(seen))
+            for verdict in (_judge_spec(seen.findings), _judge_targets(seen.findings), _judge_readiness(seen))
         ),
+        targets=None if seen.in_force is None else _targets(seen.in_force, seen),
         gateway=None
         if gateway.ready_replicas is None
         else GatewayStatus(address=gateway.address, ready_replicas=gateway.ready_replicas),
@@ -131,9 +132,21 @@ def _judge_spec(findings: PolicyFindings) -> Verdict:
     kind = ConditionType.VALIDATED
     if findings.violations:
         return Verdict(kind, "False", findings.violations[0].reason, _sentences(findings.violations))
-    if findings.notes:
-        return Verdict(kind, "True", findings.notes[0].reason, _sentences(findings.notes))
     return Verdict(kind, "True", Reason.VALID, "The spec breaks no rule")
+
+
+def _judge_targets(findings: PolicyFindings) -> Verdict:
+    kind = PolicyCondition.TARGETS_FOUND
+    if findings.violations:
+        return Verdict(kind, "Unknown", Reason.NOT_CHECKED, "Will be checked when the spec is valid")
+    if findings.notes:
+        return Verdict(kind, "False", findings.notes[0].reason, _sentences(findings.notes))
+    return Verdict(kind, "True", Reason.TARGETS_FOUND, "All pools that it names exist")
+
+
+def _targets(spec: RoutingPolicySpec, seen: PolicyObservation) -> str:
+    ready = sum(seen.ready_replicas.get(pool, 0) > 0 for pool in spec.pools)
+    return f"{ready}/{len(spec.pools)}"
 
 
 def _judge_readiness(seen: PolicyObservation) -> Verdict:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from mixserve.api.names import AcceleratorCondition, ConditionType, Reason
+from mixserve.api.names import AcceleratorCondition, ConditionType, PolicyCondition, Reason
 
 ConditionStatus = Literal["True", "False", "Unknown"]
 
@@ -16,7 +16,7 @@ NOT_LOOKED_AT = "Not looked at: nothing is planned yet"
 class Verdict:
     """What a condition says now; `message` is empty where there is nothing to say."""
 
-    type: ConditionType | AcceleratorCondition
+    type: ConditionType | AcceleratorCondition | PolicyCondition
     status: ConditionStatus
     reason: Reason
     message: str

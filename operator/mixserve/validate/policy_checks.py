@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mixserve.api.names import Reason
 from mixserve.validate.policy_names import policy_names_taken
+from mixserve.validate.suggestion import guess
 from mixserve.validate.violation import Note, Violation
 
 if TYPE_CHECKING:
@@ -79,5 +80,5 @@ def _missing_pools(policy: RoutingPolicy, there: Collection[str]) -> Iterator[No
                 Reason.TARGET_NOT_FOUND,
                 path,
                 f"there is no LLMServingPool {name} in this namespace",
-                "apply it, or correct the name; until then the policy works without it",
+                f"{guess(name, there)}correct the name, or apply the pool; until then the policy works without it",
             )

@@ -123,8 +123,8 @@ def test_a_name_that_somebody_else_has_is_left_alone_and_told(sandbox: PoolSandb
 
 def test_targets_may_come_later_and_the_status_says_how_they_do(sandbox: PoolSandbox) -> None:
     sandbox.apply([policy_manifest()])
-    seen = wait_for(sandbox, "Validated", "True", "TargetNotFound")
-    assert "there is no LLMServingPool small" in message(seen, "Validated")
+    seen = wait_for(sandbox, "TargetsFound", "False", "TargetNotFound")
+    assert "there is no LLMServingPool small" in message(seen, "TargetsFound")
     wait_for(sandbox, "Ready", "False", "TargetNotFound")
     sandbox.apply([pool("large")])
     seen = wait_for(sandbox, "Ready", "True", "Ready")  # the larger tier answers for the smaller one
@@ -134,14 +134,38 @@ def test_targets_may_come_later_and_the_status_says_how_they_do(sandbox: PoolSan
         "readyReplicas": 2,
     }
     sandbox.apply([pool("small")])
-    seen = wait_for(sandbox, "Validated", "True", "Valid")
+    wait_for(sandbox, "TargetsFound", "True", "TargetsFound")
     seen = eventually(
         lambda: (now := status(sandbox))["tiers"][0]["targets"][0]["health"] == "Ready" and now, "a small pool"
     )
     assert seen["tiers"][0]["targets"] == [{"pool": "small", "health": "Ready", "readyReplicas": 1}]
     header, row = sandbox.kubectl("get", "rp").splitlines()
-    assert header.split()[:5] == ["NAME", "CLASSIFIER", "HEALTHY", "REASON", "ADDRESS"]
-    assert row.split()[:4] == ["auto", "Heuristic", "True", "Ready"]
+    assert header.split()[:6] == ["NAME", "CLASSIFIER", "TARGETS", "HEALTHY", "REASON", "ADDRESS"]
+    assert row.split()[:5] == ["auto", "Heuristic", "2/2", "True", "Ready"]
+
+
+def test_a_typo_in_a_target_shows_in_the_column_the_condition_and_one_event(routed: PoolSandbox) -> None:
+    def told() -> list[str]:
+        listed = routed.kubectl(
+            *("get", "events", "--field-selector", "reason=TargetNotFound,involvedObject.kind=RoutingPolicy"),
+            *("--output", "json"),
+        )
+        return [each["type"] + " " + each["message"] for each in json.loads(listed)["items"]]
+
+    routed.apply([policy_manifest(small="smal")])
+    seen = wait_for(routed, "TargetsFound", "False", "TargetNotFound")
+    found = message(seen, "TargetsFound")
+    assert found.startswith("spec.tiers[0].targets[0].poolRef.name: there is no LLMServingPool smal in this namespace")
+    assert "did you mean small? " in found
+    assert routed.kubectl("get", "rp").splitlines()[1].split()[:5] == ["auto", "Heuristic", "1/2", "True", "Ready"]
+    eventually(lambda: told() == [f"Warning TargetsFound is False: {found}"], "an event")
+    routed.apply([policy_manifest(small="smal", overrides="Denied"), pool("other")])
+    eventually(lambda: status(routed)["observedGeneration"] == 3, "a look at what is the same")
+    routed.apply([policy_manifest(small="smaller")])
+    eventually(lambda: len(told()) == 2, "an event for another typo")
+    routed.apply([policy_manifest()])
+    wait_for(routed, "TargetsFound", "True", "TargetsFound")
+    assert len(told()) == 2
 
 
 def test_a_bad_policy_leaves_the_last_valid_one_in_force_also_over_a_restart(
@@ -170,7 +194,7 @@ def test_a_bad_policy_leaves_the_last_valid_one_in_force_also_over_a_restart(
 
 def test_a_name_belongs_to_the_older_of_pool_and_policy(sandbox: PoolSandbox) -> None:
     sandbox.apply([policy_manifest("first", servedNames=["model"])])
-    wait_for(sandbox, "Validated", "True", "TargetNotFound", name="first")
+    wait_for(sandbox, "TargetsFound", "False", "TargetNotFound", name="first")
     eventually(lambda: len(gateway(sandbox)) == len(KINDS), "gateway")
     # Ages are in whole seconds, and of one second pools come first.
     created = get(sandbox, "rp", "first")["metadata"]["creationTimestamp"]

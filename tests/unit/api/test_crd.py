@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from mixserve.api.crd import custom_resource_definition, wire_text
 from mixserve.api.kinds import KINDS, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 CRDS = POOL, FORMAT, ACCELERATOR, PAIR, POLICY = tuple(custom_resource_definition(kind) for kind in KINDS)
 
@@ -67,6 +71,20 @@ def test_descriptions_say_default_and_bounds() -> None:
     assert spec["variants"]["items"]["properties"]["tensorParallel"]["description"].endswith(
         " Default: 1. From 1 to 64."
     )
+
+
+def defaults_in_lists(schema: Mapping[str, Any], path: str = "", *, in_list: bool = False) -> Iterator[str]:
+    if in_list and "default" in schema:
+        yield path
+    if "items" in schema:
+        yield from defaults_in_lists(schema["items"], f"{path}[]", in_list=True)
+    for name, member in schema.get("properties", {}).items():
+        yield from defaults_in_lists(member, f"{path}.{name}", in_list=in_list)
+
+
+@pytest.mark.parametrize("crd", CRDS, ids=[kind.name for kind in KINDS])
+def test_entries_of_lists_have_no_default_in_the_schema(crd: dict[str, Any]) -> None:
+    assert list(defaults_in_lists(crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"])) == []
 
 
 @pytest.mark.parametrize(("value", "text"), [(True, "true"), (False, "false"), (3, "3"), ("a", "a")])

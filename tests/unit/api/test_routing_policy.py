@@ -33,13 +33,13 @@ def test_the_smallest_policy_has_every_default() -> None:
     assert policy.spec.fallback.when == tuple(FallbackReason)
     assert policy.spec.fallback.first_byte_timeout == timedelta(seconds=60)
     assert policy.spec.overrides is Overrides.ALLOWED
-    assert policy.pools == {"qwen-8b", "llama-70b"}
+    assert policy.spec.pools == {"qwen-8b", "llama-70b"}
 
 
 def test_every_pool_that_gets_requests_is_named() -> None:
     policy = RoutingPolicy.parse(MANIFESTS["RoutingPolicy"])
     assert policy.served_names == ("auto", "Auto:1")
-    assert policy.pools == {"qwen-8b", "llama-8b", "llama-70b", "llama-70b-fp8"}
+    assert policy.spec.pools == {"qwen-8b", "llama-8b", "llama-70b", "llama-70b-fp8"}
 
 
 def test_a_tier_for_the_hardest_is_asked_for() -> None:

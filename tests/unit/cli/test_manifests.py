@@ -58,6 +58,21 @@ def test_entries_of_the_catalogue_come_on_top_and_win() -> None:
     assert not found.is_empty
 
 
+def test_a_refused_entry_is_not_taken_for_the_built_in_one_of_its_name() -> None:
+    wrong = accelerator_like("l4", "l4").to_wire()
+    wrong["spec"]["pricePerHour"] = 5
+    catalog = read([wrong, {"kind": "QuantizationFormat", "metadata": {"name": "l40s"}}]).catalog()
+    assert "l4" not in catalog.accelerators
+    assert "l40s" in catalog.accelerators
+
+
+def test_the_first_of_two_entries_counts() -> None:
+    mine = accelerator_like("l4", "l4", pricePerHour="0.10").to_wire()
+    found = read([mine, mine])
+    assert found.refused
+    assert found.catalog().accelerators["l4"].spec.price_per_hour == Decimal("0.10")
+
+
 def test_other_kinds_are_counted_and_left_alone() -> None:
     service = {"apiVersion": "v1", "kind": "Service"}
     found = read([service, service, {"apiVersion": "v1", "kind": "ConfigMap"}, {"a": 1}], b"\n---\n")

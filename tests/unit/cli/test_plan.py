@@ -63,6 +63,16 @@ def test_the_documentation_shows_what_the_command_says() -> None:
     assert shown in (ROOT / "docs" / "plan.md").read_text(), "paste tests/golden/plan/examples.txt into docs/plan.md"
 
 
+@pytest.mark.parametrize("output", ["table", "markdown"])
+def test_nothing_of_a_manifest_moves_the_cursor(output: str, tmp_path: Path) -> None:
+    hostile = pool_manifests.pool("ok", **{"fie\ald": 1})
+    (tmp_path / "po\rol.yaml").write_text(yaml.safe_dump_all([hostile, SERVICE, pool_manifests.pool("a")]))
+    printed = plan("-f", str(tmp_path), "-o", output).output
+    assert [line for line in printed.split("\n") if not line.isprintable()] == []
+    assert "x07ld" in printed
+    assert "ol.yaml" in printed
+
+
 def test_json_and_yaml_say_the_same() -> None:
     manifests = (pool_manifests.pool(), WRONG, BROKEN, SERVICE)
     assert yaml.safe_load(planned(*manifests, output="yaml")) == planned(*manifests)

@@ -11,7 +11,7 @@ from mixserve.apply.errors import ApiError, Conflict, Forbidden, NotOwned, Rejec
 from mixserve.apply.resources import CONFIG_MAPS, DEPLOYMENTS, OWNED_BY_KIND, PODS, SERVICES, Resource
 from mixserve.autoscale.decision import Decision, decide
 from mixserve.autoscale.memory import ScaleMemory
-from mixserve.controller import applying
+from mixserve.controller import repairs
 from mixserve.controller.applying import Applied, Applier
 from mixserve.controller.cluster_view import ClusterView
 from mixserve.controller.object_cache import PoolKey
@@ -201,7 +201,7 @@ async def test_an_edit_by_hand_is_repaired_and_told_once(shop: Shop) -> None:
 
 
 async def test_a_lasting_fight_is_told_again_after_a_while(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(applying, "_TOLD_AGAIN_S", 0.0)
+    monkeypatch.setattr(repairs, "_TOLD_AGAIN_S", 0.0)
     await shop.apply(desired("Service", spec={"type": "ClusterIP"}))
     for _ in range(2):
         shop.edit("Service", spec={"type": "NodePort"})
@@ -281,4 +281,7 @@ async def test_a_pool_that_is_gone_is_forgotten(shop: Shop) -> None:
     await shop.apply(desired("Service"))
     shop.applier.forget("pool")
     shop.applier.forget("uid-Service")
-    assert (shop.applier._histories, shop.applier._writer._right) == ({}, {})
+    assert shop.applier._writer._right == {}
+    shop.view.remove(SERVICES, shop.view.owned(KEY)[0])
+    await shop.apply(desired("Service"))
+    assert shop.events == []

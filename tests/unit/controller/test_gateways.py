@@ -20,8 +20,7 @@ from mixserve.apply.resources import (
     WRITTEN_BY_KIND,
     Resource,
 )
-from mixserve.controller import gateways as gateways_module
-from mixserve.controller import policy_status
+from mixserve.controller import policy_status, repairs
 from mixserve.controller.cluster_view import ClusterView
 from mixserve.controller.gateway_parts import GatewayParts
 from mixserve.controller.object_cache import GatewayKey, PoolKey
@@ -166,6 +165,8 @@ class TestObjects:
         written = await cluster.look()
         assert sorted(kind for _, kind in written) == sorted(KINDS)
         assert written[-1] == ("create", "Deployment")
+        kinds = [kind for _, kind in written]
+        assert kinds.index("Role") < kinds.index("RoleBinding")
         assert cluster.bodies["Deployment"]["spec"]["replicas"] == 2
 
     async def test_what_is_as_planned_costs_nothing(self, cluster: Cluster) -> None:
@@ -183,6 +184,10 @@ class TestObjects:
             (Reason.REPAIRED, "auto"),
             (Reason.REPAIRED, "other"),
         ]
+        assert cluster.events[0][0].message == (
+            "Service mixserve-gateway had been changed, and is as planned again. "
+            "It belongs to the gateway of this namespace"
+        )
         change(cluster, "Service", spec={"type": "NodePort"})
         await cluster.look()
         assert len(cluster.events) == 2  # once in a while is enough
@@ -191,7 +196,7 @@ class TestObjects:
         await cluster.look()
         cluster.view.remove(DEPLOYMENTS, cluster.bodies["Deployment"])
         assert await cluster.look() == [("create", "Deployment")]
-        assert "Deployment mixserve-gateway" in cluster.events[0][0].message
+        assert "Deployment mixserve-gateway had been deleted, and was made anew" in cluster.events[0][0].message
 
     async def test_other_options_are_applied(self, cluster: Cluster) -> None:
         await cluster.look()
@@ -206,7 +211,7 @@ class TestObjects:
             await cluster.look()
         assert "Deployment" not in cluster.bodies
         cluster.refusals.clear()
-        assert sorted(kind for _, kind in await cluster.look()) == ["Deployment", "Role"]
+        assert [kind for _, kind in await cluster.look()] == ["Role", "RoleBinding", "Deployment"]
 
     async def test_what_will_pass_is_tried_again(self, cluster: Cluster) -> None:
         cluster.refusals["Service"] = Unavailable("busy", status=503)
@@ -280,7 +285,7 @@ class TestTheLastPolicy:
         assert await cluster.look() == []
 
     async def test_a_new_one_is_not_told_of_repairs(self, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(gateways_module, "_TOLD_AGAIN_S", 0.0)
+        monkeypatch.setattr(repairs, "_TOLD_AGAIN_S", 0.0)
         await cluster.look()
         change(cluster, "Service", spec={})
         await cluster.look()
@@ -340,8 +345,10 @@ class TestStatus:
         status = await cluster.status()
         assert [(one.type, one.reason) for one in status.conditions] == [
             ("Validated", "Valid"),
+            ("TargetsFound", "TargetsFound"),
             ("Ready", "GatewayNotReady"),
         ]
+        assert status.targets == "1/2"
         [small, large] = [tier.targets[0] for tier in status.tiers]
         assert (small.health, small.ready_replicas, large.health) == ("Ready", 2, "Unavailable")
         assert status.gateway is not None
@@ -371,10 +378,12 @@ class TestStatus:
         cluster.refusals["Role"] = Forbidden("no rights", status=403)
         with pytest.raises(RefusedError):
             await cluster.look()
-        assert (await cluster.status()).conditions[1].reason == "ApplyFailed"
+        assert (await cluster.status()).conditions[-1].reason == "ApplyFailed"
+        # That targets are missing as well does not go without saying, nor the other way round.
+        assert [event.reason for event, _ in cluster.events] == [Reason.TARGET_NOT_FOUND, Reason.APPLY_FAILED]
         cluster.refusals.clear()
         await cluster.look()
-        assert (await cluster.status()).conditions[1].reason == "GatewayNotReady"
+        assert (await cluster.status()).conditions[-1].reason == "GatewayNotReady"
 
     async def test_with_a_certificate_the_address_is_that_of_tls(self, cluster: Cluster) -> None:
         cluster.operator(tls_secret_name="cert")

@@ -66,6 +66,16 @@ def test_another_reason_is_told_and_another_message_is_not() -> None:
     assert reasons(status(WRONG), status(WRONG.model_copy(update={"message": "new"}))) == []
 
 
+def test_of_targets_that_are_missing_another_one_is_told() -> None:
+    missing = condition("TargetsFound", "False", Reason.TARGET_NOT_FOUND, message="there is no smal")
+    other = missing.model_copy(update={"message": "there is no larg"})
+    found = condition("TargetsFound", "True", Reason.TARGETS_FOUND)
+    assert reasons(None, status(missing)) == [("Warning", Reason.TARGET_NOT_FOUND)]
+    assert reasons(status(missing), status(missing)) == []
+    assert reasons(status(missing), status(other)) == [("Warning", Reason.TARGET_NOT_FOUND)]
+    assert reasons(status(other), status(found)) == [("Normal", Reason.TARGETS_FOUND)]
+
+
 def test_a_new_pool_tells_what_is_wrong_and_not_what_is_right() -> None:
     assert reasons(None, status(WRONG, READY)) == [("Warning", Reason.INVALID_SPEC)]
 

@@ -55,25 +55,45 @@ def shares(status: RoutingPolicyStatus) -> list[int | None]:
 class TestConditions:
     def test_all_is_well(self):
         status = build(seen())
-        assert said(status) == {"Validated": ("True", "Valid"), "Ready": ("True", "Ready")}
+        assert said(status) == {
+            "Validated": ("True", "Valid"),
+            "TargetsFound": ("True", "TargetsFound"),
+            "Ready": ("True", "Ready"),
+        }
+        assert status.targets == "2/2"
         assert status.gateway is not None
         assert (status.gateway.address, status.gateway.ready_replicas) == (UP.address, 2)
         assert status.observed_generation == 3
 
     def test_a_bad_spec_is_not_ready_although_the_last_valid_one_is_followed(self):
         status = build(seen(findings=WRONG))
-        assert said(status) == {"Validated": ("False", "ShadowIsTarget"), "Ready": ("False", "ShadowIsTarget")}
+        assert said(status) == {
+            "Validated": ("False", "ShadowIsTarget"),
+            "TargetsFound": ("Unknown", "NotChecked"),
+            "Ready": ("False", "ShadowIsTarget"),
+        }
         assert message(status, "Ready").endswith("take it out. The gateway goes on with the last valid spec")
 
     def test_one_that_never_was_valid_has_no_tiers(self):
         status = build(seen(findings=WRONG, was_valid=False))
-        assert status.tiers == ()
+        assert (status.tiers, status.targets) == ((), None)
         assert "goes on" not in message(status, "Ready")
 
     def test_pools_that_are_missing_are_told_while_a_larger_tier_answers(self):
         status = build(seen({"large": 1}, findings=MISSING))
-        assert said(status) == {"Validated": ("True", "TargetNotFound"), "Ready": ("True", "Ready")}
+        assert said(status) == {
+            "Validated": ("True", "Valid"),
+            "TargetsFound": ("False", "TargetNotFound"),
+            "Ready": ("True", "Ready"),
+        }
+        assert message(status, "TargetsFound") == "spec.tiers[0]: there is none; apply it"
+        assert status.targets == "1/2"
         assert [target.health for tier in status.tiers for target in tier.targets] == ["NotFound", "Ready"]
+
+    def test_all_pools_that_it_names_count_once_each(self):
+        asks = {"type": "LLM", "llm": {"poolRef": {"name": "small"}}}
+        status = build(seen({"small": 3, "large": 0}, classifier=asks, shadow={"poolRef": {"name": "new"}}))
+        assert status.targets == "1/3"
 
     def test_a_tier_without_anybody_to_answer_is_not_ready(self):
         assert said(build(seen({"small": 1, "large": 0})))["Ready"] == ("False", "NoTargetReady")

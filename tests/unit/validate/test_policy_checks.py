@@ -31,6 +31,13 @@ class TestJudging:
         assert {note.remedy.partition("; ")[2] for note in found.notes} == {"until then the policy works without it"}
         assert found.violations == ()
 
+    def test_a_name_that_is_nearly_right_is_guessed(self):
+        [note] = judge_policy(policy(small="smal"), pools=POOLS, policies=[]).notes
+        assert note.message == (
+            "spec.tiers[0].targets[0].poolRef.name: there is no LLMServingPool smal in this namespace; did you mean "
+            "small? correct the name, or apply the pool; until then the policy works without it"
+        )
+
     def test_a_shadow_that_answers_anyway_is_wrong(self):
         found = judge_policy(policy(shadow={"poolRef": {"name": "large"}}), pools=POOLS, policies=[])
         [wrong] = found.violations
