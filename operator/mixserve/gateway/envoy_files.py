@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mixserve.envoy_module import module_path
 from mixserve.plan.envoy.bootstrap import bootstrap
 from mixserve.plan.envoy.clusters import POLL_PAUSE_S, clusters
 from mixserve.plan.envoy.listener import certificate
@@ -51,6 +52,7 @@ class EnvoyFiles:
             _write_resources(settings.routes_path, [route_configuration(empty, settings)])
         if settings.tls_directory is not None:
             write(settings.certificate_path, certificate(settings))
+        _put(module_path().read_bytes(), Path(settings.module_path))
         write(settings.bootstrap_path, bootstrap(settings))
 
     async def apply(self, table: RoutingTable) -> None:
@@ -60,7 +62,7 @@ class EnvoyFiles:
         """
         async with self._lock:
             serving = frozenset(pool.name for pool in table.pools if pool.endpoints)
-            wanted = {cluster["name"]: cluster for cluster in clusters(table)}
+            wanted = {cluster["name"]: cluster for cluster in clusters(table, self._settings)}
             gone = self._clusters.keys() - wanted.keys()
             _write_resources(self._settings.clusters_path, list((self._clusters | wanted).values()))
             # At the start nobody waits: what Envoy has from before, it has all of.
@@ -76,11 +78,14 @@ class EnvoyFiles:
 def write(path: str, value: Any) -> None:
     """Write a file of JSON beside its place and rename it; nothing is done where it is as wanted."""
     text = json.dumps(value, indent=1)
-    target = Path(path)
-    if target.exists() and target.read_text() == text:
+    _put(text.encode(), Path(path))
+
+
+def _put(content: bytes, target: Path) -> None:
+    if target.exists() and target.read_bytes() == content:
         return
     beside = target.with_name(f".{target.name}.new")
-    beside.write_text(text)
+    beside.write_bytes(content)
     beside.replace(target)
 
 

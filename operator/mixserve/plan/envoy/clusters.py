@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mixserve.plan.envoy.module_filter import engine_socket
 from mixserve.plan.envoy.resources import NAMESPACE, Resource, extension, tcp, typed
 
 if TYPE_CHECKING:
@@ -34,9 +35,9 @@ _POLL_TIMEOUT_S = 60
 """Longer than the gateway's process holds a question for endpoints that have not changed."""
 
 
-def clusters(table: RoutingTable) -> list[Resource]:
+def clusters(table: RoutingTable, settings: EnvoySettings) -> list[Resource]:
     """A cluster for each pool, in the order of the table."""
-    return [_pool_cluster(pool) for pool in table.pools]
+    return [_pool_cluster(pool, settings) for pool in table.pools]
 
 
 def own_clusters(settings: EnvoySettings) -> list[Resource]:
@@ -66,7 +67,7 @@ def _endpoint(endpoint: str, weight: int) -> Resource:
     return {"endpoint": {"address": tcp(address.strip("[]"), int(port))}, "load_balancing_weight": weight}
 
 
-def _pool_cluster(pool: PoolEntry) -> Resource:
+def _pool_cluster(pool: PoolEntry, settings: EnvoySettings) -> Resource:
     return {
         "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
         "name": pool.name,
@@ -76,6 +77,7 @@ def _pool_cluster(pool: PoolEntry) -> Resource:
         "load_balancing_policy": _load_balancing(),
         "circuit_breakers": _circuit_breakers(),
         "outlier_detection": _outlier_detection(),
+        "transport_socket": engine_socket(settings),
         "typed_extension_protocol_options": _http1(idle_timeout_s=_KEEP_ALIVE_S),
     }
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from mixserve.api.pool import RoutingStrategy
 from mixserve.plan.envoy.chains import Chain, chains
-from mixserve.plan.envoy.lua_filter import asks, without_lua
+from mixserve.plan.envoy.module_filter import asks, without_filter
 from mixserve.plan.envoy.openai_errors import CORS_HEADERS, UNKNOWN_MODEL
 from mixserve.plan.envoy.resources import Resource, extension, from_metadata, header, metadata_is, metadata_lacks, typed
 from mixserve.plan.envoy.retries import ATTEMPTS_OF_A_POOL, retry_policy
@@ -29,7 +29,7 @@ _LONGEST_ANSWER_BYTES = 2**20
 """The list of models is an answer of Envoy's own, which may have 4 KiB by default."""
 
 OVERRIDE_HEADERS = ("x-mixserve-tier", "x-mixserve-pool", "x-mixserve-session")
-"""What a request may wish; the program in Lua reads them."""
+"""What a request may wish; Envoy's module reads them."""
 
 _MODELS_PATH = "/v1/models"
 _POST = [{"name": ":method", "string_match": {"exact": "POST"}}]
@@ -205,7 +205,7 @@ def _json_answer(match: Resource, value: Resource) -> Resource:
 def _own_answer(match: Resource, status: int, text: str | None = None) -> Resource:
     """A route that no body is read for."""
     answer = {"status": status} if text is None else {"status": status, "body": {"inline_string": text}}
-    return {"match": match, "direct_response": answer, "typed_per_filter_config": {**without_lua(), **_UNBUFFERED}}
+    return {"match": match, "direct_response": answer, "typed_per_filter_config": {**without_filter(), **_UNBUFFERED}}
 
 
 _UNBUFFERED = {"envoy.filters.http.buffer": typed("extensions.filters.http.buffer.v3.BufferPerRoute", disabled=True)}
