@@ -48,7 +48,6 @@ pub const Scheduler = opaque {};
 
 pub const Headers = enum(c_int) { request, request_trailers, response, response_trailers };
 pub const Body = enum(c_int) { received_request, buffered_request, received_response, buffered_response };
-pub const Source = enum(c_int) { dynamic, route };
 pub const HeadersStatus = enum(c_int) { proceed, stop };
 pub const BodyStatus = enum(c_int) { proceed, stop_and_buffer };
 pub const TrailersStatus = enum(c_int) { proceed, stop };
@@ -67,7 +66,7 @@ const envoy = struct {
     extern fn envoy_dynamic_module_callback_http_get_body_chunks(stream: *Stream, body: Body, into: [*]Bytes) bool;
     extern fn envoy_dynamic_module_callback_http_append_body(stream: *Stream, body: Body, bytes: Bytes) bool;
     extern fn envoy_dynamic_module_callback_http_drain_body(stream: *Stream, body: Body, count: usize) bool;
-    extern fn envoy_dynamic_module_callback_http_get_metadata_string(stream: *Stream, source: Source, namespace: Bytes, key: Bytes, value: *Bytes) bool;
+    extern fn envoy_dynamic_module_callback_get_most_specific_route_config(stream: *Stream) ?*const anyopaque;
     extern fn envoy_dynamic_module_callback_http_set_dynamic_metadata_string_batch(stream: *Stream, namespace: Bytes, values: [*]const Pair, count: usize) void;
     extern fn envoy_dynamic_module_callback_http_clear_route_cache(stream: *Stream) void;
     extern fn envoy_dynamic_module_callback_http_filter_continue_decoding(stream: *Stream) void;
@@ -130,11 +129,9 @@ pub fn replaceBody(stream: *Stream, body: Body, length: usize, bytes: []const u8
     if (bytes.len > 0) _ = envoy.envoy_dynamic_module_callback_http_append_body(stream, body, .of(bytes));
 }
 
-/// A text of the route's metadata; empty if there is none.
-pub fn routeMetadata(stream: *Stream, namespace: []const u8, key: []const u8) []const u8 {
-    var value: Bytes = .{ .pointer = null, .length = 0 };
-    const get = envoy.envoy_dynamic_module_callback_http_get_metadata_string;
-    return if (get(stream, .route, .of(namespace), .of(key), &value)) value.slice() else "";
+/// What the filter has made of its settings for the stream's route, which is chosen for that; null if there are none.
+pub fn routeSettings(stream: *Stream) ?*const anyopaque {
+    return envoy.envoy_dynamic_module_callback_get_most_specific_route_config(stream);
 }
 
 pub fn setMetadata(stream: *Stream, namespace: []const u8, values: []const Pair) void {

@@ -6,6 +6,7 @@ const question = @import("question.zig");
 const request_body = @import("request_body.zig");
 const Answer = @import("answer.zig").Answer;
 const Settings = @import("settings.zig").Settings;
+const RouteSettings = @import("settings.zig").RouteSettings;
 
 const gpa = std.heap.smp_allocator;
 
@@ -31,6 +32,14 @@ export fn envoy_dynamic_module_on_http_filter_config_new(_: *anyopaque, _: abi.B
 }
 
 export fn envoy_dynamic_module_on_http_filter_config_destroy(settings: *const Settings) void {
+    settings.destroy(gpa);
+}
+
+export fn envoy_dynamic_module_on_http_filter_per_route_config_new(_: abi.Bytes, text: abi.Bytes) ?*const RouteSettings {
+    return RouteSettings.create(text.slice(), gpa);
+}
+
+export fn envoy_dynamic_module_on_http_filter_per_route_config_destroy(settings: *const RouteSettings) void {
     settings.destroy(gpa);
 }
 

@@ -4,11 +4,11 @@
 const std = @import("std");
 const abi = @import("abi.zig");
 const request_body = @import("request_body.zig");
-const search = @import("search.zig");
+const RouteSettings = @import("settings.zig").RouteSettings;
 
 const gpa = std.heap.smp_allocator;
 
-/// Of the metadata of requests and of routes.
+/// Of the metadata of requests.
 pub const namespace = "mixserve";
 
 /// The gateway's process. No pool can be called so.
@@ -27,19 +27,17 @@ pub fn decide(stream: *abi.Stream, scanner: *const request_body.Scanner, timeout
     const told = [_]abi.Pair{ model, .of("state", @tagName(kind)) };
     abi.setMetadata(stream, namespace, if (kind == .named) told[0..1] else &told);
     abi.clearRoute(stream);
-    const asks = abi.routeMetadata(stream, namespace, "ask");
-    return asks.len > 0 and ask(stream, scanner, asks, timeout_ms);
+    const found = abi.routeSettings(stream) orelse return false;
+    const route: *const RouteSettings = @ptrCast(@alignCast(found));
+    return ask(stream, scanner, route.path, timeout_ms);
 }
 
-fn ask(stream: *abi.Stream, scanner: *const request_body.Scanner, kind: []const u8, timeout_ms: u64) bool {
+fn ask(stream: *abi.Stream, scanner: *const request_body.Scanner, path: []const u8, timeout_ms: u64) bool {
     var body: Body = .{};
     body.collect(stream, scanner.seen);
     defer body.free();
-    var path: [512]u8 = undefined;
-    const name = abi.routeMetadata(stream, namespace, "name");
-    const asked = std.fmt.bufPrint(&path, "/decide/{s}/{s}", .{ kind, name }) catch return false;
     var headers: [3 + overrides.len]abi.Pair = undefined;
-    headers[0..3].* = .{ .of(":method", "POST"), .of(":path", asked), .of(":authority", "gateway") };
+    headers[0..3].* = .{ .of(":method", "POST"), .of(":path", path), .of(":authority", "gateway") };
     var count: usize = 3;
     for (overrides) |override| {
         const wish = abi.header(stream, .request, override);
@@ -49,7 +47,7 @@ fn ask(stream: *abi.Stream, scanner: *const request_body.Scanner, kind: []const 
     }
     const is_asked = abi.ask(stream, gateway, headers[0..count], body.whole(), timeout_ms);
     // Each pool of a policy has another name for its model, so none is sent: engines then take their own.
-    if (is_asked and std.mem.eql(u8, kind, "policy")) body.forget(scanner.place);
+    if (is_asked and std.mem.startsWith(u8, path, "/decide/policy/")) body.forget(scanner.place);
     return is_asked;
 }
 

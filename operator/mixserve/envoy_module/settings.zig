@@ -23,6 +23,33 @@ pub const Settings = struct {
     }
 };
 
+/// Of a route whose requests need a decision: path: what the gateway's process is asked.
+pub const RouteSettings = struct {
+    path: []const u8,
+
+    /// The settings, or null for a text that says none. The text is copied.
+    pub fn create(text: []const u8, gpa: std.mem.Allocator) ?*RouteSettings {
+        if (text.len == 0 or text[0] != '/') return null;
+        const path = gpa.dupe(u8, text) catch return null;
+        const settings = gpa.create(RouteSettings) catch return null;
+        settings.* = .{ .path = path };
+        return settings;
+    }
+
+    pub fn destroy(self: *const RouteSettings, gpa: std.mem.Allocator) void {
+        gpa.free(self.path);
+        gpa.destroy(self);
+    }
+};
+
+test "a path" {
+    const gpa = std.testing.allocator;
+    const settings = RouteSettings.create("/decide/pool/p", gpa).?;
+    defer settings.destroy(gpa);
+    try std.testing.expectEqualStrings("/decide/pool/p", settings.path);
+    try std.testing.expectEqual(null, RouteSettings.create("", gpa));
+}
+
 test "two lines" {
     const gpa = std.testing.allocator;
     const settings = Settings.create("1500\n{\"error\":{}}", gpa).?;

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mixserve.plan.envoy.openai_errors import BROKEN_OFF
-from mixserve.plan.envoy.resources import NAMESPACE, Resource, extension, typed
+from mixserve.plan.envoy.resources import Resource, extension, typed
 
 if TYPE_CHECKING:
     from mixserve.plan.envoy.settings import EnvoySettings
@@ -19,13 +19,12 @@ NAME = "mixserve"
 
 def module_filter(settings: EnvoySettings) -> Resource:
     """The filter; a decision that takes longer than `decision_timeout_s` is as none."""
-    text = f"{round(settings.decision_timeout_s * 1000)}\n{BROKEN_OFF}"
     return extension(
         NAME,
         "extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter",
         dynamic_module_config=_module(settings),
         filter_name=NAME,
-        filter_config={"@type": "type.googleapis.com/google.protobuf.StringValue", "value": text},
+        filter_config=_text(f"{round(settings.decision_timeout_s * 1000)}\n{BROKEN_OFF}"),
     )
 
 
@@ -49,6 +48,17 @@ def without_filter() -> dict[str, Resource]:
     return {NAME: typed("config.route.v3.FilterConfig", disabled=True)}
 
 
-def asks(kind: str, name: str) -> Resource:
-    """Metadata of a route whose requests need a decision; `kind` is "policy" or "pool"."""
-    return {"filter_metadata": {NAMESPACE: {"ask": kind, "name": name}}}
+def asks(kind: str, name: str, settings: EnvoySettings) -> dict[str, Resource]:
+    """For routes whose requests need a decision; `kind` is "policy" or "pool"."""
+    return {
+        NAME: typed(
+            "extensions.filters.http.dynamic_modules.v3.DynamicModuleFilterPerRoute",
+            dynamic_module_config=_module(settings),
+            filter_name=NAME,
+            filter_config=_text(f"/decide/{kind}/{name}"),
+        )
+    }
+
+
+def _text(value: str) -> Resource:
+    return {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": value}

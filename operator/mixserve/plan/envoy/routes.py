@@ -53,7 +53,7 @@ def route_configuration(table: RoutingTable, settings: EnvoySettings) -> Resourc
             {
                 "name": "models",
                 "domains": ["*"],
-                "routes": [*_before_the_body(table), *_by_model(table), *_unknown()],
+                "routes": [*_before_the_body(table), *_by_model(table, settings), *_unknown()],
                 "response_headers_to_add": list(CORS_HEADERS),
                 # They have done their work, and engines refuse what is too long.
                 "request_headers_to_remove": list(OVERRIDE_HEADERS),
@@ -79,26 +79,28 @@ def _unread(path: str) -> Resource:
     return {"match": match, "direct_response": _text(400, _NO_OBJECT)}
 
 
-def _by_model(table: RoutingTable) -> Iterator[Resource]:
+def _by_model(table: RoutingTable, settings: EnvoySettings) -> Iterator[Resource]:
     for pool in table.pools:
         for name in pool.served_names:
-            yield _pool_route(name, pool)
+            yield _pool_route(name, pool, settings)
     for one in chains(table):
         yield _chain_route(one, table)
     for policy in table.policies:
         yield from _unknown_chain(policy, table)
         for name in policy.served_names:
-            yield _undecided(name, policy)
+            yield _undecided(name, policy, settings)
 
 
-def _pool_route(name: str, pool: PoolEntry) -> Resource:
+def _pool_route(name: str, pool: PoolEntry, settings: EnvoySettings) -> Resource:
     route = {
         "match": _named(name),
         "route": {"cluster": pool.name, "timeout": "0s", "retry_policy": retry_policy(attempts=ATTEMPTS_OF_A_POOL)},
         "response_headers_to_add": [_POOL],
     }
     # If nobody decides, the load balancer does.
-    return route | ({"metadata": asks("pool", pool.name)} if pool.strategy is RoutingStrategy.PREFIX_AWARE else {})
+    if pool.strategy is RoutingStrategy.LEAST_LOAD:
+        return route
+    return {**route, "typed_per_filter_config": asks("pool", pool.name, settings)}
 
 
 def _unknown_chain(policy: PolicyEntry, table: RoutingTable) -> Iterator[Resource]:
@@ -150,13 +152,13 @@ def _shadow(policy: PolicyEntry, table: RoutingTable) -> Resource:
     return {"request_mirror_policies": [{"cluster": shadow.pool, "runtime_fraction": share}]}
 
 
-def _undecided(name: str, policy: PolicyEntry) -> Resource:
+def _undecided(name: str, policy: PolicyEntry, settings: EnvoySettings) -> Resource:
     """Where a policy's request stands until it has been decided upon; it stays here if nobody decides."""
     message = "The gateway cannot decide at the moment where the request goes."
     return {
         "match": _named(name),
         "direct_response": _text(503, message),
-        "metadata": asks("policy", policy.name),
+        "typed_per_filter_config": asks("policy", policy.name, settings),
     }
 
 
