@@ -1,4 +1,4 @@
-//! The filter as Envoy calls it; one for each stream.
+//! The filters as Envoy calls them: one for each request of a client, and one for each try of it at an engine.
 
 const std = @import("std");
 const abi = @import("abi.zig");
@@ -27,12 +27,19 @@ const Filter = struct {
     }
 };
 
-export fn envoy_dynamic_module_on_http_filter_config_new(_: *anyopaque, _: abi.Bytes, text: abi.Bytes) ?*const Settings {
+/// The filter for tries holds an answer back until there is something of it: engines send headers when they have taken a
+/// request, long before its first token, and once an answer has begun Envoy neither tries again nor keeps a time limit.
+/// It has nothing to remember, so there is one for all.
+var of_try: Filter = .{ .settings = &for_tries };
+const for_tries: Settings = .{ .timeout_ms = 0, .error_event = "" };
+
+export fn envoy_dynamic_module_on_http_filter_config_new(_: *anyopaque, name: abi.Bytes, text: abi.Bytes) ?*const Settings {
+    if (std.mem.eql(u8, name.slice(), "try")) return &for_tries;
     return Settings.create(text.slice(), gpa);
 }
 
 export fn envoy_dynamic_module_on_http_filter_config_destroy(settings: *const Settings) void {
-    settings.destroy(gpa);
+    if (settings != &for_tries) settings.destroy(gpa);
 }
 
 export fn envoy_dynamic_module_on_http_filter_per_route_config_new(_: abi.Bytes, text: abi.Bytes) ?*const RouteSettings {
@@ -44,27 +51,32 @@ export fn envoy_dynamic_module_on_http_filter_per_route_config_destroy(settings:
 }
 
 export fn envoy_dynamic_module_on_http_filter_new(settings: *const Settings, _: *abi.Stream) *Filter {
+    if (settings == &for_tries) return &of_try;
     const filter = gpa.create(Filter) catch abi.outOfMemory();
     filter.* = .{ .settings = settings };
     return filter;
 }
 
 export fn envoy_dynamic_module_on_http_filter_destroy(filter: *Filter) void {
+    if (filter == &of_try) return;
     filter.answer.free();
     gpa.destroy(filter);
 }
 
 export fn envoy_dynamic_module_on_http_filter_request_headers(stream: *abi.Stream, filter: *Filter, is_end: bool) abi.HeadersStatus {
+    if (filter == &of_try) return .proceed;
     // With a body they wait for what it says.
     return if (is_end and !filter.decide(stream)) .proceed else .stop;
 }
 
 export fn envoy_dynamic_module_on_http_filter_request_body(stream: *abi.Stream, filter: *Filter, is_end: bool) abi.BodyStatus {
+    if (filter == &of_try) return .proceed;
     filter.feed(stream);
     return if (is_end and !filter.decide(stream)) .proceed else .stop_and_buffer;
 }
 
 export fn envoy_dynamic_module_on_http_filter_request_trailers(stream: *abi.Stream, filter: *Filter) abi.TrailersStatus {
+    if (filter == &of_try) return .proceed;
     return if (filter.decide(stream)) .stop else .proceed;
 }
 
@@ -83,17 +95,20 @@ export fn envoy_dynamic_module_on_http_filter_http_callout_done(
 }
 
 export fn envoy_dynamic_module_on_http_filter_response_headers(stream: *abi.Stream, filter: *Filter, is_end: bool) abi.HeadersStatus {
+    // They go on with the first piece of the body.
+    if (filter == &of_try) return if (is_end) .proceed else .stop;
     filter.answer.begin(stream, filter.scanner.wants_usage, is_end);
     return .proceed;
 }
 
 export fn envoy_dynamic_module_on_http_filter_response_body(stream: *abi.Stream, filter: *Filter, is_end: bool) abi.BodyStatus {
+    if (filter == &of_try) return .proceed;
     filter.answer.pass(stream, is_end);
     return .proceed;
 }
 
 export fn envoy_dynamic_module_on_http_filter_response_trailers(_: *abi.Stream, filter: *Filter) abi.TrailersStatus {
-    filter.answer.leave();
+    if (filter != &of_try) filter.answer.leave();
     return .proceed;
 }
 
@@ -104,6 +119,7 @@ export fn envoy_dynamic_module_on_http_filter_scheduled(stream: *abi.Stream, fil
 
 /// Before the log is written, also when the client has left.
 export fn envoy_dynamic_module_on_http_filter_stream_complete(stream: *abi.Stream, filter: *Filter) void {
+    if (filter == &of_try) return;
     const used = filter.answer.usage.last();
     const told = [_]abi.Pair{ .of("usage", used), .of("state", "broken_off") };
     const first: usize = if (used.len > 0) 0 else 1;

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mixserve.plan.envoy.module_filter import engine_socket
+from mixserve.plan.envoy.module_filter import engine_socket, try_filter
 from mixserve.plan.envoy.resources import NAMESPACE, Resource, extension, tcp, typed
 
 if TYPE_CHECKING:
@@ -78,7 +78,9 @@ def _pool_cluster(pool: PoolEntry, settings: EnvoySettings) -> Resource:
         "circuit_breakers": _circuit_breakers(),
         "outlier_detection": _outlier_detection(),
         "transport_socket": engine_socket(settings),
-        "typed_extension_protocol_options": _http1(idle_timeout_s=_KEEP_ALIVE_S),
+        "typed_extension_protocol_options": _http1(
+            idle_timeout_s=_KEEP_ALIVE_S, http_filters=[try_filter(settings), _CODEC]
+        ),
     }
 
 
@@ -159,11 +161,16 @@ def _static_cluster(name: str, endpoint: Resource) -> Resource:
     }
 
 
-def _http1(*, idle_timeout_s: int) -> Resource:
+_CODEC = extension("envoy.filters.http.upstream_codec", "extensions.filters.http.upstream_codec.v3.UpstreamCodec")
+"""The last filter of a try."""
+
+
+def _http1(*, idle_timeout_s: int, **more: Any) -> Resource:
     kind = "extensions.upstreams.http.v3.HttpProtocolOptions"
     options = typed(
         kind,
         explicit_http_config={"http_protocol_options": {}},
         common_http_protocol_options={"idle_timeout": f"{idle_timeout_s}s"},
+        **more,
     )
     return {f"envoy.{kind}": options}

@@ -1,7 +1,8 @@
-"""Mixserve's own module in Envoy (`mixserve.envoy_module`): a filter for requests, and the connections to engines.
+"""Mixserve's own module in Envoy (`mixserve.envoy_module`): filters for requests and tries, connections to engines.
 
-The filter reads models' names and used tokens, and asks for decisions. Without the module's connections it could not end a
-stream whose engine fails: Envoy would reset it.
+The filter for requests reads models' names and used tokens, and asks for decisions. Without the module's connections it
+could not end a stream whose engine fails: Envoy would reset it. The filter for tries holds headers back until there is
+something of the body.
 """
 
 from __future__ import annotations
@@ -19,12 +20,21 @@ NAME = "mixserve"
 
 def module_filter(settings: EnvoySettings) -> Resource:
     """The filter; a decision that takes longer than `decision_timeout_s` is as none."""
+    return _filter(NAME, settings, filter_config=_text(f"{round(settings.decision_timeout_s * 1000)}\n{BROKEN_OFF}"))
+
+
+def try_filter(settings: EnvoySettings) -> Resource:
+    """The filter that each try of a request passes through at an engine's cluster."""
+    return _filter("try", settings)
+
+
+def _filter(name: str, settings: EnvoySettings, **config: Resource) -> Resource:
     return extension(
-        NAME,
+        name,
         "extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter",
         dynamic_module_config=_module(settings),
-        filter_name=NAME,
-        filter_config=_text(f"{round(settings.decision_timeout_s * 1000)}\n{BROKEN_OFF}"),
+        filter_name=name,
+        **config,
     )
 
 
