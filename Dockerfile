@@ -2,7 +2,7 @@
 FROM python:3.13-slim AS build
 ARG UV_VERSION=0.13.8
 WORKDIR /src
-COPY pyproject.toml README.md LICENSE requirements.lock ./
+COPY pyproject.toml hatch_build.py README.md LICENSE requirements.lock ./
 COPY operator operator
 RUN python3 -m venv /opt/tools && /opt/tools/bin/pip install --quiet "uv==${UV_VERSION}"
 RUN python3 -m venv --without-pip /opt/mixserve && \

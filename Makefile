@@ -14,6 +14,7 @@ BIN := .venv/bin
 # The public trace whose lengths the demo sends, where it lies beside the checkout; lengths are generated otherwise.
 TRACE ?= $(wildcard ../shared/traces/azure-2023-conversation.csv.gz)
 VLLM := operator/mixserve_devcluster/real_vllm
+MODULE := operator/mixserve/envoy_module
 # uv reads its own configuration and cache as usual; the lock file alone decides the versions.
 export UV_NO_PROGRESS := 1
 export PATH := $(UV_HOME)/bin:$(PATH)
@@ -92,6 +93,7 @@ verify: verify-format lint types layers generated chart ## Everything that must 
 .PHONY: verify-format
 verify-format: .venv/.installed
 	@$(BIN)/ruff format --check .
+	@$(BIN)/python -m ziglang fmt --check $(MODULE)
 
 .PHONY: lint
 lint: .venv/.installed ## ruff, all rules
@@ -117,6 +119,7 @@ chart: .venv/.installed binaries ## helm lint and a server-side dry run of the r
 .PHONY: format
 format: .venv/.installed ## Format, and fix what can be fixed
 	@$(BIN)/ruff format .
+	@$(BIN)/python -m ziglang fmt $(MODULE)
 	@$(BIN)/ruff check --fix .
 
 .PHONY: generate
@@ -153,7 +156,7 @@ help: ## This list
 		/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The environment: the locked versions with their hashes, then the project itself, editable.
-.venv/.installed: pyproject.toml requirements.lock | uv
+.venv/.installed: pyproject.toml requirements.lock hatch_build.py $(wildcard $(MODULE)/*.zig) | uv
 	@echo "Installing the environment into .venv" >&2
 	@test -x $(BIN)/python || { $(CHECK_PYTHON) && "$(UV)" venv -q --clear --python "$$(command -v "$(PYTHON)")" .venv; }
 	@"$(UV)" pip sync -q --python .venv --require-hashes requirements.lock

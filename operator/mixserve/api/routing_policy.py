@@ -101,7 +101,7 @@ class FallbackReason(StrEnum):
     OVERLOADED = "Overloaded"
     """The target answers 429 or 503."""
     TIMEOUT = "Timeout"
-    """The headers of a streamed answer do not come in time."""
+    """The first byte of a streamed answer does not come in time."""
 
 
 class Fallback(StrictModel):
@@ -113,11 +113,11 @@ class Fallback(StrictModel):
     # Not "on": YAML 1.1 takes that for true.
     when: Annotated[tuple[FallbackReason, ...], ListSet()] = tuple(FallbackReason)
     """Unavailable: no replica takes the request, or it fails before an answer. Overloaded: 429 or 503. Timeout: the
-    headers of a streamed answer do not come within firstByteTimeout. An empty list: never."""
+    first byte of a streamed answer does not come within firstByteTimeout. An empty list: never."""
     first_byte_timeout: PositiveDuration = timedelta(seconds=60)
-    """How long the headers of a streamed answer are waited for, from 1s to 24h. vLLM sends them when it has taken the
-    request, before its first token, so this finds replicas that hang, not long queues. Answers that are not streamed
-    come at once, after all tokens, so they have no such limit."""
+    """How long the first byte of a streamed answer is waited for, from 1s to 24h: the queue and the prefill of each target
+    that is tried. The last one has this limit too; then the client gets 504. Answers that are not streamed come at once,
+    after all tokens, so they have no such limit."""
 
 
 class Overrides(StrEnum):

@@ -1,4 +1,4 @@
-"""Envoy's question where a request goes, and the answer: the two sides of gateway.lua."""
+"""Envoy's question where a request goes, and the answer: the two sides of `envoy_module/question.zig`."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ async def _later(decided: Awaitable[Decided]) -> bytes:
 
 
 def question_of(request: Request) -> Question:
-    """Read what gateway.lua sends: /decide/policy/NAME or /decide/pool/NAME."""
+    """Read what Envoy's module sends: /decide/policy/NAME or /decide/pool/NAME."""
     kind, _, name = request.path.removeprefix(PATH).partition("/")
     return Question(
         policy=name if kind == "policy" else None,
@@ -107,7 +107,7 @@ def question_of(request: Request) -> Question:
 
 
 def encode(decided: Decided) -> bytes:
-    """What gateway.lua reads."""
+    """What Envoy's module reads."""
     return _refusal(decided) if isinstance(decided, Refusal) else response(200, _headers(decided))
 
 

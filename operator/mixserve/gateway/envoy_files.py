@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from mixserve.envoy_module import module_path
 from mixserve.gateway.envoy_admin import EnvoyAdminError
 from mixserve.plan.envoy.bootstrap import bootstrap
 from mixserve.plan.envoy.clusters import clusters
@@ -67,7 +68,7 @@ class EnvoyFiles:
         Endpoints have to be told before: a pool is named by the chains of policies only when Envoy has its first.
         """
         serving = frozenset(pool.name for pool in table.pools if pool.endpoints)
-        self._wanted = {cluster["name"]: cluster for cluster in clusters(table)}
+        self._wanted = {cluster["name"]: cluster for cluster in clusters(table, self._settings)}
         self._write_clusters(self._clusters | self._wanted)
         # At the start nobody waits: what Envoy has from before, it has all of.
         if self._serving is not None and serving - self._serving:
@@ -116,17 +117,20 @@ def prepare(settings: EnvoySettings) -> None:
         _write_resources(settings.routes_path, [route_configuration(empty, settings)])
     if settings.tls_directory is not None:
         write(settings.certificate_path, certificate(settings))
+    _put(module_path().read_bytes(), Path(settings.module_path))
     write(settings.bootstrap_path, bootstrap(settings))
 
 
 def write(path: str, value: Any) -> None:
     """Write a file of JSON beside its place and rename it; nothing is done where it is as wanted."""
-    text = json.dumps(value, indent=1)
-    target = Path(path)
-    if target.exists() and target.read_text() == text:
+    _put(json.dumps(value, indent=1).encode(), Path(path))
+
+
+def _put(content: bytes, target: Path) -> None:
+    if target.exists() and target.read_bytes() == content:
         return
     beside = target.with_name(f".{target.name}.new")
-    beside.write_text(text)
+    beside.write_bytes(content)
     beside.replace(target)
 
 

@@ -200,7 +200,10 @@ async def _stream(
 ) -> web.StreamResponse:
     """Send server-sent events as tokens come; whoever reads slowly gets several at a time."""
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
-    await response.prepare(http)
+    writer = await response.prepare(http)
+    if writer is not None:
+        # Before the first token, as engines do; the server itself would wait for it.
+        writer.send_headers()
     # A client that goes away is no error; the request is aborted, as always when this function ends early.
     with contextlib.suppress(ConnectionResetError):
         sent, due = 0, events.beginning

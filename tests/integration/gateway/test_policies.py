@@ -88,13 +88,35 @@ async def test_the_next_pool_answers_all_that_come_at_once(tables, small, large,
         assert await asyncio.gather(*asked) == [200] * len(asked)
 
 
-async def test_a_stream_that_does_not_begin_in_time_begins_elsewhere(tables, small, http):
-    small.always = Script(first_byte_after=asyncio.Event())
+@pytest.mark.parametrize(
+    "script",
+    [Script(first_byte_after=asyncio.Event()), Script(chunk_after=asyncio.Event(), chunks_at_once=0)],
+    ids=["without headers", "with headers alone"],
+)
+async def test_a_stream_that_does_not_begin_in_time_begins_elsewhere(tables, small, http, script):
+    small.always = script
     verdict = Verdict(chain="auto/t1/small", labels=LABELS, first_byte_timeout_s=0.2)
     async with running_gateway(tables(), deciding_for(verdict)) as gateway:
         async with http.post(gateway.url + CHAT, json=chat(stream=True)) as response:
             assert await response.read() == whole_stream("large")
         await until(lambda: small.left == 1)
+
+
+async def test_a_stream_that_no_pool_begins_in_time_is_a_timeout(tables, small, large, http):
+    small.always = large.always = Script(chunk_after=asyncio.Event(), chunks_at_once=0)
+    verdict = Verdict(chain="auto/t1/small", labels=LABELS, first_byte_timeout_s=0.1)
+    async with running_gateway(tables(), deciding_for(verdict)) as gateway:
+        async with http.post(gateway.url + CHAT, json=chat(stream=True)) as response:
+            assert (response.status, (await response.json())["error"]["code"]) == (504, "timeout")
+        await until(lambda: small.left == large.left == 1)
+
+
+async def test_a_stream_whose_engine_dies_before_its_first_token_begins_elsewhere(tables, small, http):
+    small.always = Script(die_after_chunks=0)
+    async with running_gateway(tables(), deciding_for(TO_SMALL)) as gateway:
+        async with http.post(gateway.url + CHAT, json=chat(stream=True)) as response:
+            assert await response.read() == whole_stream("large")
+        assert len(small.seen) == 1
 
 
 async def test_a_stream_that_has_begun_in_time_may_take_longer(tables, small, http):

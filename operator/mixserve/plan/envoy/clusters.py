@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from mixserve.plan.envoy.module_filter import engine_socket, try_filter
 from mixserve.plan.envoy.resources import NAMESPACE, Resource, extension, tcp, typed
 
 if TYPE_CHECKING:
@@ -34,9 +35,9 @@ _POLL_TIMEOUT_S = 60
 """Longer than the gateway's process holds a question for endpoints that have not changed."""
 
 
-def clusters(table: RoutingTable) -> list[Resource]:
+def clusters(table: RoutingTable, settings: EnvoySettings) -> list[Resource]:
     """A cluster for each pool, in the order of the table."""
-    return [_pool_cluster(pool) for pool in table.pools]
+    return [_pool_cluster(pool, settings) for pool in table.pools]
 
 
 def own_clusters(settings: EnvoySettings) -> list[Resource]:
@@ -66,7 +67,7 @@ def _endpoint(endpoint: str, weight: int) -> Resource:
     return {"endpoint": {"address": tcp(address.strip("[]"), int(port))}, "load_balancing_weight": weight}
 
 
-def _pool_cluster(pool: PoolEntry) -> Resource:
+def _pool_cluster(pool: PoolEntry, settings: EnvoySettings) -> Resource:
     return {
         "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
         "name": pool.name,
@@ -76,7 +77,10 @@ def _pool_cluster(pool: PoolEntry) -> Resource:
         "load_balancing_policy": _load_balancing(),
         "circuit_breakers": _circuit_breakers(),
         "outlier_detection": _outlier_detection(),
-        "typed_extension_protocol_options": _http1(idle_timeout_s=_KEEP_ALIVE_S),
+        "transport_socket": engine_socket(settings),
+        "typed_extension_protocol_options": _http1(
+            idle_timeout_s=_KEEP_ALIVE_S, http_filters=[try_filter(settings), _CODEC]
+        ),
     }
 
 
@@ -157,11 +161,16 @@ def _static_cluster(name: str, endpoint: Resource) -> Resource:
     }
 
 
-def _http1(*, idle_timeout_s: int) -> Resource:
+_CODEC = extension("envoy.filters.http.upstream_codec", "extensions.filters.http.upstream_codec.v3.UpstreamCodec")
+"""The last filter of a try."""
+
+
+def _http1(*, idle_timeout_s: int, **more: Any) -> Resource:
     kind = "extensions.upstreams.http.v3.HttpProtocolOptions"
     options = typed(
         kind,
         explicit_http_config={"http_protocol_options": {}},
         common_http_protocol_options={"idle_timeout": f"{idle_timeout_s}s"},
+        **more,
     )
     return {f"envoy.{kind}": options}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mixserve.plan.envoy.lua_filter import lua_filter
+from mixserve.plan.envoy.module_filter import module_filter
 from mixserve.plan.envoy.openai_errors import local_replies
 from mixserve.plan.envoy.request_log import request_log
 from mixserve.plan.envoy.resources import Resource, extension, tcp, typed
@@ -76,7 +76,7 @@ def _filters(settings: EnvoySettings) -> list[Resource]:
             "extensions.filters.http.buffer.v3.Buffer",
             max_request_bytes=settings.largest_request_bytes,
         ),
-        lua_filter(decision_timeout_s=settings.decision_timeout_s),
+        module_filter(settings),
         router(),
     ]
 

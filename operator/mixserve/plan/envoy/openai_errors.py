@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from mixserve.plan.envoy.resources import Resource, from_metadata, header, metadata_has, metadata_is
 
 CORS_HEADERS = (header("access-control-allow-origin", "*"), header("access-control-expose-headers", "*"))
@@ -69,8 +71,12 @@ def _error(
         filters.append({"metadata_filter": {"matcher": metadata_has("model"), "match_if_key_not_found": False}})
     if no_host:
         filters.append({"header_filter": {"header": {"name": ":authority", "present_match": False}}})
-    error = {"message": message, "type": kind, "param": None, "code": code}
-    return _mapper({"and_filter": {"filters": filters}}, body={"json_format": {"error": error}})
+    body = {"json_format": _body(message, kind=kind, code=code)}
+    return _mapper({"and_filter": {"filters": filters}}, body=body)
+
+
+def _body(message: str, *, kind: str, code: str | None) -> Resource:
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
 def _mapper(condition: Resource, *, body: Resource) -> Resource:
@@ -91,6 +97,15 @@ def _status_filter(operator: str, status: int) -> Resource:
 def _metadata_filter(key: str, value: str) -> Resource:
     return {"metadata_filter": {"matcher": metadata_is(key, value), "match_if_key_not_found": False}}
 
+
+BROKEN_OFF = json.dumps(
+    _body(
+        "The model's replica failed before its answer was complete.",
+        kind="service_unavailable_error",
+        code="engine_failed",
+    )
+)
+"""The last event of a stream whose engine failed: one line of JSON."""
 
 UNKNOWN_MODEL = f"The model `{from_metadata('model')}` does not exist."
 """Text of the answer to a request that names no pool and no policy."""

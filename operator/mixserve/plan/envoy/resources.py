@@ -8,7 +8,7 @@ Resource = dict[str, Any]
 """A resource or a part of one, in the JSON form of Envoy's protocol buffers."""
 
 NAMESPACE = "mixserve"
-"""Of the dynamic metadata of a request: what Lua reads from it, what was decided, and what the answer used."""
+"""Of the dynamic metadata of a request: what the module reads from it, what was decided, and what the answer used."""
 
 _TYPES = "type.googleapis.com/envoy."
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from mixserve.api.pool import RoutingStrategy
 from mixserve.plan.envoy.chains import Chain, chains
-from mixserve.plan.envoy.lua_filter import asks, without_lua
+from mixserve.plan.envoy.module_filter import asks, without_filter
 from mixserve.plan.envoy.openai_errors import CORS_HEADERS, UNKNOWN_MODEL
 from mixserve.plan.envoy.resources import Resource, extension, from_metadata, header, metadata_is, metadata_lacks, typed
 from mixserve.plan.envoy.retries import ATTEMPTS_OF_A_POOL, retry_policy
@@ -29,7 +29,7 @@ _LONGEST_ANSWER_BYTES = 2**20
 """The list of models is an answer of Envoy's own, which may have 4 KiB by default."""
 
 OVERRIDE_HEADERS = ("x-mixserve-tier", "x-mixserve-pool", "x-mixserve-session")
-"""What a request may wish; the program in Lua reads them."""
+"""What a request may wish; Envoy's module reads them."""
 
 _MODELS_PATH = "/v1/models"
 _POST = [{"name": ":method", "string_match": {"exact": "POST"}}]
@@ -53,7 +53,7 @@ def route_configuration(table: RoutingTable, settings: EnvoySettings) -> Resourc
             {
                 "name": "models",
                 "domains": ["*"],
-                "routes": [*_before_the_body(table), *_by_model(table), *_unknown()],
+                "routes": [*_before_the_body(table), *_by_model(table, settings), *_unknown()],
                 "response_headers_to_add": list(CORS_HEADERS),
                 # They have done their work, and engines refuse what is too long.
                 "request_headers_to_remove": list(OVERRIDE_HEADERS),
@@ -79,26 +79,28 @@ def _unread(path: str) -> Resource:
     return {"match": match, "direct_response": _text(400, _NO_OBJECT)}
 
 
-def _by_model(table: RoutingTable) -> Iterator[Resource]:
+def _by_model(table: RoutingTable, settings: EnvoySettings) -> Iterator[Resource]:
     for pool in table.pools:
         for name in pool.served_names:
-            yield _pool_route(name, pool)
+            yield _pool_route(name, pool, settings)
     for one in chains(table):
         yield _chain_route(one, table)
     for policy in table.policies:
         yield from _unknown_chain(policy, table)
         for name in policy.served_names:
-            yield _undecided(name, policy)
+            yield _undecided(name, policy, settings)
 
 
-def _pool_route(name: str, pool: PoolEntry) -> Resource:
+def _pool_route(name: str, pool: PoolEntry, settings: EnvoySettings) -> Resource:
     route = {
         "match": _named(name),
         "route": {"cluster": pool.name, "timeout": "0s", "retry_policy": retry_policy(attempts=ATTEMPTS_OF_A_POOL)},
         "response_headers_to_add": [_POOL],
     }
     # If nobody decides, the load balancer does.
-    return route | ({"metadata": asks("pool", pool.name)} if pool.strategy is RoutingStrategy.PREFIX_AWARE else {})
+    if pool.strategy is RoutingStrategy.LEAST_LOAD:
+        return route
+    return {**route, "typed_per_filter_config": asks("pool", pool.name, settings)}
 
 
 def _unknown_chain(policy: PolicyEntry, table: RoutingTable) -> Iterator[Resource]:
@@ -150,13 +152,13 @@ def _shadow(policy: PolicyEntry, table: RoutingTable) -> Resource:
     return {"request_mirror_policies": [{"cluster": shadow.pool, "runtime_fraction": share}]}
 
 
-def _undecided(name: str, policy: PolicyEntry) -> Resource:
+def _undecided(name: str, policy: PolicyEntry, settings: EnvoySettings) -> Resource:
     """Where a policy's request stands until it has been decided upon; it stays here if nobody decides."""
     message = "The gateway cannot decide at the moment where the request goes."
     return {
         "match": _named(name),
         "direct_response": _text(503, message),
-        "metadata": asks("policy", policy.name),
+        "typed_per_filter_config": asks("policy", policy.name, settings),
     }
 
 
@@ -205,7 +207,7 @@ def _json_answer(match: Resource, value: Resource) -> Resource:
 def _own_answer(match: Resource, status: int, text: str | None = None) -> Resource:
     """A route that no body is read for."""
     answer = {"status": status} if text is None else {"status": status, "body": {"inline_string": text}}
-    return {"match": match, "direct_response": answer, "typed_per_filter_config": {**without_lua(), **_UNBUFFERED}}
+    return {"match": match, "direct_response": answer, "typed_per_filter_config": {**without_filter(), **_UNBUFFERED}}
 
 
 _UNBUFFERED = {"envoy.filters.http.buffer": typed("extensions.filters.http.buffer.v3.BufferPerRoute", disabled=True)}

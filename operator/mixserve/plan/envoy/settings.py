@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mixserve.api.gateway_names import BOOTSTRAP_FILE, HTTP_PORT, HTTPS_PORT, READY_PORT, REQUEST_LOG_FILE
+from mixserve.api.gateway_names import BOOTSTRAP_FILE, HTTP_PORT, HTTPS_PORT, MODULE_FILE, READY_PORT, REQUEST_LOG_FILE
 
 MIB = 2**20
 
@@ -48,6 +48,11 @@ class EnvoySettings:
     def bootstrap_path(self) -> str:
         """What Envoy is started with."""
         return f"{self.directory}/{BOOTSTRAP_FILE}"
+
+    @property
+    def module_path(self) -> str:
+        """What Envoy loads of Mixserve's own."""
+        return f"{self.directory}/{MODULE_FILE}"
 
     @property
     def routes_path(self) -> str:
