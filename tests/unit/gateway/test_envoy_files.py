@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from mixserve.gateway import envoy_files
 from mixserve.gateway.envoy_admin import EnvoyAdminError
+from mixserve.api.gateway_names import MODULE_FILE
 from mixserve.gateway.envoy_files import EnvoyFiles, prepare, write
 from mixserve.plan.envoy.settings import EnvoySettings
 from support.tables import policy, pool, table
@@ -66,7 +67,8 @@ def models(settings: EnvoySettings) -> str:
 
 async def test_a_start_needs_all_files_and_keeps_those_that_say_more(settings, files, tmp_path):
     prepare(settings)
-    assert {path.name for path in tmp_path.iterdir()} == {"bootstrap.json", "routes.json", "clusters.json"}
+    written = {"bootstrap.json", "routes.json", "clusters.json", MODULE_FILE}
+    assert {path.name for path in tmp_path.iterdir()} == written
 
     await files.apply(table(pool("a", ONE)))
     before = models(settings)
