@@ -60,6 +60,13 @@ pub const Answer = struct {
     }
 
     fn split(self: *Answer, stream: *abi.Stream, pieces: []const abi.Bytes, is_end: bool) void {
+        if (self.is_half_told) {
+            // Until an event ends where a piece does.
+            for (pieces) |piece| if (piece.length > 0) {
+                self.is_half_told = events.whole(piece.slice()) < piece.length;
+            };
+            return;
+        }
         if (self.held.items.len == 0 and pieces.len == 1) {
             const text = pieces[0].slice();
             if (events.whole(text) == text.len and !(self.drops_usage and events.mayTellUsage(text))) {
@@ -81,7 +88,6 @@ pub const Answer = struct {
         var whole = if (is_end) held.len else events.whole(held);
         if (held.len - whole > longest_event) {
             whole = held.len;
-            self.is_split = false;
             self.is_half_told = true;
         }
         const rest = held.len - whole;
