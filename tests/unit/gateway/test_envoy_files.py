@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mixserve.envoy_module import module_path
 from mixserve.gateway.envoy_files import EnvoyFiles, write
 from mixserve.plan.envoy.settings import EnvoySettings
 from support.tables import policy, pool, table
@@ -31,12 +32,17 @@ def models(settings: EnvoySettings) -> str:
 
 def test_a_start_needs_all_files_and_keeps_those_that_say_more(settings, tmp_path):
     EnvoyFiles(settings).prepare()
-    assert {path.name for path in tmp_path.iterdir()} == {"bootstrap.json", "routes.json", "clusters.json"}
+    written = {path.name for path in tmp_path.iterdir()}
+    assert written == {"bootstrap.json", "routes.json", "clusters.json", "libmixserve.so"}
+    module = tmp_path / "libmixserve.so"
+    assert module.read_bytes() == module_path().read_bytes()
+    loaded = module.stat().st_ino
 
     asyncio.run(EnvoyFiles(settings).apply(table(pool("a", ONE))))
     before = models(settings)
     EnvoyFiles(settings).prepare()
     assert (cluster_names(settings), models(settings)) == (["a"], before)
+    assert module.stat().st_ino == loaded
 
 
 def test_with_tls_there_is_a_file_that_names_the_certificate(tmp_path):
