@@ -31,9 +31,11 @@ pub const Answer = struct {
     /// That this stream is known by, as long as it may break off; 0: none.
     connection: u64 = 0,
 
-    /// Headers have come, and `is_end` if there is nothing after them.
+    /// Headers have come; `is_end`: and nothing comes after them.
     pub fn begin(self: *Answer, stream: *abi.Stream, wants_usage: bool, is_end: bool) void {
         if (is_end or !std.mem.eql(u8, abi.header(stream, .response, ":status"), "200")) return;
+        // Nothing can be read of what is compressed.
+        if (abi.header(stream, .response, "content-encoding").len > 0) return;
         self.is_counted = true;
         const kind = abi.header(stream, .response, "content-type");
         self.is_split = std.mem.startsWith(u8, kind, "text/event-stream");

@@ -27,7 +27,7 @@ export fn read_request(bytes: [*]const u8, lengths: [*]const usize, count: usize
     feed(&scanner, bytes[0..total(lengths[0..count])], lengths[0..count]);
     name_length.* = scanner.model(name).len;
     wants_usage.* = scanner.wants_usage;
-    return @intFromEnum(scanner.kind());
+    return @backingInt(scanner.kind());
 }
 
 /// Into `found` an answer's last usage, of at most 2048 bytes; returns its length.

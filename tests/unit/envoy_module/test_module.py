@@ -148,7 +148,9 @@ def test_no_bytes_are_fatal_and_pieces_do_not_matter(probe: ctypes.CDLL, body: b
 def test_the_last_usage_is_found(
     probe: ctypes.CDLL, events: list[dict[str, Any]], used: list[dict[str, int] | None], cuts: list[int]
 ) -> None:
-    told = [{"choices": [{"text": json.dumps(event)}], "usage": usage} for event, usage in zip(events, used, strict=False)]
+    told = [
+        {"choices": [{"text": json.dumps(event)}], "usage": usage} for event, usage in zip(events, used, strict=False)
+    ]
     answer = b"".join(b"data: %b\n\n" % json.dumps(one).encode() for one in told)
     wanted = [one["usage"] for one in told if one["usage"] is not None]
     found = read_usage(probe, answer, cuts)
@@ -169,4 +171,6 @@ def test_events_end_where_the_standard_says(probe: ctypes.CDLL, events: list[str
 
     buffer = ctypes.create_string_buffer(whole, len(whole))
     length = probe.without_usage(buffer, len(whole))
-    assert buffer.raw[:length].decode() == "".join(f"{line}{end}{end}" for line in events if not re.search(r'\[\],"usage":\{', line))
+    assert buffer.raw[:length].decode() == "".join(
+        f"{line}{end}{end}" for line in events if not re.search(r'\[\],"usage":\{', line)
+    )

@@ -1,6 +1,6 @@
 """Mixserve's own module in Envoy (`mixserve.envoy_module`): a filter for requests, and the connections to engines.
 
-The filter reads models' names and used tokens, and asks for decisions. Without the module's connections it could not end a
+The filter reads models' names and used tokens, and asks for decisions. Without the connections it could not end a
 stream whose engine fails: Envoy would reset it.
 """
 
