@@ -62,14 +62,7 @@ pub const Answer = struct {
     }
 
     fn split(self: *Answer, stream: *abi.Stream, pieces: []const abi.Bytes, is_end: bool) void {
-        if (self.is_half_told) {
-            // Until an event ends where a piece does.
-            for (pieces) |piece| if (piece.length > 0) {
-                self.is_half_told = events.whole(piece.slice()) < piece.length;
-            };
-            return;
-        }
-        if (self.held.items.len == 0 and pieces.len == 1) {
+        if (!self.is_half_told and self.held.items.len == 0 and pieces.len == 1) {
             const text = pieces[0].slice();
             if (events.whole(text) == text.len and !(self.drops_usage and events.mayTellUsage(text))) {
                 self.is_done = events.isDone(text);
@@ -87,17 +80,21 @@ pub const Answer = struct {
     /// Put what is whole of the events in place of what has come.
     fn tell(self: *Answer, stream: *abi.Stream, length: usize, is_end: bool) void {
         const held = self.held.items;
-        var whole = if (is_end) held.len else events.whole(held);
-        if (held.len - whole > longest_event) {
-            whole = held.len;
+        // First the rest of an event of which the client has had the beginning.
+        const found = if (self.is_half_told) events.first(held) else 0;
+        self.is_half_told = found == null;
+        const rest = found orelse held.len;
+        var end = if (is_end) held.len else rest + events.whole(held[rest..]);
+        if (held.len - end > longest_event) {
+            end = held.len;
             self.is_half_told = true;
         }
-        const rest = held.len - whole;
-        if (whole > 0) self.is_done = events.isDone(held[0..whole]);
-        const told = if (self.drops_usage) events.withoutUsage(held[0..whole]) else held[0..whole];
-        abi.replaceBody(stream, .received_response, length, told);
-        std.mem.copyForwards(u8, held[0..rest], held[whole..]);
-        self.held.shrinkRetainingCapacity(rest);
+        if (end > 0) self.is_done = events.isDone(held[0..end]);
+        const others = held[rest..end];
+        const kept = if (self.drops_usage) events.withoutUsage(others) else others;
+        abi.replaceBody(stream, .received_response, length, held[0 .. rest + kept.len]);
+        std.mem.copyForwards(u8, held, held[end..]);
+        self.held.shrinkRetainingCapacity(held.len - end);
     }
 
     /// The engine has failed: end the stream, in an event of its own if it is not complete. The stream, and this with

@@ -110,9 +110,11 @@ async def test_a_prompt_that_speaks_of_it_does_not_hide_the_wish(gateway: Gatewa
     assert await streamed(http, gateway, messages=prompt, **WISH) == FIRST + LAST + DONE
 
 
-async def test_an_event_of_any_length_passes(engine: RawEngine, gateway: Gateway, http: Any) -> None:
+@pytest.mark.parametrize("last", [[LAST, DONE], []], ids=["alone", "with what comes after it"])
+async def test_an_event_of_any_length_passes(engine: RawEngine, gateway: Gateway, http: Any, last: list[bytes]) -> None:
     long = event(choices=[{"delta": {"content": "x" * 3_000_000}}])
-    engine.pieces = [FIRST, *(long[at : at + 100_000] for at in range(0, len(long), 100_000)), LAST, DONE]
+    pieces = [long[at : at + 100_000] for at in range(0, len(long), 100_000)]
+    engine.pieces = [FIRST, *pieces, *last] if last else [FIRST, *pieces[:-1], pieces[-1] + LAST + DONE]
     assert await streamed(http, gateway) == FIRST + long + DONE
 
 
