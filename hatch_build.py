@@ -1,4 +1,4 @@
-"""Compiles Envoy's module when the package is built, or installed from its sources: for both machines that pods run on."""
+"""Compiles Envoy's module when the package is built, or installed from sources: for both machines that pods run on."""
 
 from __future__ import annotations
 

@@ -115,9 +115,9 @@ class Fallback(StrictModel):
     """Unavailable: no replica takes the request, or it fails before an answer. Overloaded: 429 or 503. Timeout: the
     first byte of a streamed answer does not come within firstByteTimeout. An empty list: never."""
     first_byte_timeout: PositiveDuration = timedelta(seconds=60)
-    """How long the first byte of a streamed answer is waited for, from 1s to 24h: the queue and the prefill of each target
-    that is tried. The last one has this limit too; then the client gets 504. Answers that are not streamed come at once,
-    after all tokens, so they have no such limit."""
+    """How long the first byte of a streamed answer is waited for, from 1s to 24h: the queue and the prefill of each
+    target that is tried. The last one has this limit too; then the client gets 504. Answers that are not streamed come
+    at once, after all tokens, so they have no such limit."""
 
 
 class Overrides(StrEnum):

@@ -25,6 +25,7 @@ def gateway(
     from mixserve.controller.running import StartError
     from mixserve.controller.settings import SettingsError
     from mixserve.controller.web import ListenError
+    from mixserve.envoy_module import ModuleMissingError
     from mixserve.gateway import process
     from mixserve.gateway.settings import read_gateway_settings
 
@@ -32,7 +33,8 @@ def gateway(
         settings = read_gateway_settings()
     configure_logs(settings.log_level, settings.log_format)
     if write_bootstrap:
-        process.write_bootstrap(settings)
+        with exit_on(ModuleMissingError):
+            process.write_bootstrap(settings)
         return
     with exit_on(StartError, ListenError):
         uvloop.run(process.run_gateway(settings))

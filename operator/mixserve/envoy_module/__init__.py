@@ -1,7 +1,7 @@
 """A module that Envoy loads: compiled from the Zig files beside this, when the package is built or installed.
 
-Belongs here: what has to run within Envoy, on each request and each piece of an answer. What is decided, and how Envoy is
-configured, does not.
+Belongs here: what has to run within Envoy, on each request and each piece of an answer. What is decided does not,
+nor how Envoy is configured.
 """
 
 from __future__ import annotations

@@ -31,9 +31,11 @@ pub const Answer = struct {
     /// That this stream is known by, as long as it may break off; 0: none.
     connection: u64 = 0,
 
-    /// Headers have come, and `is_end` if there is nothing after them.
+    /// Headers have come; `is_end`: and nothing comes after them.
     pub fn begin(self: *Answer, stream: *abi.Stream, wants_usage: bool, is_end: bool) void {
         if (is_end or !std.mem.eql(u8, abi.header(stream, .response, ":status"), "200")) return;
+        // Nothing can be read of what is compressed.
+        if (abi.header(stream, .response, "content-encoding").len > 0) return;
         self.is_counted = true;
         const kind = abi.header(stream, .response, "content-type");
         self.is_split = std.mem.startsWith(u8, kind, "text/event-stream");
@@ -60,7 +62,7 @@ pub const Answer = struct {
     }
 
     fn split(self: *Answer, stream: *abi.Stream, pieces: []const abi.Bytes, is_end: bool) void {
-        if (self.held.items.len == 0 and pieces.len == 1) {
+        if (!self.is_half_told and self.held.items.len == 0 and pieces.len == 1) {
             const text = pieces[0].slice();
             if (events.whole(text) == text.len and !(self.drops_usage and events.mayTellUsage(text))) {
                 self.is_done = events.isDone(text);
@@ -78,18 +80,21 @@ pub const Answer = struct {
     /// Put what is whole of the events in place of what has come.
     fn tell(self: *Answer, stream: *abi.Stream, length: usize, is_end: bool) void {
         const held = self.held.items;
-        var whole = if (is_end) held.len else events.whole(held);
-        if (held.len - whole > longest_event) {
-            whole = held.len;
-            self.is_split = false;
+        // First the rest of an event of which the client has had the beginning.
+        const found = if (self.is_half_told) events.first(held) else 0;
+        self.is_half_told = found == null;
+        const rest = found orelse held.len;
+        var end = if (is_end) held.len else rest + events.whole(held[rest..]);
+        if (held.len - end > longest_event) {
+            end = held.len;
             self.is_half_told = true;
         }
-        const rest = held.len - whole;
-        if (whole > 0) self.is_done = events.isDone(held[0..whole]);
-        const told = if (self.drops_usage) events.withoutUsage(held[0..whole]) else held[0..whole];
-        abi.replaceBody(stream, .received_response, length, told);
-        std.mem.copyForwards(u8, held[0..rest], held[whole..]);
-        self.held.shrinkRetainingCapacity(rest);
+        if (end > 0) self.is_done = events.isDone(held[0..end]);
+        const others = held[rest..end];
+        const kept = if (self.drops_usage) events.withoutUsage(others) else others;
+        abi.replaceBody(stream, .received_response, length, held[0 .. rest + kept.len]);
+        std.mem.copyForwards(u8, held, held[end..]);
+        self.held.shrinkRetainingCapacity(held.len - end);
     }
 
     /// The engine has failed: end the stream, in an event of its own if it is not complete. The stream, and this with

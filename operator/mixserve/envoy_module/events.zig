@@ -54,7 +54,7 @@ pub fn withoutUsage(text: []u8) []u8 {
 }
 
 /// The length of the first event; null if it is not whole.
-fn first(text: []const u8) ?usize {
+pub fn first(text: []const u8) ?usize {
     var at: usize = 0;
     while (search.anyOf("\r\n", text, at)) |found| : (at = found + 1) {
         if (found + 1 == text.len) return null;

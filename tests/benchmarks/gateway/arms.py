@@ -67,6 +67,8 @@ def running(names: Sequence[str], directory: Path) -> Iterator[list[Arm]]:
         ports = _free_ports(_ENGINES)
         start = _Starter(stack, directory)
         engine = start("engine", sys.executable, str(_HERE / "engine.py"), *map(str, ports))
+        # Before other ports are chosen: these must not be taken for free.
+        _eventually(lambda: all(map(_listens, ports)), engine)
         arms = [_ARMS[name](start, ports) for name in names]
         for arm in arms:
             _await(arm, engine)
@@ -136,6 +138,11 @@ def _free_ports(count: int) -> list[int]:
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         return [one.getsockname()[1] for one in sockets]
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _await_file(path: Path, process: GuardedProcess) -> None:

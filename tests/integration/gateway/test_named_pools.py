@@ -126,8 +126,7 @@ async def test_what_has_begun_is_never_begun_again_and_no_client_takes_it_for_co
                 assert len([event async for event in stream]) == CHUNKS
                 complete += 1
             except openai.APIError as error:
-                assert error.code == "engine_failed"
-                failures += 1
+                failures += error.code == "engine_failed"
         await client.close()
         assert failures == len(small.seen)
 

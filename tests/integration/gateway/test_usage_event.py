@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +9,14 @@ import openai
 import pytest
 
 from support.envoy import running_gateway
+from support.raw_engine import raw_engine
 from support.tables import pool, table
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from support.envoy import Gateway
+    from support.raw_engine import RawEngine
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 2}}
 TEXT = 'it says \\"choices\\":[] and \\"usage\\":{}'
@@ -31,30 +32,21 @@ LAST = event(choices=[], usage=USAGE)
 DONE = b"data: [DONE]\n\n"
 
 
-async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """The stream, in the pieces that the request's `user` names: one for each event, or all at once."""
-    while head := await reader.readuntil(b"\r\n\r\n"):
-        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-        body = json.loads(await reader.readexactly(length))
-        pieces = [FIRST, LAST, DONE] if body.get("user") != "at once" else [FIRST + LAST + DONE]
-        kind = (
-            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-type: text/event-stream; charset=utf-8\r\n\r\n"
-        )
-        writer.write(kind)
-        for piece in pieces:
-            writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
-            await writer.drain()
-            await asyncio.sleep(0.005)  # so that the pieces arrive one by one
-        writer.write(b"0\r\n\r\n")
+CONTENT = event(choices=[{"index": 0, "delta": {"content": "x"}, "finish_reason": None}])
+WISH = {"stream_options": {"include_usage": True}}
 
 
 @pytest.fixture
-async def gateway() -> AsyncIterator[Gateway]:
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    endpoint = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with running_gateway(table(pool("p", endpoint))) as running:
+async def engine() -> AsyncIterator[RawEngine]:
+    async with raw_engine() as running:
+        running.pieces = [FIRST, LAST, DONE]
         yield running
-    server.close()
+
+
+@pytest.fixture
+async def gateway(engine: RawEngine) -> AsyncIterator[Gateway]:
+    async with running_gateway(table(pool("p", engine.endpoint))) as running:
+        yield running
 
 
 async def streamed(http: Any, gateway: Gateway, **more: Any) -> bytes:
@@ -63,17 +55,67 @@ async def streamed(http: Any, gateway: Gateway, **more: Any) -> bytes:
         return bytes(await response.read())
 
 
-@pytest.mark.parametrize("user", ["event by event", "at once"])
+WHOLE = FIRST + LAST + CONTENT + DONE
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [FIRST, LAST, CONTENT, DONE],
+        [WHOLE],
+        [WHOLE[: len(FIRST) + 60], WHOLE[len(FIRST) + 60 :]],
+        [FIRST, LAST[:-1], LAST[-1:] + CONTENT, DONE],
+        [bytes([byte]) for byte in WHOLE[len(FIRST) :]],
+    ],
+    ids=["event by event", "at once", "in halves", "without its end", "byte by byte"],
+)
 async def test_who_has_not_asked_does_not_get_it_and_is_accounted_all_the_same(
-    gateway: Gateway, http: Any, user: str
+    engine: RawEngine, gateway: Gateway, http: Any, pieces: list[bytes]
 ) -> None:
-    assert await streamed(http, gateway, user=user) == FIRST + DONE
-    assert json.loads((await gateway.log_line())["seen"]["usage"]) == USAGE
+    engine.pieces = pieces
+    expected = b"".join(pieces).replace(LAST, b"")
+    assert await streamed(http, gateway) == expected
+    assert await streamed(http, gateway, **WISH) == b"".join(pieces)
+    for number in range(2):
+        assert json.loads((await gateway.log_line(number))["seen"]["usage"]) == USAGE
+
+
+async def test_lines_may_end_as_in_windows_and_have_blanks(engine: RawEngine, gateway: Gateway, http: Any) -> None:
+    first, last, done = (one.replace(b"\n", b"\r\n") for one in (FIRST, LAST, DONE))
+    engine.pieces = [first, last.replace(b":[]", b": [ ]").replace(b'"usage":', b'"usage" : '), done]
+    assert await streamed(http, gateway) == first + done
 
 
 async def test_who_has_asked_gets_every_byte(gateway: Gateway, http: Any) -> None:
-    assert await streamed(http, gateway, stream_options={"include_usage": True}) == FIRST + LAST + DONE
+    assert await streamed(http, gateway, **WISH) == FIRST + LAST + DONE
     assert await streamed(http, gateway, stream_options={"include_usage": False}) == FIRST + DONE
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"messages": [{"role": "user", "content": '{"stream_options": {"include_usage": true}}'}]},
+        {"include_usage": True},
+        {"tools": [{"stream_options": {"include_usage": True}}]},
+        {"stream_options": {"x": {"include_usage": True}}},
+    ],
+    ids=["in a prompt", "at the top", "in a tool", "deeper"],
+)
+async def test_nothing_else_asks_for_it(gateway: Gateway, http: Any, more: dict[str, Any]) -> None:
+    assert await streamed(http, gateway, **more) == FIRST + DONE
+
+
+async def test_a_prompt_that_speaks_of_it_does_not_hide_the_wish(gateway: Gateway, http: Any) -> None:
+    prompt = [{"role": "user", "content": 'set "include_usage": false', "include_usage": 0}]
+    assert await streamed(http, gateway, messages=prompt, **WISH) == FIRST + LAST + DONE
+
+
+@pytest.mark.parametrize("last", [[LAST, DONE], []], ids=["alone", "with what comes after it"])
+async def test_an_event_of_any_length_passes(engine: RawEngine, gateway: Gateway, http: Any, last: list[bytes]) -> None:
+    long = event(choices=[{"delta": {"content": "x" * 3_000_000}}])
+    pieces = [long[at : at + 100_000] for at in range(0, len(long), 100_000)]
+    engine.pieces = [FIRST, *pieces, *last] if last else [FIRST, *pieces[:-1], pieces[-1] + LAST + DONE]
+    assert await streamed(http, gateway) == FIRST + long + DONE
 
 
 async def test_programs_that_read_the_first_choice_of_every_event_work(gateway: Gateway) -> None:

@@ -1,53 +1,28 @@
-"""What Envoy's program takes for the tokens that an answer used, whatever the pieces are that it comes in."""
+"""What Envoy's module takes for the tokens that an answer used, whatever the pieces are that it comes in."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 
 import pytest
 
 from support.envoy import running_gateway
+from support.raw_engine import CHUNKED, EVENTS, JSON, raw_engine
 from support.scripted_engine import CHUNKS, chunk, usage, whole_stream
 from support.tables import pool, table
 
 CHAT = "/v1/chat/completions"
 
 
-class RawEngine:
-    """Answers with these bytes, one write per piece."""
-
-    def __init__(self) -> None:
-        self.pieces: list[bytes] = []
-        self.content_type = "text/event-stream"
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while head := await reader.readuntil(b"\r\n\r\n"):
-            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-            await reader.readexactly(length)
-            writer.write(
-                b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-type: %b\r\n\r\n"
-                % self.content_type.encode()
-            )
-            for piece in self.pieces:
-                writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
-                await writer.drain()
-                await asyncio.sleep(0.002)  # so that the pieces arrive one by one
-            writer.write(b"0\r\n\r\n")
-
-
 @pytest.fixture
 async def asked(http):
     """Ask for an answer of these pieces; its body, and what the log says of its tokens."""
-    engine = RawEngine()
-    server = await asyncio.start_server(engine.serve, "127.0.0.1", 0)
-    endpoint = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     number = 0
-    async with running_gateway(table(pool("p", endpoint))) as gateway:
+    async with raw_engine() as engine, running_gateway(table(pool("p", engine.endpoint))) as gateway:
 
-        async def ask(pieces: list[bytes], content_type: str = "text/event-stream") -> tuple[bytes, object]:
+        async def ask(pieces: list[bytes], kind: str = EVENTS) -> tuple[bytes, object]:
             nonlocal number
-            engine.pieces, engine.content_type = pieces, content_type
+            engine.pieces, engine.headers = pieces, (kind, CHUNKED)
             async with http.post(gateway.url + CHAT, json={"model": "p"}) as response:
                 body = await response.read()
             used = (await gateway.log_line(number))["seen"].get("usage")
@@ -55,7 +30,6 @@ async def asked(http):
             return body, used and json.loads(used)
 
         yield ask
-    server.close()
 
 
 @pytest.mark.parametrize("size", [1, 7, 100, 333, 4000, 10**6])
@@ -87,7 +61,7 @@ async def test_the_last_one_counts_and_null_is_none(asked):
 
 async def test_a_text_of_the_model_is_no_usage(asked):
     text = json.dumps({"choices": [{"text": 'so {"usage": {"prompt_tokens": 9}} is JSON'}], "usage": usage(1)}).encode()
-    assert await asked([text], "application/json") == (text, usage(1))
+    assert await asked([text], JSON) == (text, usage(1))
 
 
 @pytest.mark.parametrize(
@@ -101,7 +75,7 @@ async def test_a_text_of_the_model_is_no_usage(asked):
 )
 async def test_the_word_itself_is_no_usage(asked, choice):
     text = json.dumps({"choices": [choice], "usage": usage(2)}).encode()
-    assert await asked([text], "application/json") == (text, usage(2))
+    assert await asked([text], JSON) == (text, usage(2))
 
 
 async def test_a_stream_that_says_the_word_is_counted_on(asked):
@@ -115,10 +89,10 @@ async def test_a_long_answer_has_it_anywhere(asked):
     for before, after in ((2_000_000, 0), (0, 2_000_000), (300_000, 300_000)):
         text = f'{{"a":"{"x" * before}","usage":{used},"z":"{"y" * after}"}}'.encode()
         pieces = [text[start : start + 50_000] for start in range(0, len(text), 50_000)]
-        assert await asked(pieces, "application/json") == (text, usage(5))
+        assert await asked(pieces, JSON) == (text, usage(5))
 
 
 async def test_a_usage_that_never_ends_is_given_up(asked):
     text = b'{"usage":{' + b'"x":{' * 20_000
-    body, used = await asked([text[start : start + 1000] for start in range(0, len(text), 1000)], "application/json")
+    body, used = await asked([text[start : start + 1000] for start in range(0, len(text), 1000)], JSON)
     assert (len(body), used) == (len(text), None)

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from mixserve.api.gateway_names import MODULE_FILE
+from mixserve.envoy_module import module_path
 from mixserve.gateway import envoy_files
 from mixserve.gateway.envoy_admin import EnvoyAdminError
-from mixserve.api.gateway_names import MODULE_FILE
 from mixserve.gateway.envoy_files import EnvoyFiles, prepare, write
 from mixserve.plan.envoy.settings import EnvoySettings
 from support.tables import policy, pool, table
@@ -69,11 +70,15 @@ async def test_a_start_needs_all_files_and_keeps_those_that_say_more(settings, f
     prepare(settings)
     written = {"bootstrap.json", "routes.json", "clusters.json", MODULE_FILE}
     assert {path.name for path in tmp_path.iterdir()} == written
+    module = tmp_path / MODULE_FILE
+    assert module.read_bytes() == module_path().read_bytes()
+    loaded = module.stat().st_ino
 
     await files.apply(table(pool("a", ONE)))
     before = models(settings)
     prepare(settings)
     assert (cluster_names(settings), models(settings)) == (["a"], before)
+    assert module.stat().st_ino == loaded
 
 
 def test_with_tls_there_is_a_file_that_names_the_certificate(tmp_path):

@@ -32,8 +32,9 @@ FIELDS = {
 """Name of each field, and where Envoy has its value from. A value that there is not is null, numbers are numbers.
 
 `seen` is an object of texts: model; where it has been decided, chain, endpoints, policy, tier, complexity, cause and
-reason; and usage, itself JSON, as the answer had it last. `flags` is "-" for a complete answer, DC for one that the
-client left, UPE and UC for one whose engine failed; usage is then what was seen until then.
+reason; usage, itself JSON, as the answer had it last; and state, which is "broken_off" for a stream whose engine failed
+and that was ended in its place. `flags` is "-" for a complete answer and for such a stream, DC for one that the client
+left, UPE and UC for a plain answer whose engine failed; usage is then what was seen until then.
 """
 
 

@@ -53,7 +53,8 @@ def route_configuration(table: RoutingTable, settings: EnvoySettings) -> Resourc
             {
                 "name": "models",
                 "domains": ["*"],
-                "routes": [*_before_the_body(table), *_by_model(table, settings), *_unknown()],
+                # Those first that most requests take, since each is tried in turn.
+                "routes": [*_unread(), *_by_model(table, settings), *_own_answers(table), *_unknown()],
                 "response_headers_to_add": list(CORS_HEADERS),
                 # They have done their work, and engines refuse what is too long.
                 "request_headers_to_remove": list(OVERRIDE_HEADERS),
@@ -65,18 +66,18 @@ def route_configuration(table: RoutingTable, settings: EnvoySettings) -> Resourc
     }
 
 
-def _before_the_body(table: RoutingTable) -> Iterator[Resource]:
+def _unread() -> Iterator[Resource]:
+    """Where requests stand until their body has been read."""
+    for path in ENGINE_PATHS:
+        match = {"path": path, "headers": _POST, "dynamic_metadata": [metadata_lacks("model")]}
+        yield {"match": match, "direct_response": _text(400, _NO_OBJECT)}
+
+
+def _own_answers(table: RoutingTable) -> Iterator[Resource]:
     yield from _preflight()
     yield from _models(table)
     for path in ENGINE_PATHS:
         yield _own_answer({"path": path, "headers": _not(_POST)}, 405, "This address takes POST requests.")
-        yield _unread(path)
-
-
-def _unread(path: str) -> Resource:
-    """Where a request stands until its body has been read."""
-    match = {"path": path, "dynamic_metadata": [metadata_lacks("model")]}
-    return {"match": match, "direct_response": _text(400, _NO_OBJECT)}
 
 
 def _by_model(table: RoutingTable, settings: EnvoySettings) -> Iterator[Resource]:
