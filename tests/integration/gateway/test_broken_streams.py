@@ -67,17 +67,24 @@ async def answered(gateway: Gateway, http: aiohttp.ClientSession) -> Callable[[]
         ([ONE, TWO], ONE + TWO + ERROR),
         ([ONE + TWO[:40]], ONE + ERROR),
         ([ONE, TWO[:40], TWO[40:80]], ONE + ERROR),
-        ([], ERROR),
         ([ONE, TWO, DONE], ONE + TWO + DONE),
         ([ONE.replace(b"\n", b"\r\n"), TWO[:40]], ONE.replace(b"\n", b"\r\n") + ERROR),
     ],
-    ids=["between events", "within an event", "within an event of pieces", "at once", "after the end", "other lines"],
+    ids=["between events", "within an event", "within an event of pieces", "after the end", "other lines"],
 )
 async def test_a_stream_ends_with_an_error_event(
     engine: RawEngine, answered: Any, ending: Any, pieces: list[bytes], told: bytes
 ) -> None:
     engine.pieces, engine.ending = pieces, ending
     assert await answered() == told
+
+
+async def test_a_stream_without_a_beginning_is_an_error(
+    engine: RawEngine, gateway: Gateway, http: aiohttp.ClientSession, ending: Any
+) -> None:
+    engine.pieces, engine.ending = [], ending
+    async with http.post(f"{gateway.url}/v1/chat/completions", json=BODY) as response:
+        assert (response.status, (await response.json())["error"]["code"]) == (503, "engine_failed")
 
 
 async def test_the_log_says_so_and_has_the_tokens_until_then(
