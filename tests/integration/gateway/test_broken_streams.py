@@ -84,7 +84,7 @@ async def test_a_stream_without_a_beginning_is_an_error(
 ) -> None:
     engine.pieces, engine.ending = [], ending
     async with http.post(f"{gateway.url}/v1/chat/completions", json=BODY) as response:
-        assert (response.status, (await response.json())["error"]["code"]) == (503, "engine_failed")
+        assert (response.status, (await response.json())["error"]["code"]) == (502, "engine_failed")
 
 
 async def test_the_log_says_so_and_has_the_tokens_until_then(
