@@ -23,7 +23,7 @@ const Filter = struct {
     }
 
     fn decide(self: *Filter, stream: *abi.Stream) bool {
-        return question.decide(stream, &self.scanner, self.settings.timeout_ms);
+        return question.decide(stream, &self.scanner);
     }
 };
 
@@ -31,7 +31,7 @@ const Filter = struct {
 /// request, long before its first token, and once an answer has begun Envoy neither tries again nor keeps a time limit.
 /// It has nothing to remember, so there is one for all.
 var of_try: Filter = .{ .settings = &for_tries };
-const for_tries: Settings = .{ .timeout_ms = 0, .error_event = "" };
+const for_tries: Settings = .{ .error_event = "" };
 
 export fn envoy_dynamic_module_on_http_filter_config_new(_: *anyopaque, name: abi.Bytes, text: abi.Bytes) ?*const Settings {
     if (std.mem.eql(u8, name.slice(), "try")) return &for_tries;

@@ -19,7 +19,7 @@ const labels = [_][]const u8{ "chain", "endpoints", "policy", "tier", "complexit
 const label_prefix = "x-mixserve-";
 
 /// Tell what was read; true if the process has been asked, and the request has to wait.
-pub fn decide(stream: *abi.Stream, scanner: *const request_body.Scanner, timeout_ms: u64) bool {
+pub fn decide(stream: *abi.Stream, scanner: *const request_body.Scanner) bool {
     var name: [request_body.longest_name]u8 = undefined;
     const kind = scanner.kind();
     // A request is found by the key `model`, also where there is no name.
@@ -29,15 +29,15 @@ pub fn decide(stream: *abi.Stream, scanner: *const request_body.Scanner, timeout
     abi.clearRoute(stream);
     const found = abi.routeSettings(stream) orelse return false;
     const route: *const RouteSettings = @ptrCast(@alignCast(found));
-    return ask(stream, scanner, route.path, timeout_ms);
+    return ask(stream, scanner, route);
 }
 
-fn ask(stream: *abi.Stream, scanner: *const request_body.Scanner, path: []const u8, timeout_ms: u64) bool {
+fn ask(stream: *abi.Stream, scanner: *const request_body.Scanner, route: *const RouteSettings) bool {
     var body: Body = .{};
     body.collect(stream, scanner.seen);
     defer body.free();
     var headers: [3 + overrides.len]abi.Pair = undefined;
-    headers[0..3].* = .{ .of(":method", "POST"), .of(":path", path), .of(":authority", "gateway") };
+    headers[0..3].* = .{ .of(":method", "POST"), .of(":path", route.path), .of(":authority", "gateway") };
     var count: usize = 3;
     for (overrides) |override| {
         const wish = abi.header(stream, .request, override);
@@ -45,9 +45,9 @@ fn ask(stream: *abi.Stream, scanner: *const request_body.Scanner, path: []const 
         headers[count] = .of(override, wish);
         count += 1;
     }
-    const is_asked = abi.ask(stream, gateway, headers[0..count], body.whole(), timeout_ms);
+    const is_asked = abi.ask(stream, gateway, headers[0..count], body.whole(), route.timeout_ms);
     // Each pool of a policy has another name for its model, so none is sent: engines then take their own.
-    if (is_asked and std.mem.startsWith(u8, path, "/decide/policy/")) body.forget(scanner.place);
+    if (is_asked and std.mem.startsWith(u8, route.path, "/decide/policy/")) body.forget(scanner.place);
     return is_asked;
 }
 

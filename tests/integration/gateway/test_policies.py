@@ -245,7 +245,7 @@ async def test_a_decision_may_take_its_time(tables, http):
 async def test_without_an_answer_policies_get_503_and_pools_go_on(small, large, http):
     aware = pool("aware", large, strategy=RoutingStrategy.PREFIX_AWARE)
     one = table(pool("small", small), aware, policy("auto", ("small",)))
-    async with running_gateway(one, decision_timeout_s=0.3) as gateway:
+    async with running_gateway(one, decision_timeout_s=0.3, picking_timeout_s=0.3) as gateway:
 
         async def asked(model: str) -> tuple[int, str]:
             async with http.post(gateway.url + CHAT, json=chat(model)) as response:

@@ -14,13 +14,14 @@ from mixserve.plan.envoy.resources import Resource, extension, typed
 
 if TYPE_CHECKING:
     from mixserve.plan.envoy.settings import EnvoySettings
+    from mixserve.route.table import PolicyEntry, PoolEntry
 
 NAME = "mixserve"
 
 
 def module_filter(settings: EnvoySettings) -> Resource:
-    """The filter; a decision that takes longer than `decision_timeout_s` is as none."""
-    return _filter(NAME, settings, filter_config=_text(f"{round(settings.decision_timeout_s * 1000)}\n{BROKEN_OFF}"))
+    """The filter that each request of a client passes through."""
+    return _filter(NAME, settings, filter_config=_text(BROKEN_OFF))
 
 
 def try_filter(settings: EnvoySettings) -> Resource:
@@ -58,14 +59,24 @@ def without_filter() -> dict[str, Resource]:
     return {NAME: typed("config.route.v3.FilterConfig", disabled=True)}
 
 
-def asks(kind: str, name: str, settings: EnvoySettings) -> dict[str, Resource]:
-    """For routes whose requests need a decision; `kind` is "policy" or "pool"."""
+def asks_for_target(policy: PolicyEntry, settings: EnvoySettings) -> dict[str, Resource]:
+    """For routes of a policy's requests; one that is not decided in time gets 503."""
+    classifier_s = policy.classifier_timeout_s if policy.classifier_pool is not None else 0.0
+    return _asks(f"policy/{policy.name}", settings, timeout_s=settings.decision_timeout_s + classifier_s)
+
+
+def asks_for_replica(pool: PoolEntry, settings: EnvoySettings) -> dict[str, Resource]:
+    """For routes of requests that name the pool; where nobody chooses in time the load balancer does."""
+    return _asks(f"pool/{pool.name}", settings, timeout_s=settings.picking_timeout_s)
+
+
+def _asks(what: str, settings: EnvoySettings, *, timeout_s: float) -> dict[str, Resource]:
     return {
         NAME: typed(
             "extensions.filters.http.dynamic_modules.v3.DynamicModuleFilterPerRoute",
             dynamic_module_config=_module(settings),
             filter_name=NAME,
-            filter_config=_text(f"/decide/{kind}/{name}"),
+            filter_config=_text(f"{round(timeout_s * 1000)}\n/decide/{what}"),
         )
     }
 

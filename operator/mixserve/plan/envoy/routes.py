@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from mixserve.api.pool import RoutingStrategy
 from mixserve.plan.envoy.chains import Chain, chains
-from mixserve.plan.envoy.module_filter import asks, without_filter
+from mixserve.plan.envoy.module_filter import asks_for_replica, asks_for_target, without_filter
 from mixserve.plan.envoy.openai_errors import CORS_HEADERS, UNKNOWN_MODEL
 from mixserve.plan.envoy.resources import Resource, extension, from_metadata, header, metadata_is, metadata_lacks, typed
 from mixserve.plan.envoy.retries import ATTEMPTS_OF_A_POOL, retry_policy
@@ -101,7 +101,7 @@ def _pool_route(name: str, pool: PoolEntry, settings: EnvoySettings) -> Resource
     # If nobody decides, the load balancer does.
     if pool.strategy is RoutingStrategy.LEAST_LOAD:
         return route
-    return {**route, "typed_per_filter_config": asks("pool", pool.name, settings)}
+    return {**route, "typed_per_filter_config": asks_for_replica(pool, settings)}
 
 
 def _unknown_chain(policy: PolicyEntry, table: RoutingTable) -> Iterator[Resource]:
@@ -159,7 +159,7 @@ def _undecided(name: str, policy: PolicyEntry, settings: EnvoySettings) -> Resou
     return {
         "match": _named(name),
         "direct_response": _text(503, message),
-        "typed_per_filter_config": asks("policy", policy.name, settings),
+        "typed_per_filter_config": asks_for_target(policy, settings),
     }
 
 

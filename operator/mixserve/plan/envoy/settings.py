@@ -25,7 +25,9 @@ class EnvoySettings:
         largest_request_bytes: a longer body is answered with 413.
         heap_bytes: from 95 % of it on, no new connections are taken.
         largest_connections: of clients, at the same time.
-        decision_timeout_s: how long a decision is waited for.
+        decision_timeout_s: how long the decision where a policy's request goes is waited for, besides what its
+            classifier may take to ask a model.
+        picking_timeout_s: how long the choice among a pool's replicas is waited for; the load balancer knows one too.
         log_delay_s: after this time a request is in the log.
         log_to_stdout: whether the request log is written to the standard output as well.
     """
@@ -40,7 +42,8 @@ class EnvoySettings:
     largest_request_bytes: int = 10 * MIB
     heap_bytes: int = 1024 * MIB
     largest_connections: int = 20_000
-    decision_timeout_s: float = 15.0
+    decision_timeout_s: float = 5.0
+    picking_timeout_s: float = 1.0
     log_delay_s: float = 1.0
     log_to_stdout: bool = False
 
