@@ -205,6 +205,7 @@ def test_clients_are_told_that_a_stream_broke_off_and_what_they_had_is_accounted
 ) -> None:
     [victim] = engines(sandbox, "large", replicas=1)
     [pod, _] = gateway_pods(sandbox)
+    before = total(web_url(pod), "mixserve_gateway_broken_answers_total")
     stream = client_of(client_url(pod)).chat.completions.create(
         model=model,
         messages=HI,
@@ -222,6 +223,7 @@ def test_clients_are_told_that_a_stream_broke_off_and_what_they_had_is_accounted
     [line] = eventually(lambda: broken_off(sandbox, pod, model), "line in the log", 30.0)
     assert seen[-1].completion_tokens <= completion_tokens(line) < FOUR_SECONDS
     assert (line["status"], line["pool"], line["attempts"]) == (200, "large", 1)
+    eventually(lambda: total(web_url(pod), "mixserve_gateway_broken_answers_total") == before + 1, "count of it")
     report(f"engine of {model} killed in mid-stream", line["seen"]["state"], raised.value.message)
 
 

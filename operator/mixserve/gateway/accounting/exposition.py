@@ -29,6 +29,7 @@ _COUNTERS: tuple[tuple[str, str, Callable[[Sums], float]], ...] = (
         lambda s: float(s.dearest_cost_usd),
     ),
     ("retries", "Tries beyond the first, on whatever replica or pool.", lambda s: s.retries),
+    ("broken_answers", "Answers within which the engine failed.", lambda s: s.broken_off),
     ("requests_without_usage", "Requests that a pool answered without telling tokens.", lambda s: s.without_usage),
 )
 

@@ -41,6 +41,7 @@ class Seen(msgspec.Struct, frozen=True):
         cause: why it was (`route.decision.Cause`).
         complexity: 1 to 5, as text.
         usage: a `Usage`, as JSON.
+        state: "broken_off" for a stream that ended with an error event, since its engine failed.
     """
 
     policy: str = ""
@@ -48,9 +49,13 @@ class Seen(msgspec.Struct, frozen=True):
     cause: str = ""
     complexity: str = ""
     usage: str = ""
+    state: str = ""
 
 
 _NOTHING = Seen()
+_OK = 200
+# A connection that ended, or was no HTTP any more.
+_ENDED_BY_ENGINE = {"UC", "UPE"}
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +68,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         pool: the pool that answered, or was tried last.
         attempts: how often the request was sent to an engine.
         content_type: of the answer.
+        flags: Envoy's words for what went wrong.
         seen: what was found out on the way.
     """
 
@@ -72,12 +78,18 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     pool: str | None = None
     attempts: int | None = None
     content_type: str | None = None
+    flags: str = "-"
     seen: Seen | None = None
 
     @property
     def is_stream(self) -> bool:
         """Whether the answer came as events."""
         return (self.content_type or "").startswith("text/event-stream")
+
+    @property
+    def is_broken_off(self) -> bool:
+        """Whether the engine failed within its answer."""
+        return self.found.state == "broken_off" or (self.status == _OK and self.flags in _ENDED_BY_ENGINE)
 
     @property
     def found(self) -> Seen:

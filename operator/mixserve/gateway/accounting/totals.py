@@ -56,6 +56,7 @@ class Sums(msgspec.Struct):
             policy decided.
         retries: tries beyond the first.
         without_usage: answered requests of which no tokens are known.
+        broken_off: answers within which the engine failed.
         duration: of all answers, in seconds.
         first_byte: until streamed answers began, in seconds.
     """
@@ -68,6 +69,7 @@ class Sums(msgspec.Struct):
     dearest_cost_usd: Decimal = Decimal(0)
     retries: int = 0
     without_usage: int = 0
+    broken_off: int = 0
     duration: Histogram = msgspec.field(default_factory=lambda: Histogram([0] * (len(DURATION_BUCKETS_S) + 1)))
     first_byte: Histogram = msgspec.field(default_factory=lambda: Histogram([0] * (len(FIRST_BYTE_BUCKETS_S) + 1)))
 
@@ -82,6 +84,7 @@ class Sums(msgspec.Struct):
         code = str(record.status)
         self.codes[code] = self.codes.get(code, 0) + 1
         self.retries += max(0, (record.attempts or 1) - 1)
+        self.broken_off += record.is_broken_off
         if record.duration_ms is not None:
             self.duration.add(record.duration_ms / 1000, DURATION_BUCKETS_S)
         if record.is_stream and record.first_byte_us is not None:

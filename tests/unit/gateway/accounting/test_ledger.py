@@ -45,7 +45,7 @@ def ledger(*records: dict[str, Any]) -> Ledger:
 
 def line(record: dict[str, Any]) -> bytes:
     """A line of the log: what was found out stands in an object of its own, and the usage in there is JSON again."""
-    seen = {name: record.pop(name) for name in ("policy", "tier", "cause", "complexity") if name in record}
+    seen = {name: record.pop(name) for name in ("policy", "tier", "cause", "complexity", "state") if name in record}
     if "usage" in record:
         usage = record.pop("usage")
         seen["usage"] = usage if isinstance(usage, str) else json.dumps(usage)
@@ -88,6 +88,19 @@ def test_a_pool_without_prices_costs_nothing() -> None:
 def test_where_the_price_is_not_known_nothing_is_saved() -> None:
     metrics = shown(ledger({"status": 200, **DECIDED, "pool": "free", **USAGE}))
     assert not [name for name in metrics if "cost_usd" in name]
+
+
+def test_answers_within_which_the_engine_failed_are_counted() -> None:
+    metrics = shown(
+        ledger(
+            {"status": 200, "pool": "large", "state": "broken_off", "flags": "-"},
+            {"status": 200, "pool": "large", "flags": "UPE"},
+            {"status": 200, "pool": "large", "flags": "DC"},
+            {"status": 503, "pool": "large", "flags": "UC"},
+            {"status": 200, "pool": "large"},
+        )
+    )
+    assert metrics["broken_answers_total['', '', 'large']"] == 2
 
 
 def test_an_answer_without_usage_is_told_of_and_a_refusal_needs_none() -> None:
