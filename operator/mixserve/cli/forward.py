@@ -9,6 +9,7 @@ from mixserve.cli.embedded import clear_errors
 from mixserve.cli.output import note
 
 _HOST = "127.0.0.1"
+_LOOK_EVERY_S = 1.0
 
 
 def forward(
@@ -37,7 +38,9 @@ def forward(
         async def run() -> None:
             async with forwarder.listening(_HOST, listen) as number:
                 note(f"http://{_HOST}:{number} is Service {service!r} in namespace {namespace!r}; end it with Ctrl-C")
-                await asyncio.Event().wait()
+                while records.read(paths) is not None:  # noqa: ASYNC110 - the cluster tells nobody when it ends
+                    await asyncio.sleep(_LOOK_EVERY_S)
+            note(f"cluster {name!r} is gone, and nothing is forwarded any more")
 
         with ended_by_signals():
             try:

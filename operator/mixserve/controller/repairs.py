@@ -63,6 +63,7 @@ class Repairs:
     def drop(self, owner: Hashable, name: Name) -> None:
         """The object is no longer planned: should it be made again, that is no repair."""
         self._made[owner].discard(name)
+        self._told_s[owner].pop(name, None)
 
     def forget(self, owner: Hashable) -> None:
         """Drop all of a pool or a gateway that is gone."""

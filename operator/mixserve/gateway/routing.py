@@ -108,23 +108,31 @@ class Router:
         prompt = _judged(request.prompt, question.session)
         asked = self._asked(policy, wish)
         if asked is not None:
-            return self._after_asking(asked, policy, prompt=prompt, request=request, question=question)
-        return self._follow(policy, request, question=question, complexity=self._classify(policy, prompt))
+            return self._after_asking(asked, policy, wish, prompt=prompt, request=request, question=question)
+        complexity = self._classify(policy, prompt)
+        return self._follow(policy, request, wish, question=question, complexity=complexity)
 
     async def _after_asking(
-        self, asked: PoolEntry, policy: PolicyEntry, *, prompt: Prompt, request: InferenceRequest, question: Question
+        self,
+        asked: PoolEntry,
+        policy: PolicyEntry,
+        wish: Wish,
+        *,
+        prompt: Prompt,
+        request: InferenceRequest,
+        question: Question,
     ) -> Verdict:
         answer = await self._ask(asked, prompt, policy.classifier_timeout_s)
         complexity = with_unread(decided(answer, heuristic=self._classify(policy, prompt)), prompt)
-        return self._follow(policy, request, question=question, complexity=complexity)
+        return self._follow(policy, request, wish, question=question, complexity=complexity)
 
     def _follow(
-        self, policy: PolicyEntry, request: InferenceRequest, *, question: Question, complexity: Complexity
+        self, policy: PolicyEntry, request: InferenceRequest, wish: Wish, *, question: Question, complexity: Complexity
     ) -> Verdict:
         decision = decide(
             policy,
             complexity=complexity.score,
-            wish=Wish(tier=question.tier, pool=question.wished_pool),
+            wish=wish,
             takes_requests=self._takes_requests,
             draw=crc32(question.session.encode()) / _SPREAD if question.session else self._draw(),
         )
@@ -174,7 +182,7 @@ def _malformed(request: Malformed) -> Refusal:
 
 
 def _no_such(unknown: UnknownName, policy: PolicyEntry) -> Refusal:
-    """A wish may be a must, for example where data may not leave a place: so what can't be met is not passed over."""
+    """A wish for what the policy never has is a mistake, which its client should hear of."""
     name, known = unknown.name[:_LONGEST_NAME], ", ".join(unknown.known)
     return Refusal(
         status=HTTPStatus.BAD_REQUEST,

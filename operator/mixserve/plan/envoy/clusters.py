@@ -26,7 +26,7 @@ _UNLIMITED = 1_000_000
 _KEEP_ALIVE_S = 4
 """vLLM's server ends connections that were idle for 5 seconds; a request must not meet that."""
 
-POLL_PAUSE_S = 0.2
+_POLL_PAUSE_S = 0.2
 """Between two questions, or up to twice as long, so that pools do not ask all at once. A change that comes right after
 another waits for it. While the gateway's process is gone each pool asks in vain as often, for a millisecond and a line
 of log."""
@@ -97,7 +97,7 @@ def _endpoint_source() -> Resource:
             "api_type": "REST",
             "transport_api_version": "V3",
             "cluster_names": [GATEWAY],
-            "refresh_delay": f"{POLL_PAUSE_S}s",
+            "refresh_delay": f"{_POLL_PAUSE_S}s",
             "request_timeout": f"{_POLL_TIMEOUT_S}s",
         },
     }
