@@ -35,15 +35,17 @@ pub const Answer = struct {
     pub fn begin(self: *Answer, stream: *abi.Stream, wants_usage: bool, is_end: bool) void {
         if (is_end or !std.mem.eql(u8, abi.header(stream, .response, ":status"), "200")) return;
         // Nothing can be read of what is compressed.
-        if (abi.header(stream, .response, "content-encoding").len > 0) return;
+        const encoding = abi.header(stream, .response, "content-encoding");
+        if (encoding.len > 0 and !std.ascii.eqlIgnoreCase(encoding, "identity")) return;
         self.is_counted = true;
         const kind = abi.header(stream, .response, "content-type");
-        self.is_split = std.mem.startsWith(u8, kind, "text/event-stream");
+        self.is_split = std.ascii.startsWithIgnoreCase(kind, "text/event-stream");
         self.drops_usage = !wants_usage;
         if (!self.is_split) return;
         // An answer of neither kind ends with its connection, so that says nothing of a failure.
         const is_chunked = abi.header(stream, .response, "transfer-encoding").len > 0;
         if (!is_chunked and abi.header(stream, .response, "content-length").len == 0) return;
+        self.leave();
         self.connection = abi.connectionOf(stream);
         if (self.connection != 0) streams.add(self.connection, stream);
         // It may get shorter or longer.
@@ -65,7 +67,7 @@ pub const Answer = struct {
         if (!self.is_half_told and self.held.items.len == 0 and pieces.len == 1) {
             const text = pieces[0].slice();
             if (events.whole(text) == text.len and !(self.drops_usage and events.mayTellUsage(text))) {
-                self.is_done = events.isDone(text);
+                self.is_done = self.is_done or events.isDone(text);
                 return;
             }
         }
@@ -89,7 +91,7 @@ pub const Answer = struct {
             end = held.len;
             self.is_half_told = true;
         }
-        if (end > 0) self.is_done = events.isDone(held[0..end]);
+        self.is_done = self.is_done or events.isDone(held[0..end]);
         const others = held[rest..end];
         const kept = if (self.drops_usage) events.withoutUsage(others) else others;
         abi.replaceBody(stream, .received_response, length, held[0 .. rest + kept.len]);
@@ -103,9 +105,12 @@ pub const Answer = struct {
         if (self.connection == 0) return;
         self.leave();
         self.is_broken = true;
-        const is_half_told, const is_done = .{ self.is_half_told, self.is_done };
-        if (is_half_told) abi.sendMore(stream, "\n\n", false);
-        abi.sendMore(stream, if (is_done) "" else error_event, true);
+        // The blank line after the last event may be all that is missing.
+        const is_all_but_done = !self.is_done and events.isDone(self.held.items);
+        const last = if (self.is_done or is_all_but_done) "" else error_event;
+        if (is_all_but_done) abi.sendMore(stream, self.held.items, false);
+        if (self.is_half_told or is_all_but_done) abi.sendMore(stream, "\n\n", false);
+        abi.sendMore(stream, last, true);
     }
 
     /// From now on nothing can break off.

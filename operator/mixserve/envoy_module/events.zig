@@ -20,10 +20,11 @@ fn isBlankLine(one: u8, next: u8) bool {
     return (one == '\n' or one == '\r') and (next == '\n' or (next == '\r')) and !(one == '\r' and next == '\n');
 }
 
-/// Whether the last of these whole events is the one that ends a stream.
+/// Whether the last line is that of the event which ends a stream.
 pub fn isDone(text: []const u8) bool {
-    const line = std.mem.trimEnd(u8, text, "\r\n");
-    return std.mem.endsWith(u8, line, "data: [DONE]") or std.mem.endsWith(u8, line, "data:[DONE]");
+    const lines = std.mem.trimEnd(u8, text, "\r\n");
+    const start = if (std.mem.lastIndexOfAny(u8, lines, "\r\n")) |end| end + 1 else 0;
+    return std.mem.eql(u8, lines[start..], "data: [DONE]") or std.mem.eql(u8, lines[start..], "data:[DONE]");
 }
 
 /// Whether one of the events may be about usage alone.
@@ -107,6 +108,8 @@ test "the end of a stream" {
     try std.testing.expect(isDone("data:[DONE]\r\n\r\n"));
     try std.testing.expect(!isDone("data: [DONE]\n\ndata: 1\n\n"));
     try std.testing.expect(!isDone("\n\n"));
+    try std.testing.expect(!isDone(""));
+    try std.testing.expect(!isDone("data: {\"text\":\"data: [DONE]"));
 }
 
 fn expectWithout(wanted: []const u8, text: []const u8) !void {

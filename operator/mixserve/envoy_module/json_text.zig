@@ -32,7 +32,9 @@ fn character(raw: []const u8, at: usize) struct { u8, usize } {
         '"', '\\', '/' => return .{ escaped, at + 2 },
         'u' => {
             if (at + 6 > raw.len) return .{ 0, raw.len };
-            const code = std.fmt.parseInt(u16, raw[at + 2 .. at + 6], 16) catch 0;
+            var code: u16 = 0;
+            // Not `parseInt`, which takes signs too.
+            for (raw[at + 2 .. at + 6]) |digit| code = code << 4 | (std.fmt.charToDigit(digit, 16) catch return .{ 0, at + 6 });
             return .{ std.math.cast(u8, code) orelse 0, at + 6 };
         },
         else => return .{ 0, at + 2 },
@@ -58,6 +60,8 @@ test "escapes that end too soon are odd, not fatal" {
     try expectPlain("?", "\\u");
     try expectPlain("?", "\\u00");
     try expectPlain("?x", "\\u00g0x");
+    try expectPlain("?x", "\\u+041x");
+    try expectPlain("?x", "\\u0_41x");
     try expectPlain("", "");
 }
 

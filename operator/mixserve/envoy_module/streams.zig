@@ -5,7 +5,8 @@
 const std = @import("std");
 const abi = @import("abi.zig");
 
-threadlocal var by_connection: std.AutoHashMapUnmanaged(u64, *abi.Stream) = .empty;
+/// Of the kind that keeps no trace of what was removed: connections' numbers never come again.
+threadlocal var by_connection: std.array_hash_map.Auto(u64, *abi.Stream) = .empty;
 
 const gpa = std.heap.smp_allocator;
 
@@ -14,7 +15,7 @@ pub fn add(connection: u64, stream: *abi.Stream) void {
 }
 
 pub fn remove(connection: u64) void {
-    _ = by_connection.remove(connection);
+    _ = by_connection.swapRemove(connection);
 }
 
 pub fn of(connection: u64) ?*abi.Stream {

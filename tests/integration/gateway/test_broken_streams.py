@@ -68,9 +68,19 @@ async def answered(gateway: Gateway, http: aiohttp.ClientSession) -> Callable[[]
         ([ONE + TWO[:40]], ONE + ERROR),
         ([ONE, TWO[:40], TWO[40:80]], ONE + ERROR),
         ([ONE, TWO, DONE], ONE + TWO + DONE),
+        ([ONE, DONE, b": ping\n\n"], ONE + DONE + b": ping\n\n"),
+        ([ONE, DONE[:-1]], ONE + DONE[:-1] + b"\n\n"),
         ([ONE.replace(b"\n", b"\r\n"), TWO[:40]], ONE.replace(b"\n", b"\r\n") + ERROR),
     ],
-    ids=["between events", "within an event", "within an event of pieces", "after the end", "other lines"],
+    ids=[
+        "between events",
+        "within an event",
+        "within an event of pieces",
+        "after the end",
+        "after a comment after the end",
+        "within the blank line of the end",
+        "other lines",
+    ],
 )
 async def test_a_stream_ends_with_an_error_event(
     engine: RawEngine, answered: Any, ending: Any, pieces: list[bytes], told: bytes

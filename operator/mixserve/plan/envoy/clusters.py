@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mixserve.plan.envoy.module_filter import engine_socket, try_filter
 from mixserve.plan.envoy.resources import NAMESPACE, Resource, extension, tcp, typed
+from mixserve.plan.envoy.settings import BUFFER_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -74,6 +75,8 @@ def _pool_cluster(pool: PoolEntry, settings: EnvoySettings) -> Resource:
         "type": "EDS",
         "eds_cluster_config": {"eds_config": _endpoint_source()},
         "connect_timeout": "2s",
+        # Kept for each client that does not read, as on its own connection.
+        "per_connection_buffer_limit_bytes": BUFFER_BYTES,
         "load_balancing_policy": _load_balancing(),
         "circuit_breakers": _circuit_breakers(),
         "outlier_detection": _outlier_detection(),

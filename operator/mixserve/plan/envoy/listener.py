@@ -9,15 +9,13 @@ from mixserve.plan.envoy.openai_errors import local_replies
 from mixserve.plan.envoy.request_log import request_log
 from mixserve.plan.envoy.resources import Resource, extension, tcp, typed
 from mixserve.plan.envoy.routes import NAME as ROUTES
+from mixserve.plan.envoy.settings import BUFFER_BYTES
 
 if TYPE_CHECKING:
     from mixserve.plan.envoy.settings import EnvoySettings
 
 STAT_PREFIX = "clients"
 """Of the metrics of clients' requests."""
-
-_BUFFER_BYTES = 64 * 1024
-"""Per connection and direction. Bodies are kept beside it; so a client that reads slowly costs no more than this."""
 
 _HEADERS_TIMEOUT = "10s"
 _REQUEST_TIMEOUT = "300s"
@@ -51,7 +49,7 @@ def _listener(name: str, settings: EnvoySettings, *, port: int, chain: Resource)
     return {
         "name": name,
         "address": tcp(settings.address, port),
-        "per_connection_buffer_limit_bytes": _BUFFER_BYTES,
+        "per_connection_buffer_limit_bytes": BUFFER_BYTES,
         "filter_chains": [{"filters": [_connection_manager(settings)], **chain}],
     }
 

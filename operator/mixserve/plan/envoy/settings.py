@@ -9,6 +9,11 @@ from mixserve.api.gateway_names import BOOTSTRAP_FILE, HTTP_PORT, HTTPS_PORT, MO
 MIB = 2**20
 
 
+BUFFER_BYTES = 64 * 1024
+"""Per connection and direction, of clients and of engines. Bodies of requests are kept beside it; so a client that
+reads slowly costs no more than twice this."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class EnvoySettings:
     """What Envoy is started with; a change of it needs a new Envoy.
