@@ -108,6 +108,7 @@ class Reason(StrEnum):
     CONTAINER_CONFIG_ERROR = "ContainerConfigError"
     PODS_REFUSED = "PodsRefused"
     ENGINE_START_FAILED = "EngineStartFailed"
+    ENGINE_ENDED = "EngineEnded"
     APPLY_FAILED = "ApplyFailed"
     # MetricsFresh
     FRESH = "Fresh"

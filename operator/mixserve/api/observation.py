@@ -70,6 +70,9 @@ class PodProblem(StrEnum):
     CONFIG_ERROR = "ConfigError"
     CHAT_TEMPLATE_MISSING = "ChatTemplateMissing"
     CRASHING = "Crashing"
+    """A container ended before it was ready."""
+    ENDED = "Ended"
+    """The engine ended after it had been ready."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class Trouble:
     Attributes:
         problem: the kind of problem.
         message: the scheduler's, kubelet's or container runtime's own words; ours for a chat template.
-        log_tail: the end of the crashed container's log; empty unless `problem` is CRASHING.
+        log_tail: the end of the crashed container's log; empty unless `problem` is CRASHING or ENDED.
     """
 
     problem: PodProblem

@@ -122,6 +122,7 @@ def assemble(
             served_names=names[each.pool.metadata.name],
             adapters=frozenset(adapter.name for adapter in each.pool.spec.model.adapters),
             engine=each.pool.spec.engine.type,
+            task=each.pool.spec.task,
             strategy=each.pool.spec.routing.strategy,
             endpoints=tuple(sorted(endpoints.get(each.pool.metadata.name, ()))),
             prices=each.prices,

@@ -85,7 +85,8 @@ def find_trouble(status: Mapping[str, Any], log_tail: str) -> Trouble | None:
     scheduled = _condition(status, "PodScheduled")
     if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
         return Trouble(PodProblem.UNSCHEDULABLE, scheduled.get("message", ""))
-    return next(filter(None, (_container_trouble(c, log_tail) for c in container_statuses(status))), None)
+    containers = container_statuses(status)
+    return next(filter(None, (_container_trouble(c, status, log_tail) for c in containers)), None)
 
 
 def container_statuses(status: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -109,7 +110,7 @@ def crash_of(container: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return None
 
 
-def _container_trouble(container: Mapping[str, Any], log_tail: str) -> Trouble | None:
+def _container_trouble(container: Mapping[str, Any], status: Mapping[str, Any], log_tail: str) -> Trouble | None:
     name = container.get("name", "")
     waiting = container.get("state", {}).get("waiting", {})
     problem = _WAITING_PROBLEMS.get(waiting.get("reason", ""))
@@ -117,10 +118,24 @@ def _container_trouble(container: Mapping[str, Any], log_tail: str) -> Trouble |
     if problem in {PodProblem.IMAGE_UNAVAILABLE, PodProblem.CONFIG_ERROR}:
         return Trouble(problem, f"container {name}: {_words(waiting)}")
     if crash is not None:
-        return Trouble(PodProblem.CRASHING, f"container {name}: {_how_it_ended(crash)}", log_tail)
+        kind = PodProblem.ENDED if name == ENGINE_CONTAINER and _had_been_ready(crash, status) else PodProblem.CRASHING
+        return Trouble(kind, f"container {name}: {_how_it_ended(crash)}", log_tail)
     if problem is PodProblem.CRASHING:
         return Trouble(problem, f"container {name}: {_words(waiting)}", log_tail)
     return None
+
+
+def _had_been_ready(ended: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
+    """Whether the pod stopped being ready after the container that ended had started.
+
+    The kubelet dates the condition anew only where its value changes, and before it starts a container again. So a pod
+    that has not been ready since that start has an older date. Both dates are in whole seconds, and no engine loads in
+    less.
+    """
+    started, turned = ended.get("startedAt"), _condition(status, "Ready").get("lastTransitionTime")
+    if not started or not turned:
+        return False
+    return parse_time(turned) > parse_time(started)
 
 
 def _words(waiting: Mapping[str, Any]) -> str:

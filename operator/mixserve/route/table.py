@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mixserve.api.engine import EngineType
+from mixserve.api.engine import EngineType, Task
 from mixserve.api.routing_policy import ClassifierType, FallbackReason
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class PoolEntry:
         served_names: model names that clients send, adapters' names among them.
         adapters: those of the served names that are LoRA adapters.
         engine: what serves it.
+        task: what it is served for, which says at which paths it answers.
         strategy: how requests are spread over the endpoints.
         endpoints: ip:port of the replicas that take requests: ready, and not draining. Sorted.
         prices: for the accounting; None where nobody said and nothing could be predicted.
@@ -44,6 +45,7 @@ class PoolEntry:
     served_names: tuple[str, ...]
     adapters: frozenset[str] = frozenset()
     engine: EngineType = EngineType.VLLM
+    task: Task = Task.GENERATE
     strategy: RoutingStrategy
     endpoints: tuple[str, ...]
     prices: Prices | None = None

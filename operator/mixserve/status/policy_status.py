@@ -132,15 +132,17 @@ def _judge_spec(findings: PolicyFindings) -> Verdict:
     kind = ConditionType.VALIDATED
     if findings.violations:
         return Verdict(kind, "False", findings.violations[0].reason, _sentences(findings.violations))
-    return Verdict(kind, "True", Reason.VALID, "The spec breaks no rule")
+    notes = [note for note in findings.notes if note.reason is Reason.VALID]
+    return Verdict(kind, "True", Reason.VALID, _sentences(notes) or "The spec breaks no rule")
 
 
 def _judge_targets(findings: PolicyFindings) -> Verdict:
     kind = PolicyCondition.TARGETS_FOUND
     if findings.violations:
         return Verdict(kind, "Unknown", Reason.NOT_CHECKED, "Will be checked when the spec is valid")
-    if findings.notes:
-        return Verdict(kind, "False", findings.notes[0].reason, _sentences(findings.notes))
+    missing = [note for note in findings.notes if note.reason is Reason.TARGET_NOT_FOUND]
+    if missing:
+        return Verdict(kind, "False", Reason.TARGET_NOT_FOUND, _sentences(missing))
     return Verdict(kind, "True", Reason.TARGETS_FOUND, "All pools that it names exist")
 
 

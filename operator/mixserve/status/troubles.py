@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from mixserve.api.names import ENGINE_CONTAINER, LABEL_POOL, LABEL_VARIANT, Reason
 from mixserve.api.observation import PodProblem, Trouble
 from mixserve.engines.protocol import StartupAdvice
+from mixserve.status.endings import ending_of
 
 Advise = Callable[[str], StartupAdvice | None]
 """`EngineAdapter.advise` of the pool's engine."""
@@ -81,6 +82,8 @@ def explain(trouble: Trouble, *, pool: str, variant: str, index: int, advise: Ad
                 f"spec.engine.chatTemplate: {trouble.message}; create it, or correct name and key, and the pods start "
                 "by themselves",
             )
+        case PodProblem.ENDED:
+            return _explain_end(trouble, pool=pool, variant=variant, index=index)
         case _:
             return _explain_crash(trouble, pool=pool, variant=variant, advise=advise)
 
@@ -162,14 +165,38 @@ def _explain_crash(trouble: Trouble, *, pool: str, variant: str, advise: Advise)
     stopped = (
         "" if not _STOPPED.search(trouble.message) else ("if it was still loading, raise spec.engine.startupTimeout; ")
     )
-    exceptions = [found[1] for line in trouble.log_tail.splitlines() if (found := _EXCEPTION.search(line))]
-    cause = _CREDENTIAL.sub("***", exceptions[-1])[:LONGEST_EXCEPTION] if exceptions else trouble.message
-    selector = f"{LABEL_POOL}={pool},{LABEL_VARIANT}={variant}"
     return Explained(
         Reason.ENGINE_START_FAILED,
-        f"spec.engine: the engine of {variant} does not start: {_plain(cause)}; {stopped}"
-        f"read its log: kubectl logs -l {selector} -c {ENGINE_CONTAINER} --previous",
+        f"spec.engine: the engine of {variant} does not start: {_last_words(trouble)}; {stopped}"
+        f"{_where_to_read(pool, variant)}",
     )
+
+
+def _explain_end(trouble: Trouble, *, pool: str, variant: str, index: int) -> Explained:
+    """Its start went well, so what the engine knows about errors of its start says nothing here."""
+    ending = ending_of(trouble.message)
+    cause = _last_words(trouble) if ending is None else ending.cause
+    remedy = "" if ending is None else f"{ending.remedy.format(variant=f'spec.variants[{index}]')}; "
+    return Explained(
+        Reason.ENGINE_ENDED,
+        f"spec.engine: the engine of {variant} ended while it served, and is started again: {cause}; {remedy}"
+        f"{_where_to_read(pool, variant)}; what happened to the pod: kubectl describe pods --show-events "
+        f"-l {_selector(pool, variant)}",
+    )
+
+
+def _last_words(trouble: Trouble) -> str:
+    """The last exception of the log, or how the container ended."""
+    exceptions = [found[1] for line in trouble.log_tail.splitlines() if (found := _EXCEPTION.search(line))]
+    return _plain(_CREDENTIAL.sub("***", exceptions[-1])[:LONGEST_EXCEPTION] if exceptions else trouble.message)
+
+
+def _where_to_read(pool: str, variant: str) -> str:
+    return f"read its log: kubectl logs -l {_selector(pool, variant)} -c {ENGINE_CONTAINER} --previous"
+
+
+def _selector(pool: str, variant: str) -> str:
+    return f"{LABEL_POOL}={pool},{LABEL_VARIANT}={variant}"
 
 
 def _plain(text: str) -> str:

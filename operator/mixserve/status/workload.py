@@ -16,6 +16,7 @@ _URGENCY = (
     Reason.PODS_REFUSED,
     Reason.IMAGE_UNAVAILABLE,
     Reason.ENGINE_START_FAILED,
+    Reason.ENGINE_ENDED,
     Reason.UNSCHEDULABLE,
 )
 """Of several troubles the first gives the reason: an edit helps against it, against a full cluster only waiting."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mixserve.api.engine import Task
 from mixserve.api.names import Reason
 from mixserve.validate.policy_names import policy_names_taken
 from mixserve.validate.suggestion import guess
 from mixserve.validate.violation import Note, Violation
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from mixserve.api.pool import LLMServingPool
     from mixserve.api.routing_policy import RoutingPolicy
@@ -42,7 +43,8 @@ def judge_policy(
     wrong = (*policy_names_taken(policy, pools=pools, policies=others), *_shadow_answers(policy))
     if wrong:
         return PolicyFindings(violations=wrong)
-    return PolicyFindings(notes=tuple(_missing_pools(policy, {pool.metadata.name for pool in pools})))
+    missing = _missing_pools(policy, {pool.metadata.name for pool in pools})
+    return PolicyFindings(notes=(*missing, *_mixed_tasks(policy, pools)))
 
 
 def references(policy: RoutingPolicy) -> Iterator[tuple[str, str]]:
@@ -82,3 +84,18 @@ def _missing_pools(policy: RoutingPolicy, there: Collection[str]) -> Iterator[No
                 f"there is no LLMServingPool {name} in this namespace",
                 f"{guess(name, there)}correct the name, or apply the pool; until then the policy works without it",
             )
+
+
+def _mixed_tasks(policy: RoutingPolicy, pools: Iterable[LLMServingPool]) -> Iterator[Note]:
+    """Tiers go by how hard a request is, not by its path: so each path's requests also come to pools without it."""
+    task_of = {pool.metadata.name: pool.spec.task for pool in pools}
+    targets = dict.fromkeys(target.pool_ref.name for tier in policy.spec.tiers for target in tier.targets)
+    first = {task_of[name]: name for name in reversed(targets) if name in task_of}
+    if len(first) > 1:
+        yield Note(
+            Reason.VALID,
+            "spec.tiers",
+            f"the task of the pool {first[Task.EMBED]} is Embed and that of {first[Task.GENERATE]} Generate: an engine "
+            "answers 404 to requests that come to it and are for the other",
+            "give each task a policy of its own",
+        )

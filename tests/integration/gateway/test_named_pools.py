@@ -10,12 +10,16 @@ from contextlib import AsyncExitStack
 import openai
 import pytest
 
-from support.envoy import free_port, running_gateway
+from mixserve.api.engine import Task
+from mixserve.gateway.deciding import Verdict
+from support.envoy import deciding_for, free_port, running_gateway
 from support.scripted_engine import CHUNKS, Script, ScriptedEngine, scripted_engine, usage, whole_stream
-from support.tables import pool, table
+from support.tables import policy, pool, table
 from support.waiting_in_loop import until
 
 CHAT = "/v1/chat/completions"
+COMPLETIONS = "/v1/completions"
+EMBEDDINGS = "/v1/embeddings"
 
 
 def chat(model: str, **more) -> dict:
@@ -56,11 +60,12 @@ async def test_a_stream_comes_byte_for_byte_and_is_accounted(small, http):
     ("path", "body", "used"),
     [
         (CHAT, chat("small"), usage(CHUNKS)),
-        ("/v1/embeddings", {"model": "small", "input": "hi"}, {"prompt_tokens": 11, "total_tokens": 11}),
+        (EMBEDDINGS, {"model": "small", "input": "hi"}, {"prompt_tokens": 11, "total_tokens": 11}),
     ],
 )
 async def test_plain_answers_are_accounted(small, http, path, body, used):
-    async with running_gateway(table(pool("small", small))) as gateway:
+    task = Task.EMBED if path == EMBEDDINGS else Task.GENERATE
+    async with running_gateway(table(pool("small", small, task=task))) as gateway:
         async with http.post(gateway.url + path, json=body) as response:
             assert response.status == 200
 
@@ -167,6 +172,43 @@ async def test_other_models_and_unreadable_bodies_are_refused_as_the_api_does(sm
                     None,
                 )
         assert not small.seen
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "there"),
+    [
+        ("text", [EMBEDDINGS], f"{CHAT} and {COMPLETIONS}"),
+        ("texts", [EMBEDDINGS], f"{CHAT} and {COMPLETIONS}"),
+        ("vectors", [CHAT, COMPLETIONS], EMBEDDINGS),
+        ("org/vectors", [CHAT, COMPLETIONS], EMBEDDINGS),
+        ("embed", [CHAT, COMPLETIONS], EMBEDDINGS),
+    ],
+    ids=["pool", "policy", "pool of embeddings", "its other name", "policy of embeddings"],
+)
+async def test_paths_of_another_task_are_refused_with_those_that_the_model_has(small, http, name, wrong, there):
+    entries = (
+        pool("text", small),
+        pool("vectors", small, served_names=("vectors", "org/vectors"), task=Task.EMBED),
+        policy("texts", ("text",), ("gone",)),
+        policy("embed", ("vectors",), ("gone",)),
+    )
+    async with running_gateway(table(*entries)) as gateway:
+        for path in wrong:
+            async with http.post(gateway.url + path, json={"model": name}) as response:
+                message = f"The model `{name}` is not for this address: it has {there}."
+                error = {"message": message, "type": "invalid_request_error", "param": None, "code": "wrong_task"}
+                assert (response.status, await response.json()) == (400, {"error": error})
+                assert response.headers["access-control-allow-origin"] == "*"
+        assert not small.seen
+        assert not gateway.questions
+
+
+async def test_a_policy_of_pools_for_both_refuses_no_path(small, http):
+    entries = (pool("text", small), pool("vectors", small, task=Task.EMBED), policy("both", ("text",), ("vectors",)))
+    async with running_gateway(table(*entries), deciding_for(Verdict(chain="both/t2/vectors"))) as gateway:
+        for path in (CHAT, COMPLETIONS, EMBEDDINGS):
+            async with http.post(gateway.url + path, json={"model": "both"}) as response:
+                assert response.status == 200
 
 
 async def test_addresses_that_there_are_not(small, http):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from mixserve.api.engine import Task
 from mixserve.api.pool import RoutingStrategy
 from mixserve.api.routing_policy import ClassifierType, FallbackReason
 from mixserve.gateway.assembling import KnownReplica, assemble, know_policy, know_pool, know_replica
@@ -62,6 +63,11 @@ def test_a_pool_has_the_replicas_that_take_requests() -> None:
     [entry] = table(pool(), replicas=(*replicas, KnownReplica(pool="gone", address="c:1"))).pools
     assert entry.endpoints == ("a:1", "b:1")
     assert (entry.strategy, entry.prices) == (RoutingStrategy.PREFIX_AWARE, None)
+
+
+def test_a_pool_is_for_its_task() -> None:
+    entries = table(pool("text"), pool("vectors", task="Embed")).pools
+    assert [entry.task for entry in entries] == [Task.GENERATE, Task.EMBED]
 
 
 def test_a_pod_counts_while_it_is_ready_and_routable() -> None:

@@ -113,6 +113,39 @@ def test_a_container_that_was_restarted_stays_in_trouble_until_it_is_ready() -> 
     assert observe(pod(ready=True, containers=[{**restarted, "ready": True}])).trouble is None
 
 
+TURNED = "2026-01-02T03:10:00Z"
+BEFORE, AFTER = "2026-01-02T03:05:00Z", "2026-01-02T03:11:00Z"
+
+
+@pytest.mark.parametrize(
+    ("started", "turned", "problem"),
+    [
+        (BEFORE, TURNED, PodProblem.ENDED),
+        (AFTER, TURNED, PodProblem.CRASHING),
+        (TURNED, TURNED, PodProblem.CRASHING),
+        (None, TURNED, PodProblem.CRASHING),
+        (BEFORE, None, PodProblem.CRASHING),
+    ],
+    ids=["was ready", "was not", "within a second", "never started", "without a date"],
+)
+@pytest.mark.parametrize("where", ["state", "lastState"])
+def test_an_engine_that_ended_after_it_was_ready_is_told_from_one_that_does_not_start(
+    where: str, started: str | None, turned: str | None, problem: PodProblem
+) -> None:
+    container = {"name": "engine", "ready": False, where: {"terminated": {"exitCode": 137, "startedAt": started}}}
+    condition = {"type": "Ready", "status": "False", "lastTransitionTime": turned}
+    found = observe(pod(ready=False, containers=[container], conditions=[condition]), "the end").trouble
+    assert found == Trouble(problem, "container engine: ended with exit code 137 (Error)", "the end")
+
+
+def test_only_the_engine_serves() -> None:
+    container = {"name": "init", "ready": False, "state": {"terminated": {"exitCode": 1, "startedAt": BEFORE}}}
+    condition = {"type": "Ready", "status": "False", "lastTransitionTime": TURNED}
+    found = observe(pod(ready=False, containers=[container], conditions=[condition])).trouble
+    assert found is not None
+    assert found.problem is PodProblem.CRASHING
+
+
 def test_an_init_container_that_is_done_is_no_trouble() -> None:
     obj = pod(ready=False)
     done = {"name": "init", "ready": True, "state": {"terminated": {"exitCode": 0, "reason": "Completed"}}}

@@ -90,6 +90,13 @@ class TestConditions:
         assert status.targets == "1/2"
         assert [target.health for tier in status.tiers for target in tier.targets] == ["NotFound", "Ready"]
 
+    def test_what_else_there_is_to_know_is_said_where_the_spec_is_valid(self):
+        mixed = Note(Reason.VALID, "spec.tiers", "tasks are mixed", "part them")
+        status = build(seen(findings=PolicyFindings(notes=(mixed,))))
+        assert said(status)["TargetsFound"] == ("True", "TargetsFound")
+        assert said(status)["Validated"] == ("True", "Valid")
+        assert message(status, "Validated") == "spec.tiers: tasks are mixed; part them"
+
     def test_all_pools_that_it_names_count_once_each(self):
         asks = {"type": "LLM", "llm": {"poolRef": {"name": "small"}}}
         status = build(seen({"small": 3, "large": 0}, classifier=asks, shadow={"poolRef": {"name": "new"}}))

@@ -184,3 +184,40 @@ def test_a_token_in_an_exception_is_hidden_where_it_stands() -> None:
         "token *** was refused"
         in explained(PodProblem.CRASHING, "", "ValueError: token hf_abcDEF123456 was refused").text
     )
+
+
+def test_an_engine_that_was_killed_while_it_served() -> None:
+    log = "ERROR CUDA out of memory\nKeyError: 'a'"
+    advice = StartupAdvice(cause="the GPU's memory ran out while the model was loaded", remedy="use a larger GPU")
+    found = explained(PodProblem.ENDED, "container engine: ended with exit code 137 (Error)", log, advice=advice)
+    assert found == Explained(
+        Reason.ENGINE_ENDED,
+        "spec.engine: the engine of fp8 ended while it served, and is started again: it was killed (exit code 137, "
+        "SIGKILL), often for want of memory: of the container's limit or of the node; raise "
+        "spec.variants[1].resources.memory where the events tell of memory; they also tell of a failed liveness probe; "
+        "read its log: kubectl logs -l mixserve.dev/pool=chat,mixserve.dev/variant=fp8 -c engine --previous; what "
+        "happened to the pod: kubectl describe pods --show-events -l mixserve.dev/pool=chat,mixserve.dev/variant=fp8",
+    )
+
+
+@pytest.mark.parametrize(
+    ("ended", "cause", "remedy"),
+    [
+        ("137, signal 9 (OOMKilled)", "reached its memory limit", "raise spec.variants[1].resources.memory; "),
+        ("143, signal 15 (Error)", "told to end (exit code 143, ", "whether its liveness probe failed, "),
+        ("0 (Completed)", "told to end (exit code 0, ", "whether its liveness probe failed, "),
+        ("139 (Error)", "segmentation fault (exit code 139, ", "try another spec.engine.version; "),
+        ("1 (Error)", "again: EngineDeadError: a worker is gone; read its log", ""),
+    ],
+)
+def test_exit_codes_of_engines_that_served_are_explained(ended: str, cause: str, remedy: str) -> None:
+    log = "EngineDeadError: a worker is gone"
+    found = explained(PodProblem.ENDED, f"container engine: ended with exit code {ended}", log)
+    assert found.reason is Reason.ENGINE_ENDED
+    assert cause in found.text
+    assert remedy in found.text
+    assert "startupTimeout" not in found.text
+
+
+def test_an_ending_without_code_and_log_is_told_as_it_is() -> None:
+    assert "again: CrashLoopBackOff; read its log" in explained(PodProblem.ENDED, "CrashLoopBackOff").text

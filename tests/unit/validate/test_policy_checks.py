@@ -48,6 +48,20 @@ class TestJudging:
         shadow = policy(shadow={"poolRef": {"name": "new"}})
         assert judge_policy(shadow, pools=(*POOLS, pool(name="new")), policies=[]).violations == ()
 
+    def test_pools_of_different_tasks_are_a_note(self):
+        pools = (pool(name="small"), pool(name="large", task="Embed"))
+        found = judge_policy(policy(), pools=pools, policies=[])
+        [note] = found.notes
+        assert note.message == (
+            "spec.tiers: the task of the pool large is Embed and that of small Generate: an engine answers 404 to "
+            "requests that come to it and are for the other; give each task a policy of its own"
+        )
+        assert (found.violations, note.reason) == ((), Reason.VALID)
+
+    def test_pools_of_the_same_task_are_none(self):
+        pools = (pool(name="small", task="Embed"), pool(name="large", task="Embed"))
+        assert judge_policy(policy(), pools=pools, policies=[]).notes == ()
+
     def test_a_policy_does_not_stand_in_its_own_way(self):
         edited = policy(generation=2)
         assert judge_policy(edited, pools=POOLS, policies=[policy()]).violations == ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from mixserve.plan.envoy.resources import Resource, from_metadata, header, metadata_has, metadata_is
+from mixserve.plan.envoy.resources import Resource, from_metadata, header, metadata_is, metadata_is_said
 
 CORS_HEADERS = (header("access-control-allow-origin", "*"), header("access-control-expose-headers", "*"))
 """Answers are for any page: what protects them is a key, which browsers send only where a script says so."""
@@ -25,6 +25,7 @@ def local_replies() -> Resource:
             _mapper(_metadata_filter("state", ANSWERED), body={"text_format_source": {"inline_string": _TEXT}}),
             _error(400, kind="invalid_request_error", flags=("DPE", "IH"), message=_NO_HTTP),
             _error(400, kind="invalid_request_error", no_host=True, message=_NO_HOST),
+            _error(400, kind="invalid_request_error", code="wrong_task", known_model=True),
             _error(404, kind="invalid_request_error", code="model_not_found", known_model=True),
             _error(404, kind="invalid_request_error", code="unknown_url"),
             _error(405, kind="invalid_request_error", code="method_not_supported"),
@@ -75,7 +76,7 @@ def _error(
     if flags:
         filters.append({"response_flag_filter": {"flags": list(flags)}})
     if known_model:
-        filters.append({"metadata_filter": {"matcher": metadata_has("model"), "match_if_key_not_found": False}})
+        filters.append({"metadata_filter": {"matcher": metadata_is_said("model"), "match_if_key_not_found": False}})
     if no_host:
         filters.append({"header_filter": {"header": {"name": ":authority", "present_match": False}}})
     body = {"json_format": _body(message, kind=kind, code=code)}
@@ -113,6 +114,9 @@ BROKEN_OFF = json.dumps(
     )
 )
 """The last event of a stream whose engine failed: one line of JSON."""
+
+WRONG_TASK = f"The model `{from_metadata('model')}` is not for this address: it has {{paths}}."
+"""Text of the answer to a request at a path that the model does not have, with `paths` to fill in."""
 
 UNKNOWN_MODEL = f"The model `{from_metadata('model')}` does not exist."
 """Text of the answer to a request that names no pool and no policy."""

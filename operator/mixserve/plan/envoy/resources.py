@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Resource = dict[str, Any]
 """A resource or a part of one, in the JSON form of Envoy's protocol buffers."""
@@ -31,6 +34,19 @@ def tcp(address: str, port: int) -> Resource:
 def metadata_is(key: str, value: str) -> Resource:
     """A condition of a route or filter: the request's metadata has this value."""
     return {"filter": NAMESPACE, "path": [{"key": key}], "value": {"string_match": {"exact": value}}}
+
+
+def metadata_is_one_of(key: str, values: Sequence[str]) -> Resource:
+    """A condition of a route: the request's metadata has one of these values, of which there is at least one."""
+    if len(values) == 1:  # Envoy takes no choice of one
+        return metadata_is(key, values[0])
+    matchers = [{"string_match": {"exact": value}} for value in values]
+    return {"filter": NAMESPACE, "path": [{"key": key}], "value": {"or_match": {"value_matchers": matchers}}}
+
+
+def metadata_is_said(key: str) -> Resource:
+    """A condition of a filter: the request's metadata has a text that is not empty."""
+    return {"filter": NAMESPACE, "path": [{"key": key}], "value": {"string_match": {"safe_regex": {"regex": "(?s).+"}}}}
 
 
 def metadata_has(key: str) -> Resource:

@@ -6,11 +6,21 @@ import json
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from mixserve.api.engine import Task
 from mixserve.api.pool import RoutingStrategy
 from mixserve.plan.envoy.chains import Chain, chains
 from mixserve.plan.envoy.module_filter import asks_for_replica, asks_for_target, without_filter
-from mixserve.plan.envoy.openai_errors import CORS_HEADERS, UNKNOWN_MODEL
-from mixserve.plan.envoy.resources import Resource, extension, from_metadata, header, metadata_is, metadata_lacks, typed
+from mixserve.plan.envoy.openai_errors import CORS_HEADERS, UNKNOWN_MODEL, WRONG_TASK
+from mixserve.plan.envoy.resources import (
+    Resource,
+    extension,
+    from_metadata,
+    header,
+    metadata_is,
+    metadata_is_one_of,
+    metadata_lacks,
+    typed,
+)
 from mixserve.plan.envoy.retries import ATTEMPTS_OF_A_POOL, retry_policy
 
 if TYPE_CHECKING:
@@ -22,7 +32,8 @@ if TYPE_CHECKING:
 NAME = "routes"
 """Of the route configuration that the listeners ask for."""
 
-ENGINE_PATHS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
+_PATHS_OF = {Task.GENERATE: ("/v1/chat/completions", "/v1/completions"), Task.EMBED: ("/v1/embeddings",)}
+ENGINE_PATHS = tuple(path for paths in _PATHS_OF.values() for path in paths)
 """What engines are asked at."""
 
 _LONGEST_ANSWER_BYTES = 2**20
@@ -54,7 +65,13 @@ def route_configuration(table: RoutingTable, settings: EnvoySettings) -> Resourc
                 "name": "models",
                 "domains": ["*"],
                 # Those first that most requests take, since each is tried in turn.
-                "routes": [*_unread(), *_by_model(table, settings), *_own_answers(table), *_unknown()],
+                "routes": [
+                    *_unread(),
+                    *_wrong_task(table),
+                    *_by_model(table, settings),
+                    *_own_answers(table),
+                    *_unknown(),
+                ],
                 "response_headers_to_add": list(CORS_HEADERS),
                 # They have done their work, and engines refuse what is too long.
                 "request_headers_to_remove": list(OVERRIDE_HEADERS),
@@ -71,6 +88,29 @@ def _unread() -> Iterator[Resource]:
     for path in ENGINE_PATHS:
         match = {"path": path, "headers": _POST, "dynamic_metadata": [metadata_lacks("model")]}
         yield {"match": match, "direct_response": _text(400, _NO_OBJECT)}
+
+
+def _wrong_task(table: RoutingTable) -> Iterator[Resource]:
+    """Refusals of models at paths of another task, where engines would answer that there is no such address.
+
+    Of all models together, so that no model's requests have to pass by more than one for their path.
+    """
+    for task, paths in _PATHS_OF.items():
+        names = _only_for(task, table)
+        for path in ENGINE_PATHS if names else ():
+            if path not in paths:
+                match = {"path": path, "dynamic_metadata": [metadata_is_one_of("model", names)]}
+                yield {"match": match, "direct_response": _text(400, WRONG_TASK.format(paths=" and ".join(paths)))}
+
+
+def _only_for(task: Task, table: RoutingTable) -> list[str]:
+    """Names of models that do nothing else; of a policy all targets that exist count, whether they are ready or not."""
+    tasks = {pool.name: pool.task for pool in table.pools}
+    names = [name for pool in table.pools if pool.task is task for name in pool.served_names]
+    for policy in table.policies:
+        targets = {tasks.get(target.pool) for tier in policy.tiers for target in tier.targets}
+        names += policy.served_names if targets - {None} == {task} else ()
+    return names
 
 
 def _own_answers(table: RoutingTable) -> Iterator[Resource]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mixserve.api.engine import Task
 from mixserve.api.pool import RoutingStrategy
 from mixserve.api.routing_policy import FallbackReason
 from mixserve.plan.envoy.bootstrap import bootstrap
@@ -26,6 +27,7 @@ TABLE = table(
     pool("qwen-8b", "10.0.0.1:8000", "10.0.0.2:8000"),
     pool("llama-70b", "[fd00::1]:8000", served_names=("llama-70b", "org/llama"), strategy=RoutingStrategy.PREFIX_AWARE),
     pool("idle"),
+    pool("vectors", "10.0.0.3:8000", task=Task.EMBED),
     policy("auto", ("qwen-8b",), ("llama-70b", "idle"), shadow=ShadowEntry(pool="llama-70b", percent=5)),
     policy("fixed", ("idle",), fallback_when=frozenset(), shadow=ShadowEntry(pool="missing", percent=5)),
     policy("patient", ("qwen-8b",), ("llama-70b",), fallback_when=frozenset({FallbackReason.OVERLOADED})),
