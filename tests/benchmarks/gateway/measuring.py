@@ -7,15 +7,17 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from load import send
+from load import Load, send
 
 if TYPE_CHECKING:
     from arms import Arm
-    from load import Load, Outcome
+    from load import Outcome
 
 # Envoy writes its log within a second, the gateway reads it within another half: then all is accounted for.
 _BOOKS_S = 1.8
 _IDLE_S = 6.0
+# A machine that sleeps is slow to wake: whoever wakes it twenty times a second takes several times as much then.
+_BUSY = Load(prompt_bytes=1000, stream=False, connections=4)
 
 
 @dataclass
@@ -56,10 +58,13 @@ class Measuring:
                 await send(arm.port, arm.model, load, seconds=0.5)
 
     async def rest(self) -> None:
-        """Measure what they take when nothing is sent."""
+        """Measure what they take when nothing is sent to them, while the engines alone keep the machine busy."""
         await asyncio.sleep(_BOOKS_S)
         before, began_s = {arm.name: arm.cpu_s() for arm in self._arms}, time.monotonic()
-        await asyncio.sleep(_IDLE_S)
+        engines = [arm for arm in self._arms if not arm.processes]
+        await asyncio.gather(
+            asyncio.sleep(_IDLE_S), *(send(arm.port, arm.model, _BUSY, seconds=_IDLE_S) for arm in engines)
+        )
         elapsed_s = time.monotonic() - began_s
         for arm in self._arms:
             spent = zip(before[arm.name], arm.cpu_s(), strict=True)
