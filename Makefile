@@ -52,9 +52,8 @@ unit: .venv/.installed ## Fast tests without network; the pure rooms must be cov
 
 .PHONY: integration
 integration: .venv/.installed binaries ## Contract, integration and end-to-end tests on the embedded cluster
-	@# In this order: the files that take longest begin first, and the many short ones fill the gaps at the end. More
-	@# at a time than there are cores, since many wait most of their time.
-	@$(BIN)/pytest tests/e2e tests/integration tests/contract -n 3 --dist loadfile --no-loadscope-reorder -m "not vllm" \
+	@# In this order: the files that take longest begin first, and the many short ones fill the gaps at the end.
+	@$(BIN)/pytest tests/e2e tests/integration tests/contract -n 2 --dist loadfile --no-loadscope-reorder -m "not vllm" \
 		$(PYTEST_ARGS)
 
 .PHONY: e2e-vllm
