@@ -22,6 +22,7 @@ from mixserve.gateway.envoy_files import EnvoyFiles, prepare
 from mixserve.gateway.unix_server import UnixServer
 from mixserve.plan.envoy.bootstrap import arguments
 from mixserve.plan.envoy.clusters import endpoints
+from mixserve.plan.envoy.module_filter import DECISION_PATH
 from mixserve.plan.envoy.settings import EnvoySettings
 from support.waiting_in_loop import eventually
 
@@ -81,7 +82,7 @@ class Gateway:
         return f"http://127.0.0.1:{self.settings.port}"
 
     def _server(self) -> UnixServer:
-        handlers = {deciding.PATH: deciding.deciding(self._decide), discovery.PATH: self.discovery.handle}
+        handlers = {DECISION_PATH: deciding.deciding(self._decide), discovery.PATH: self.discovery.handle}
         return UnixServer(self.settings.socket_path, handlers)
 
     def _decide(self, question: Question) -> Any:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mixserve.gateway.unix_server import Request, response
+from mixserve.plan.envoy.module_filter import DECISION_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
-
-PATH = "/decide/"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,7 +79,7 @@ if TYPE_CHECKING:
 
 
 def deciding(decider: Decider) -> Callable[[Request], bytes | Awaitable[bytes]]:
-    """The handler of questions below `PATH`; one that fails is as no answer: Envoy then goes on without a decision."""
+    """The handler of questions below `DECISION_PATH`; one that fails is as no answer, and Envoy goes on without."""
 
     def handle(request: Request) -> bytes | Awaitable[bytes]:
         decided = decider(question_of(request))
@@ -95,7 +94,7 @@ async def _later(decided: Awaitable[Decided]) -> bytes:
 
 def question_of(request: Request) -> Question:
     """Read what Envoy's module sends: /decide/policy/NAME or /decide/pool/NAME."""
-    kind, _, name = request.path.removeprefix(PATH).partition("/")
+    kind, _, name = request.path.removeprefix(DECISION_PATH).partition("/")
     return Question(
         policy=name if kind == "policy" else None,
         pool=name if kind == "pool" else None,

@@ -31,6 +31,7 @@ from mixserve.gateway.scraping import EngineScraper
 from mixserve.gateway.unix_server import UnixServer
 from mixserve.observe.scrape import scrape_session
 from mixserve.plan.envoy.listener import STAT_PREFIX
+from mixserve.plan.envoy.module_filter import DECISION_PATH
 from mixserve.route.complexity.embedding import Embedding
 from mixserve.route.complexity.heuristic import Heuristic
 
@@ -127,7 +128,7 @@ class Gateway:
         )
         self._server = UnixServer(
             settings.envoy().socket_path,
-            {deciding.PATH: deciding.deciding(router.decide), discovery.PATH: endpoints.handle},
+            {DECISION_PATH: deciding.deciding(router.decide), discovery.PATH: endpoints.handle},
         )
 
     async def run(self, stopped: asyncio.Event) -> None:

@@ -97,7 +97,7 @@ class LogFollower:
             state = self._directory / _STATE
             written = state.with_suffix(".new")
             with written.open("wb") as file:
-                file.write(msgspec.json.encode(self.ledger.totals(inode=self._inode, offset=self._offset)))
+                file.write(msgspec.json.encode(self.ledger.totals(inode=position[0], offset=position[1])))
                 file.flush()
                 # Renamed before its content is on the disk, it might be an empty file after a crash.
                 os.fsync(file.fileno())

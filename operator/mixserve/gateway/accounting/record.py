@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Annotated
 
 import msgspec
@@ -53,7 +54,6 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 _NOTHING = Seen()
-_OK = 200
 # A connection that ended, or was no HTTP any more.
 _ENDED_BY_ENGINE = {"UC", "UPE"}
 
@@ -89,7 +89,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_broken_off(self) -> bool:
         """Whether the engine failed within its answer."""
-        return self.found.state == "broken_off" or (self.status == _OK and self.flags in _ENDED_BY_ENGINE)
+        return self.found.state == "broken_off" or (self.status == HTTPStatus.OK and self.flags in _ENDED_BY_ENGINE)
 
     @property
     def found(self) -> Seen:

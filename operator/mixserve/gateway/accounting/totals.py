@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from decimal import Decimal
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -92,7 +93,7 @@ class Sums(msgspec.Struct):
         usage = record.usage
         if usage is None or usage.prompt_tokens is None:
             # What Envoy answers itself, such as the list of models, has no pool.
-            self.without_usage += record.status == 200 and record.pool is not None  # noqa: PLR2004 - OK
+            self.without_usage += record.status == HTTPStatus.OK and record.pool is not None
             return
         cached, completion = usage.cached_tokens, usage.completion_tokens or 0
         prompt = max(0, usage.prompt_tokens - cached)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 NAME = "mixserve"
 
+DECISION_PATH = "/decide/"
+"""Below it the gateway's process is asked: policy/NAME or pool/NAME."""
+
 
 def module_filter(settings: EnvoySettings) -> Resource:
     """The filter that each request of a client passes through."""
@@ -76,7 +79,7 @@ def _asks(what: str, settings: EnvoySettings, *, timeout_s: float) -> dict[str, 
             "extensions.filters.http.dynamic_modules.v3.DynamicModuleFilterPerRoute",
             dynamic_module_config=_module(settings),
             filter_name=NAME,
-            filter_config=_text(f"{round(timeout_s * 1000)}\n/decide/{what}"),
+            filter_config=_text(f"{round(timeout_s * 1000)}\n{DECISION_PATH}{what}"),
         )
     }
 

@@ -5,10 +5,11 @@ that is trained on prompts of one's own, where the subjects of tomorrow are thos
 """
 
 from mixserve.route.complexity.additive import AdditiveModel
-from mixserve.route.complexity.heuristic import Heuristic
+from mixserve.route.complexity.heuristic import HEAD as HEURISTIC_HEAD
 from mixserve.route.complexity.score import Complexity, judged
 from mixserve.route.complexity.text_features import DOUBT, TextFeatures, counted_words, is_latin, text_features
 from mixserve.route.complexity.word_vectors import DIMENSIONS, WordVectors
+from mixserve.route.complexity.wordless import judge_wordless
 from mixserve.route.request import Prompt
 
 HEAD = "embedding"
@@ -30,12 +31,12 @@ class Embedding:
     def __init__(self, model: AdditiveModel | None = None, vectors: WordVectors | None = None) -> None:
         self._model = model or AdditiveModel.shipped(HEAD)
         self._vectors = vectors or WordVectors.shipped()
-        self._without_words = Heuristic()
+        self._without_words = AdditiveModel.shipped(HEURISTIC_HEAD)
         assert tuple(curve.name for curve in self._model.curves) == NAMES, "the head has other features"
 
     def __call__(self, prompt: Prompt) -> Complexity:
         """Judge what the user asks now."""
         text = judged(prompt).text
         if not is_latin(text):
-            return self._without_words(prompt)
+            return judge_wordless(text, self._without_words)
         return self._model.judge(embedding_features(text, self._vectors))
